@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+#
+# Builds libfaiss_c.a from the distribution's own source package, at the
+# version of libfaiss-dev that is installed, into DIR. The system's list of
+# sources stays as it is: deb-src is enabled in a copy of it.
+#
+# usage: faiss.sh DIR
+set -eu
+dir=$1
+version=$(dpkg-query -W -f '${source:Version}' libfaiss-dev)
+source=$(dpkg-query -W -f '${source:Package}' libfaiss-dev)
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/saedb-faiss.XXXXXX")
+trap 'rm -rf "$tmp"' EXIT
+mkdir -p "$tmp/parts" "$tmp/lists/partial" "$tmp/cache/archives/partial" "$tmp/obj"
+
+n=0
+for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+	[ -f "$f" ] || continue
+	n=$((n + 1))
+	sed -n 's/^[[:space:]]*deb[[:space:]]/deb-src /p' "$f" >"$tmp/parts/$n.list"
+done
+for f in /etc/apt/sources.list.d/*.sources; do
+	[ -f "$f" ] || continue
+	n=$((n + 1))
+	sed 's/^Types:.*/Types: deb-src/' "$f" >"$tmp/parts/$n.sources"
+done
+
+apt="-q -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=$tmp/parts
+	-o Dir::State::lists=$tmp/lists -o Dir::Cache=$tmp/cache
+	-o APT::Sandbox::User= -o Acquire::Languages=none"
+echo "faiss: fetching the source package $source $version"
+# A third party's source may have no deb-src; what counts is what comes next.
+# shellcheck disable=SC2086
+apt-get $apt update >"$tmp/log" 2>&1 || true
+cd "$tmp"
+# shellcheck disable=SC2086
+if ! apt-get $apt source --download-only "$source=$version" >>"$tmp/log" 2>&1; then
+	cat "$tmp/log" >&2
+	echo "faiss: no source package $source $version" >&2
+	exit 1
+fi
+dpkg-source --no-check -x ./*.dsc "$tmp/src" >>"$tmp/log" 2>&1 || {
+	cat "$tmp/log" >&2
+	exit 1
+}
+
+echo "faiss: building libfaiss_c.a"
+cd "$tmp/obj"
+for f in ../src/c_api/*.cpp ../src/c_api/impl/*.cpp ../src/c_api/utils/*.cpp; do
+	echo "$f"
+done | xargs -P "$(nproc)" -I{} sh -c \
+	'g++ -std=c++17 -O2 -fPIC -fopenmp -w -I../src -I../src/c_api \
+		-c {} -o "$(basename {} .cpp).o"'
+ar rcs libfaiss_c.a ./*.o
+mkdir -p "$dir"
+cp libfaiss_c.a "$dir/libfaiss_c.a.new"
+mv "$dir/libfaiss_c.a.new" "$dir/libfaiss_c.a"
+echo "faiss: $dir/libfaiss_c.a"
