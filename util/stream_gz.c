@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: ISC */
+#include "util/mem.h"
+#include "util/stream_codec.h"
+
+#include <limits.h>
+#include <zlib.h>
+
+/* gzip's own frame only: 15 bits of window, 16 asks for the gzip header. */
+#define WINDOW_BITS (15 + 16)
+
+struct gz {
+	z_stream z;
+	bool inside; /* a member has begun and not ended */
+	bool any; /* a member has ended */
+};
+
+static voidpf
+gz_alloc(voidpf unused, uInt n, uInt size)
+{
+	(void)unused;
+	return mem_new(n, size);
+}
+
+static void
+gz_free(voidpf unused, voidpf p)
+{
+	(void)unused;
+	mem_free(p);
+}
+
+static int
+gz_open(void **state, struct err *e)
+{
+	struct gz *g = mem_new(1, sizeof(*g));
+
+	*state = g;
+	if (g == NULL)
+		return err_set(e, ERR_NOMEM, "no memory to read gzip");
+	g->z.zalloc = gz_alloc;
+	g->z.zfree = gz_free;
+	if (inflateInit2(&g->z, WINDOW_BITS) != Z_OK) {
+		mem_free(g);
+		*state = NULL;
+		return err_set(e, ERR_NOMEM, "no memory to read gzip");
+	}
+	return 0;
+}
+
+static void
+gz_close(void *state)
+{
+	struct gz *g = state;
+
+	inflateEnd(&g->z);
+	mem_free(g);
+}
+
+static int
+gz_bad(const struct gz *g, const struct stream_in *in, const char *what, struct err *e)
+{
+	return err_set(e, ERR_FORMAT, "%s: %s at byte %llu%s%s", in->path, what,
+		(unsigned long long)stream_in_offset(in), g->z.msg != NULL ? ": " : "",
+		g->z.msg != NULL ? g->z.msg : "");
+}
+
+/* Between members: 1 when another begins, 0 at the end, or a code. Zeros
+ * behind the last member are padding (tapes, block devices). */
+static int
+gz_next_member(struct gz *g, struct stream_in *in, struct err *e)
+{
+	int rc;
+
+	for (;; in->at++) {
+		rc = stream_in_fill(in, e);
+		if (rc < 0 || in->at == in->n)
+			return rc;
+		if (in->data[in->at] != 0 || !g->any)
+			break;
+	}
+	if (in->data[in->at] != 0x1f)
+		return gz_bad(
+			g, in, "bytes that are not gzip behind the last member", e);
+	inflateReset(&g->z);
+	g->inside = true;
+	return 1;
+}
+
+static int
+gz_step(struct gz *g, struct stream_in *in, struct err *e)
+{
+	int rc = stream_in_fill(in, e);
+
+	if (rc < 0)
+		return rc;
+	if (in->at == in->n)
+		return gz_bad(g, in, "gzip data is cut short", e);
+	g->z.next_in = in->data + in->at;
+	g->z.avail_in = (uInt)(in->n - in->at);
+	rc = inflate(&g->z, Z_NO_FLUSH);
+	in->at = in->n - g->z.avail_in;
+	if (rc == Z_STREAM_END) {
+		g->inside = false;
+		g->any = true;
+		return 0;
+	}
+	if (rc == Z_MEM_ERROR)
+		return err_set(
+			e, ERR_NOMEM, "%s: no memory to decompress it", in->path);
+	if (rc != Z_OK && rc != Z_BUF_ERROR)
+		return gz_bad(g, in, "gzip data is corrupt", e);
+	return 0;
+}
+
+static ssize_t
+gz_read(void *state, struct stream_in *in, void *p, size_t n_bytes, struct err *e)
+{
+	struct gz *g = state;
+	uInt want = n_bytes < INT_MAX ? (uInt)n_bytes : INT_MAX;
+	int rc;
+
+	g->z.next_out = p;
+	g->z.avail_out = want;
+	while (g->z.avail_out == want && want > 0) {
+		if (!g->inside) {
+			rc = gz_next_member(g, in, e);
+			if (rc <= 0)
+				return rc;
+		}
+		rc = gz_step(g, in, e);
+		if (rc < 0)
+			return rc;
+	}
+	return (ssize_t)(want - g->z.avail_out);
+}
+
+const struct stream_codec stream_gz = {gz_open, gz_read, gz_close};
