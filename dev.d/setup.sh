@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: ISC
+#
+# What must be on the machine: packages, libfaiss_c, Python environments.
+# Read by ./dev.
+
+clang_format=clang-format-14
+
+packages_build="autoconf automake libtool make gcc g++ libc6-dev dpkg-dev pkg-config
+	libsqlite3-dev liblmdb-dev libevent-dev libmsgpack-dev libfaiss-dev
+	libopenblas-pthread-dev libjansson-dev libpcre2-dev zlib1g-dev libzstd-dev
+	libxxhash-dev libssl-dev libcmocka-dev"
+packages_check="clang-format-14 binutils xz-utils python3 python3-venv"
+packages_bench="redis-server redis-tools python3 python3-venv"
+
+say()
+{
+	printf 'dev: %s\n' "$*"
+}
+
+die()
+{
+	printf 'dev: %s\n' "$*" >&2
+	exit 1
+}
+
+as_root()
+{
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		say "sudo: $*"
+		sudo --preserve-env=DEBIAN_FRONTEND "$@"
+	else
+		die "neither root nor sudo: run '$*' as root, then this again"
+	fi
+}
+
+# The names among those given that are not installed.
+missing_packages()
+{
+	for p in "$@"; do
+		dpkg-query -W -f '${db:Status-Status}\n' "$p" 2>/dev/null |
+			grep -qx installed || printf '%s ' "$p"
+	done
+}
+
+need_packages()
+{
+	if ! command -v dpkg-query >/dev/null; then
+		say "not a Debian: trusting that these are here: $*"
+		return
+	fi
+	missing=$(missing_packages "$@")
+	[ -n "$missing" ] || return 0
+	say "installing: $missing"
+	as_root apt-get -q update
+	# shellcheck disable=SC2086
+	as_root apt-get -q -y --no-install-recommends install $missing
+}
+
+# Debian has the headers of FAISS' C API without its library.
+need_faiss()
+{
+	faiss=
+	if ! command -v dpkg-query >/dev/null; then
+		return
+	fi
+	faiss=$cache/faiss-$(dpkg-query -W -f '${source:Version}' libfaiss-dev)
+	[ -e "$faiss/libfaiss_c.a" ] || bash dev.d/faiss.sh "$faiss"
+}
+
+setup_build()
+{
+	# shellcheck disable=SC2086
+	need_packages $packages_build
+	need_faiss
+}
+
+setup_check()
+{
+	# shellcheck disable=SC2086
+	need_packages $packages_check
+}
+
+setup_bench()
+{
+	# shellcheck disable=SC2086
+	need_packages $packages_bench
+	need_venv tests/reference/requirements.txt
+	export SAEDB_PYTHON=$python
+}
+
+# need_venv REQUIREMENTS: an environment with just that, in the cache, named
+# by what it holds. Sets python; fails when it cannot be made.
+need_venv()
+{
+	need_packages python3 python3-venv
+	base=/usr/bin/python3
+	[ -x $base ] || base=python3
+	sum=$({ $base --version; cat "$1"; } | sha256sum | cut -c1-12)
+	venv=$cache/venv-$sum
+	python=$venv/bin/python
+	[ ! -e "$venv/complete" ] || return 0
+	say "making a Python environment from $1"
+	rm -rf "$venv"
+	$base -m venv "$venv" &&
+		"$python" -m pip install --disable-pip-version-check -q -r "$1" &&
+		touch "$venv/complete"
+}
+
+lint_files()
+{
+	bash tests/lint/files.sh .
+}
