@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: ISC */
+#include "schema/method.h"
+
+#include "schema/limits.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Rows of parameters. Bounds of numbers are values, of strings, bins and lists
+ * lengths (of strings in bytes). */
+#define WHOLE 9007199254740992.0 /* 2^53: every integer up to it is a double */
+#define U32 4294967295.0
+#define ADDR_BYTES 300 /* MODEL/SAE/INDEX */
+#define TEXT_BYTES 4096
+
+#define STR(n, lo, hi, preset, doc) {n, PARAM_STR, false, lo, hi, preset, doc}
+#define INT(n, lo, hi, preset, doc) {n, PARAM_INT, false, lo, hi, preset, doc}
+#define FLOAT(n, lo, hi, preset, doc) {n, PARAM_FLOAT, false, lo, hi, preset, doc}
+#define BOOL(n, preset, doc) {n, PARAM_BOOL, false, 0, 1, preset, doc}
+#define STR_(n, lo, hi, doc) {n, PARAM_STR, true, lo, hi, NULL, doc}
+#define INT_(n, lo, hi, doc) {n, PARAM_INT, true, lo, hi, NULL, doc}
+#define LIST_(n, lo, hi, doc) {n, PARAM_LIST, true, lo, hi, NULL, doc}
+#define ANY_(n, doc) {n, PARAM_ANY, true, 0, INFINITY, NULL, doc}
+#define FEATURE_ STR_("feature", 1, ADDR_BYTES, "address: SAE/INDEX or MODEL/SAE/INDEX")
+#define SAE_ STR_("sae", 1, LIMIT_NAME_BYTES, "name or id of an SAE")
+#define SAE STR("sae", 1, LIMIT_NAME_BYTES, NULL, "name or id of an SAE; default all")
+#define RUN {"run", PARAM_ANY, false, 0, INFINITY, NULL, \
+	     "number or id of a run; default the newest"}
+#define LIMIT(hi, preset) INT("limit", 1, hi, preset, "rows at most")
+#define CURSOR STR("cursor", 1, 256, NULL, "next of the page before")
+#define RAW BOOL("raw", "false", "bytes as they are, not shown as text")
+#define QUERY_ STR_("query", 1, TEXT_BYTES, \
+		    "words, \"a phrase\", prefix*, AND, OR, NOT")
+#define DOCUMENT_ STR_("document", 1, TEXT_BYTES, "id of a document")
+#define TOP INT("top", 0, U32, "0", "the strongest on each token; 0 = all")
+#define WITH_LABELS BOOL("labels", "false", "with the labels of what fires")
+
+static const struct param sae_list[] = {
+	STR("model", 1, LIMIT_NAME_BYTES, NULL, "name or id of a model; default all"),
+};
+static const struct param run_get[] = {
+	ANY_("run", "number or id of a run"),
+};
+static const struct param feature_get[] = {FEATURE_, RUN};
+static const struct param feature_many[] = {
+	LIST_("features", 0, LIMIT_BATCH, "addresses"),
+	RUN,
+};
+static const struct param feature_list[] = {
+	SAE_,
+	RUN,
+	STR("sort", 1, 16, "\"index\"", "index, count, density, max or mean"),
+	BOOL("descending", "false", "largest first"),
+	FLOAT("min_density", 0, 1, "0", "share of tokens it fires on, at least"),
+	FLOAT("max_density", 0, 1, "1", "share of tokens it fires on, at most"),
+	FLOAT("min_max", 0, INFINITY, "0", "its maximum, at least"),
+	FLOAT("max_max", 0, INFINITY, NULL, "its maximum, at most"),
+	INT("min_count", 0, WHOLE, "0", "tokens it fires on, at least"),
+	INT("max_count", 0, WHOLE, NULL, "tokens it fires on, at most"),
+	BOOL("dead", NULL, "only those that never fired, or only others"),
+	BOOL("labelled", NULL, "only those labelled by people or imports, or only others"),
+	LIMIT(LIMIT_PAGE, "100"),
+	CURSOR,
+};
+static const struct param feature_examples[] = {
+	FEATURE_,
+	RUN,
+	INT("interval", -2, LIMIT_INTERVALS - 1, "-1",
+	    "-1 the best, 0 to 9 the sample of one interval, -2 all"),
+	LIMIT(100, "20"),
+	INT("context", 0, LIMIT_CONTEXT, "10", "tokens on either side of the peak"),
+	RAW,
+};
+static const struct param feature_neighbors[] = {
+	FEATURE_,
+	RUN,
+	STR("sae", 1, LIMIT_NAME_BYTES, NULL, "neighbors in that SAE; default its own"),
+	INT("k", 1, LIMIT_NEIGHBORS, "10", "neighbors at most"),
+};
+static const struct param feature_vector[] = {FEATURE_};
+static const struct param feature_documents[] = {
+	FEATURE_,
+	RUN,
+	LIMIT(LIMIT_PAGE, "100"),
+	INT("offset", 0, U32, "0", "documents to leave out at the front"),
+};
+static const struct param vector_neighbors[] = {
+	ANY_("vector", "little-endian float32, or a list of numbers"),
+	SAE_,
+	INT("k", 1, LIMIT_PAGE, "10", "neighbors at most"),
+};
+static const struct param document_list[] = {
+	RUN,
+	STR("key", 1, 256, NULL, "only documents whose metadata has this key"),
+	STR("value", 0, TEXT_BYTES, NULL, "and this value of it"),
+	LIMIT(LIMIT_PAGE, "100"),
+	CURSOR,
+};
+static const struct param document_get[] = {DOCUMENT_, RUN, RAW};
+static const struct param document_activations[] = {
+	DOCUMENT_,
+	SAE_,
+	RUN,
+	INT("first", 0, U32, "0", "first token, counted through the document's windows"),
+	INT("n", 1, LIMIT_CONTEXT, "256", "tokens at most"),
+	TOP,
+	WITH_LABELS,
+	RAW,
+};
+static const struct param window_activations[] = {
+	INT_("window", 0, U32, "number of a window"),
+	SAE_,
+	RUN,
+	INT("first", 0, U32, "0", "first token of the window"),
+	INT("n", 1, LIMIT_CONTEXT, "8192", "tokens at most"),
+	TOP,
+	WITH_LABELS,
+	RAW,
+};
+static const struct param feature_activations[] = {
+	FEATURE_,
+	RUN,
+	INT("after", -1, U32, "-1", "only windows behind this one"),
+	INT("limit", 1, 10000, "1000", "windows at most"),
+};
+static const struct param token_features[] = {
+	STR_("token", 1, TEXT_BYTES, "the token's text, leading space included"),
+	SAE_,
+	RUN,
+	FLOAT("min_share", 0, 1, "0", "share of its occurrences, at least"),
+	STR("sort", 1, 16, "\"share\"", "share or mean"),
+	LIMIT(LIMIT_TOKEN_FEATURES, "20"),
+};
+static const struct param label_get[] = {FEATURE_, RUN};
+static const struct param label_set[] = {
+	FEATURE_,
+	STR_("text", 1, LIMIT_LABEL_BYTES, "the label"),
+	STR("author", 0, LIMIT_NAME_BYTES, "\"\"", "who says so"),
+	STR("source", 1, 64, "\"person\"", "person, import or another word"),
+	FLOAT("score", -INFINITY, INFINITY, NULL, "how good it is, on any scale"),
+};
+static const struct param label_delete[] = {
+	INT_("id", 1, WHOLE, "of a label"),
+};
+static const struct param label_import[] = {
+	LIST_("labels", 0, LIMIT_BATCH, "maps with feature, or sae_hash and index, and text"),
+};
+static const struct param label_export[] = {
+	SAE,
+	CURSOR,
+	LIMIT(LIMIT_PAGE, "1000"),
+};
+static const struct param label_search[] = {
+	QUERY_,
+	SAE,
+	LIMIT(LIMIT_PAGE, "20"),
+	CURSOR,
+};
+static const struct param text_search[] = {
+	QUERY_,
+	RUN,
+	LIMIT(LIMIT_PAGE, "20"),
+	CURSOR,
+};
+
+#define NONE NULL, 0
+#define ROW(p) p, sizeof(p) / sizeof((p)[0])
+
+const struct method method_table[] = {
+	{"server.ping", "the generation served", NEED_STORE, NONE},
+	{"server.info", "what this server is and has done", NEED_STORE, NONE},
+	{"server.methods", "this table of methods", 0, NONE},
+	{"model.list", "the language models", NEED_STORE, NONE},
+	{"sae.list", "the sparse autoencoders", NEED_STORE, ROW(sae_list)},
+	{"run.list", "the runs of SAEs over corpora", NEED_STORE, NONE},
+	{"run.get", "one run with its provenance", NEED_STORE, ROW(run_get)},
+	{"feature.get", "one feature's statistics, labels and logit effects", NEED_STORE,
+	 ROW(feature_get)},
+	{"feature.many", "many features in one call", NEED_STORE | NEED_SLOW,
+	 ROW(feature_many)},
+	{"feature.list", "features of an SAE, filtered and sorted", NEED_STORE | NEED_SLOW,
+	 ROW(feature_list)},
+	{"feature.examples", "where a feature fires strongest, or a sample of an interval",
+	 NEED_STORE, ROW(feature_examples)},
+	{"feature.neighbors", "the nearest features by their decoder rows", NEED_STORE,
+	 ROW(feature_neighbors)},
+	{"feature.vector", "a feature's decoder row", NEED_STORE, ROW(feature_vector)},
+	{"feature.documents", "the documents where a feature fires",
+	 NEED_STORE | NEED_SLOW, ROW(feature_documents)},
+	{"vector.neighbors", "the features nearest to a vector", NEED_STORE | NEED_SLOW,
+	 ROW(vector_neighbors)},
+	{"document.list", "documents of a corpus", NEED_STORE | NEED_SLOW,
+	 ROW(document_list)},
+	{"document.get", "one document with its text", NEED_STORE | NEED_SLOW,
+	 ROW(document_get)},
+	{"document.activations", "what fires on the tokens of a document",
+	 NEED_STORE | NEED_SLOW, ROW(document_activations)},
+	{"window.activations", "what fires on the tokens of a window",
+	 NEED_STORE | NEED_SLOW, ROW(window_activations)},
+	{"feature.activations", "every activation of a feature", NEED_STORE | NEED_SLOW,
+	 ROW(feature_activations)},
+	{"token.features", "the features that fire on a token", NEED_STORE | NEED_SLOW,
+	 ROW(token_features)},
+	{"label.get", "a feature's labels, best first", NEED_STORE, ROW(label_get)},
+	{"label.set", "label a feature", NEED_STORE | NEED_WRITE | NEED_SLOW,
+	 ROW(label_set)},
+	{"label.delete", "delete a label", NEED_STORE | NEED_WRITE | NEED_SLOW,
+	 ROW(label_delete)},
+	{"label.import", "set many labels, all or none",
+	 NEED_STORE | NEED_WRITE | NEED_SLOW, ROW(label_import)},
+	{"label.export", "all stored labels, page by page", NEED_STORE | NEED_SLOW,
+	 ROW(label_export)},
+	{"label.search", "features by the words of their labels", NEED_STORE | NEED_SLOW,
+	 ROW(label_search)},
+	{"text.search", "windows by the words of their text", NEED_STORE | NEED_SLOW,
+	 ROW(text_search)},
+};
+const size_t method_n = sizeof(method_table) / sizeof(method_table[0]);
+
+int
+method_find(const char *name, size_t n_bytes)
+{
+	for (size_t i = 0; i < method_n; i++)
+		if (strlen(method_table[i].name) == n_bytes &&
+		    memcmp(method_table[i].name, name, n_bytes) == 0)
+			return (int)i;
+	return -1;
+}
+
+const char *
+param_type_name(enum param_type t)
+{
+	static const char *const name[] = {"str", "int", "float", "bool",
+		"bin", "list", "any"};
+
+	return name[t];
+}
