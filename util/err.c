@@ -11,7 +11,7 @@ static const char *const err_names[] = {
 	"bad_argument",
 	"missing_argument",
 	"not_found",
-	"format",
+	"bad_format",
 	"unsupported",
 	"mismatch",
 	"io",
