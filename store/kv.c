@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/kv.h"
+
+#include "schema/limits.h"
+#include "util/buf.h"
+#include "util/file.h"
+#include "util/hash.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <lmdb.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#define MAGIC 0x6b76u /* "vk" */
+#define CODEC 1u
+#define SERIES 1u	  /* flag: one of a series of values, kept whole */
+#define HEADER_BYTES 20u  /* magic u16, codec u8, flags u8, length u32, n_parts u32, sum u64 */
+#define SUMMED_BYTES 12u  /* of the header */
+#define KEY_BYTES 6u
+#define COMMIT_BYTES ((size_t)16 << 20) /* put between commits */
+#define MAP_BYTES ((size_t)256 << 20)	/* at first */
+#define PAGE_BYTES ((size_t)4096)
+
+struct kv {
+	char *path;
+	MDB_env *env;
+	MDB_txn *txn; /* of the writer */
+	MDB_dbi dbi[KV_TABLES];
+	uint64_t n_entries[KV_TABLES];
+	size_t n_tables;
+	size_t map_bytes, put_bytes;
+	bool finished;
+};
+
+struct kv_view {
+	struct kv *kv;
+	MDB_txn *txn;
+};
+
+/* ---- errors -------------------------------------------------------------- */
+
+/* LMDB turns a short write into EIO: the file system tells what it was. */
+static bool
+disk_is_full(const char *path)
+{
+	struct statvfs fs;
+
+	return statvfs(path, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < 65536;
+}
+
+static int
+fail(const struct kv *kv, int rc, const char *what, struct err *e)
+{
+	int code = ERR_IO;
+
+	if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG || rc == MDB_MAP_FULL ||
+	    (rc == EIO && disk_is_full(kv->path)))
+		code = ERR_FULL;
+	else if (rc == ENOMEM)
+		code = ERR_NOMEM;
+	else if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ||
+		 rc == MDB_VERSION_MISMATCH || rc == MDB_INCOMPATIBLE ||
+		 rc == MDB_NOTFOUND || rc == MDB_PANIC || rc == ENOENT)
+		code = ERR_CORRUPT;
+	else if (rc == MDB_KEYEXIST)
+		code = ERR_INTERNAL;
+	return err_set(e, code, "%s: %s: %s", kv->path, what,
+		       rc == MDB_KEYEXIST ? "keys do not ascend" : mdb_strerror(rc));
+}
+
+static int
+corrupt(const struct kv_view *v, size_t table, uint32_t id, uint32_t part,
+	const char *why, struct err *e)
+{
+	return err_set(e, ERR_CORRUPT, "%s: table %zu, key %u.%u: %s", v->kv->path, table,
+		       id, part, why);
+}
+
+/* ---- keys and headers ----------------------------------------------------- */
+
+static void
+put_key(uint8_t key[KEY_BYTES], uint32_t id, uint32_t part)
+{
+	key[0] = (uint8_t)(id >> 24);
+	key[1] = (uint8_t)(id >> 16);
+	key[2] = (uint8_t)(id >> 8);
+	key[3] = (uint8_t)id;
+	key[4] = (uint8_t)(part >> 8);
+	key[5] = (uint8_t)part;
+}
+
+static void
+put_le(uint8_t *p, uint64_t v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		p[i] = (uint8_t)(v >> (8 * i));
+}
+
+static uint64_t
+value_sum(size_t table, const uint8_t key[KEY_BYTES], const uint8_t *header,
+	  const void *payload, size_t n_bytes)
+{
+	uint8_t head[1 + KEY_BYTES + SUMMED_BYTES];
+
+	head[0] = (uint8_t)table;
+	memcpy(head + 1, key, KEY_BYTES);
+	memcpy(head + 1 + KEY_BYTES, header, SUMMED_BYTES);
+	return hash64_2(head, sizeof(head), payload, n_bytes);
+}
+
+/* ---- writing --------------------------------------------------------------- */
+
+static struct kv *
+kv_new(const char *path, size_t n_tables)
+{
+	struct kv *kv = mem_new(1, sizeof(*kv));
+
+	assert(n_tables <= KV_TABLES);
+	if (kv == NULL)
+		return NULL;
+	kv->n_tables = n_tables;
+	kv->path = mem_strdup(path);
+	if (kv->path == NULL) {
+		mem_free(kv);
+		return NULL;
+	}
+	return kv;
+}
+
+static int
+env_open(struct kv *kv, size_t map_bytes, unsigned flags, struct err *e)
+{
+	int rc = mdb_env_create(&kv->env);
+
+	if (rc == 0)
+		rc = mdb_env_set_maxdbs(kv->env, KV_TABLES);
+	if (rc == 0)
+		rc = mdb_env_set_mapsize(kv->env, map_bytes);
+	if (rc == 0)
+		rc = mdb_env_open(kv->env, kv->path, flags | MDB_NOSUBDIR | MDB_NOLOCK,
+				  0644);
+	kv->map_bytes = map_bytes;
+	return rc == 0 ? 0 : fail(kv, rc, "open", e);
+}
+
+static int
+tables_make(struct kv *kv, const char *const *names, struct err *e)
+{
+	int rc = mdb_txn_begin(kv->env, NULL, 0, &kv->txn);
+
+	for (size_t i = 0; rc == 0 && i < kv->n_tables; i++)
+		rc = mdb_dbi_open(kv->txn, names[i], MDB_CREATE, &kv->dbi[i]);
+	return rc == 0 ? 0 : fail(kv, rc, "create", e);
+}
+
+int
+kv_create(struct kv **out, const char *path, const char *const *names, size_t n_tables,
+	  struct err *e)
+{
+	struct kv *kv = kv_new(path, n_tables);
+	int rc;
+
+	*out = NULL;
+	if (kv == NULL)
+		return err_set(e, ERR_NOMEM, "%s: no memory", path);
+	/* synced once, by kv_finish(): what is pending is swept after a crash */
+	rc = env_open(kv, MAP_BYTES, MDB_NOSYNC, e);
+	if (rc == 0)
+		rc = tables_make(kv, names, e);
+	if (rc != 0) {
+		kv_close(kv);
+		return rc;
+	}
+	*out = kv;
+	return 0;
+}
+
+/* Commits what was put and makes sure that as much fits again: the map never
+ * fills up inside a transaction. */
+static int
+commit(struct kv *kv, struct err *e)
+{
+	MDB_envinfo info;
+	int rc = mdb_txn_commit(kv->txn);
+
+	kv->txn = NULL;
+	kv->put_bytes = 0;
+	if (rc == 0)
+		rc = mdb_env_info(kv->env, &info);
+	if (rc == 0 && (info.me_last_pgno + 1) * PAGE_BYTES > kv->map_bytes / 2) {
+		kv->map_bytes *= 2;
+		rc = mdb_env_set_mapsize(kv->env, kv->map_bytes);
+	}
+	return rc == 0 ? 0 : fail(kv, rc, "write", e);
+}
+
+static int
+put_one(struct kv *kv, size_t table, uint32_t id, uint32_t part, unsigned flags,
+	uint32_t n_parts, const void *p, size_t n_bytes, struct err *e)
+{
+	uint8_t key[KEY_BYTES], header[HEADER_BYTES];
+	MDB_val k = {KEY_BYTES, key}, x = {HEADER_BYTES + n_bytes, NULL};
+	int rc = 0;
+
+	assert(table < kv->n_tables && !kv->finished);
+	if (kv->put_bytes > COMMIT_BYTES)
+		rc = commit(kv, e);
+	if (rc != 0)
+		return rc;
+	if (kv->txn == NULL)
+		rc = mdb_txn_begin(kv->env, NULL, 0, &kv->txn);
+	put_key(key, id, part);
+	if (rc == 0)
+		rc = mdb_put(kv->txn, kv->dbi[table], &k, &x, MDB_APPEND | MDB_RESERVE);
+	if (rc != 0)
+		return fail(kv, rc, "write", e);
+	put_le(header, MAGIC, 2);
+	put_le(header + 2, CODEC, 1);
+	put_le(header + 3, flags, 1);
+	put_le(header + 4, n_bytes, 4);
+	put_le(header + 8, n_parts, 4);
+	put_le(header + SUMMED_BYTES, value_sum(table, key, header, p, n_bytes), 8);
+	memcpy(x.mv_data, header, HEADER_BYTES);
+	if (n_bytes > 0)
+		memcpy((uint8_t *)x.mv_data + HEADER_BYTES, p, n_bytes);
+	kv->put_bytes += n_bytes + PAGE_BYTES / 8;
+	return 0;
+}
+
+int
+kv_put(struct kv *kv, size_t table, uint32_t id, const void *p, size_t n_bytes,
+       struct err *e)
+{
+	size_t n_parts = n_bytes == 0 ? 1 : (n_bytes - 1) / LIMIT_CHUNK_BYTES + 1;
+
+	if (n_parts > UINT16_MAX)
+		return err_set(e, ERR_LIMIT, "%s: the value of %u has %zu bytes", kv->path,
+			       id, n_bytes);
+	for (size_t i = 0; i < n_parts; i++) {
+		size_t from = i * LIMIT_CHUNK_BYTES, n = n_bytes - from;
+		int rc;
+
+		if (n > LIMIT_CHUNK_BYTES)
+			n = LIMIT_CHUNK_BYTES;
+		rc = put_one(kv, table, id, (uint32_t)i, 0, (uint32_t)n_parts,
+			     (const uint8_t *)p + from, n, e);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+int
+kv_put_part(struct kv *kv, size_t table, uint32_t id, uint16_t part, const void *p,
+	    size_t n_bytes, struct err *e)
+{
+	if (n_bytes > UINT32_MAX)
+		return err_set(e, ERR_LIMIT, "%s: the value of %u.%u has %zu bytes",
+			       kv->path, id, part, n_bytes);
+	return put_one(kv, table, id, part, SERIES, 1, p, n_bytes, e);
+}
+
+int
+kv_finish(struct kv *kv, struct err *e)
+{
+	int rc = 0;
+
+	assert(!kv->finished);
+	if (kv->txn != NULL)
+		rc = commit(kv, e);
+	if (rc != 0)
+		return rc;
+	kv->finished = true;
+	rc = mdb_env_sync(kv->env, 1);
+	return rc == 0 ? 0 : fail(kv, rc, "sync", e);
+}
+
+/* ---- reading ---------------------------------------------------------------- */
+
+/* The names of the tables, and that the pages the file speaks of are there:
+ * reading past the end of a map is a signal. */
+static int
+tables_open(struct kv *kv, const char *const *names, uint64_t n_bytes, struct err *e)
+{
+	MDB_envinfo info;
+	MDB_txn *txn = NULL;
+	MDB_stat st;
+	int rc = mdb_env_info(kv->env, &info);
+
+	if (rc == 0)
+		rc = mdb_env_stat(kv->env, &st);
+	if (rc != 0)
+		return fail(kv, rc, "open", e);
+	if (info.me_last_pgno >= n_bytes / st.ms_psize)
+		return err_set(e, ERR_CORRUPT, "%s: cut short: %llu bytes", kv->path,
+			       (unsigned long long)n_bytes);
+	rc = mdb_txn_begin(kv->env, NULL, MDB_RDONLY, &txn);
+	for (size_t i = 0; rc == 0 && i < kv->n_tables; i++) {
+		rc = mdb_dbi_open(txn, names[i], 0, &kv->dbi[i]);
+		if (rc == 0)
+			rc = mdb_stat(txn, kv->dbi[i], &st);
+		if (rc == 0)
+			kv->n_entries[i] = st.ms_entries;
+	}
+	if (rc == 0)
+		rc = mdb_txn_commit(txn); /* keeps the handles */
+	else if (txn != NULL)
+		mdb_txn_abort(txn);
+	return rc == 0 ? 0 : fail(kv, rc, "tables", e);
+}
+
+int
+kv_open(struct kv **out, const char *path, const char *const *names, size_t n_tables,
+	struct err *e)
+{
+	struct kv *kv;
+	uint64_t n_bytes;
+	int rc = file_size(path, &n_bytes, e);
+
+	*out = NULL;
+	if (rc != 0)
+		return rc;
+	if (n_bytes < 2 * PAGE_BYTES)
+		return err_set(e, ERR_CORRUPT, "%s: cut short: %llu bytes", path,
+			       (unsigned long long)n_bytes);
+	kv = kv_new(path, n_tables);
+	if (kv == NULL)
+		return err_set(e, ERR_NOMEM, "%s: no memory", path);
+	rc = env_open(kv, n_bytes, MDB_RDONLY | MDB_NOTLS | MDB_NORDAHEAD, e);
+	if (rc == 0)
+		rc = tables_open(kv, names, n_bytes, e);
+	if (rc != 0) {
+		kv_close(kv);
+		return rc;
+	}
+	kv->finished = true;
+	*out = kv;
+	return 0;
+}
+
+void
+kv_close(struct kv *kv)
+{
+	if (kv == NULL)
+		return;
+	if (kv->txn != NULL)
+		mdb_txn_abort(kv->txn);
+	if (kv->env != NULL)
+		mdb_env_close(kv->env);
+	mem_free(kv->path);
+	mem_free(kv);
+}
+
+int
+kv_view_open(struct kv_view **out, struct kv *kv, struct err *e)
+{
+	struct kv_view *v = mem_new(1, sizeof(*v));
+	int rc;
+
+	*out = NULL;
+	if (v == NULL)
+		return err_set(e, ERR_NOMEM, "%s: no memory", kv->path);
+	v->kv = kv;
+	rc = mdb_txn_begin(kv->env, NULL, MDB_RDONLY, &v->txn);
+	if (rc != 0) {
+		mem_free(v);
+		return fail(kv, rc, "read", e);
+	}
+	*out = v;
+	return 0;
+}
+
+void
+kv_view_close(struct kv_view *v)
+{
+	if (v == NULL)
+		return;
+	mdb_txn_abort(v->txn);
+	mem_free(v);
+}
+
+/* Takes the header off x; the payload and n_parts, or ERR_CORRUPT. */
+static int
+check(const struct kv_view *v, size_t table, const uint8_t key[KEY_BYTES], MDB_val x,
+      unsigned flags, struct kv_value *out, uint32_t *n_parts, struct err *e)
+{
+	struct cur c = cur_of(x.mv_data, x.mv_size), k = cur_of(key, KEY_BYTES);
+	uint32_t id = cur_u32be(&k);
+	uint32_t part = (uint32_t)(key[4] << 8 | key[5]);
+	uint16_t magic = cur_u16(&c);
+	uint8_t codec = cur_u8(&c), is = cur_u8(&c);
+	uint32_t length = cur_u32(&c);
+	uint64_t sum;
+
+	*n_parts = cur_u32(&c);
+	sum = cur_u64(&c);
+	if (c.failed || magic != MAGIC || length != cur_left(&c))
+		return corrupt(v, table, id, part, "the header is damaged", e);
+	if (sum != value_sum(table, key, x.mv_data, c.p, length))
+		return corrupt(v, table, id, part, "the checksum does not match", e);
+	if (codec != CODEC || is != flags)
+		return corrupt(v, table, id, part, "an unknown codec", e);
+	out->p = c.p;
+	out->n_bytes = length;
+	return 0;
+}
+
+static int
+get_part(struct kv_view *v, size_t table, uint32_t id, uint32_t part,
+	 struct kv_value *out, uint32_t *n_parts, struct err *e)
+{
+	uint8_t key[KEY_BYTES];
+	MDB_val k = {KEY_BYTES, key}, x;
+	int rc;
+
+	assert(table < v->kv->n_tables);
+	put_key(key, id, part);
+	rc = mdb_get(v->txn, v->kv->dbi[table], &k, &x);
+	if (rc == MDB_NOTFOUND)
+		return 0;
+	if (rc != 0)
+		return fail(v->kv, rc, "read", e);
+	rc = check(v, table, key, x, 0, out, n_parts, e);
+	return rc == 0 ? 1 : rc;
+}
+
+/* Parts 1 to n_parts - 1 behind the first one, in arena. */
+static int
+gather(struct kv_view *v, size_t table, uint32_t id, uint32_t n_parts,
+       struct kv_value *x, struct arena *arena, struct err *e)
+{
+	uint8_t *all = arena_alloc(arena, n_parts, LIMIT_CHUNK_BYTES);
+	size_t n = 0;
+
+	if (all == NULL)
+		return err_set(e, ERR_NOMEM, "no memory for a value of %u parts", n_parts);
+	for (uint32_t i = 0; i < n_parts; i++) {
+		uint32_t again = n_parts;
+		int rc = i == 0 ? 1 : get_part(v, table, id, i, x, &again, e);
+
+		if (rc < 0)
+			return rc;
+		if (rc == 0 || again != n_parts || x->n_bytes > LIMIT_CHUNK_BYTES ||
+		    (i + 1 < n_parts && x->n_bytes != LIMIT_CHUNK_BYTES))
+			return corrupt(v, table, id, i, "a part is missing", e);
+		memcpy(all + n, x->p, x->n_bytes);
+		n += x->n_bytes;
+	}
+	x->p = all;
+	x->n_bytes = n;
+	return 1;
+}
+
+int
+kv_get(struct kv_view *v, size_t table, uint32_t id, struct kv_value *out,
+       struct arena *arena, struct err *e)
+{
+	uint32_t n_parts;
+	int rc;
+
+	*out = (struct kv_value){0};
+	rc = get_part(v, table, id, 0, out, &n_parts, e);
+	if (rc != 1 || n_parts == 1)
+		return rc;
+	if (n_parts == 0 || n_parts > UINT16_MAX)
+		return corrupt(v, table, id, 0, "the header is damaged", e);
+	return gather(v, table, id, n_parts, out, arena, e);
+}
+
+static bool
+key_has_id(MDB_val k, uint32_t id)
+{
+	uint8_t want[KEY_BYTES];
+
+	put_key(want, id, 0);
+	return k.mv_size == KEY_BYTES && memcmp(k.mv_data, want, 4) == 0;
+}
+
+/* The last key of id at or before part, else the first one after. */
+static int
+seek(MDB_cursor *c, uint32_t id, uint16_t part, MDB_val *k, MDB_val *x)
+{
+	uint8_t key[KEY_BYTES];
+	int rc;
+
+	put_key(key, id, part);
+	*k = (MDB_val){KEY_BYTES, key};
+	rc = mdb_cursor_get(c, k, x, MDB_SET_RANGE);
+	if (rc == 0 && k->mv_size == KEY_BYTES && memcmp(k->mv_data, key, KEY_BYTES) == 0)
+		return 0;
+	if (rc == 0 || rc == MDB_NOTFOUND) {
+		rc = mdb_cursor_get(c, k, x, rc == 0 ? MDB_PREV : MDB_LAST);
+		if (rc == 0 && !key_has_id(*k, id))
+			rc = mdb_cursor_get(c, k, x, MDB_NEXT);
+		else if (rc == MDB_NOTFOUND)
+			rc = mdb_cursor_get(c, k, x, MDB_FIRST);
+	}
+	return rc;
+}
+
+int
+kv_each(struct kv_view *v, size_t table, uint32_t id, uint16_t part,
+	int (*fn)(void *ctx, uint16_t part, struct kv_value x, struct err *e), void *ctx,
+	struct err *e)
+{
+	MDB_cursor *c;
+	MDB_val k, x;
+	int rc = mdb_cursor_open(v->txn, v->kv->dbi[table], &c), got = 0;
+
+	assert(table < v->kv->n_tables);
+	if (rc != 0)
+		return fail(v->kv, rc, "read", e);
+	for (rc = seek(c, id, part, &k, &x); rc == 0 && key_has_id(k, id);
+	     rc = mdb_cursor_get(c, &k, &x, MDB_NEXT)) {
+		const uint8_t *key = k.mv_data;
+		struct kv_value value;
+		uint32_t n_parts;
+
+		got = check(v, table, key, x, SERIES, &value, &n_parts, e);
+		if (got == 0)
+			got = fn(ctx, (uint16_t)(key[4] << 8 | key[5]), value, e);
+		if (got != 0)
+			break;
+	}
+	mdb_cursor_close(c);
+	if (got < 0)
+		return got;
+	return rc == 0 || rc == MDB_NOTFOUND ? 0 : fail(v->kv, rc, "read", e);
+}
+
+uint64_t
+kv_entries(const struct kv *kv, size_t table)
+{
+	assert(table < kv->n_tables);
+	return kv->n_entries[table];
+}
