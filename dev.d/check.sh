@@ -37,7 +37,7 @@ collect_trs()
 
 show_failed()
 {
-	tail -n 100 "$build/check/$1.log" | sed "s/^/$1: /"
+	grep -v '^ok' "$build/check/$1.log" | tail -n 100 | sed "s/^/$1: /" || true
 	[ -d "$build/$1" ] || return 0
 	grep -rls '^:test-result: *\(FAIL\|ERROR\)' --include='*.trs' "$build/$1" |
 		while IFS= read -r trs; do
@@ -78,7 +78,7 @@ make_check_tsan()
 
 threaded_tests()
 {
-	grep -lE 'pthread|thread|pool_|saedbd' tests/*/test_*.c tests/flow/T*.sh |
+	grep -lsE 'pthread|thread|pool_|saedbd' tests/*/test_*.c tests/flow/T*.sh |
 		xargs -r grep -L 'no-tsan' | sed 's/\.c$//' |
 		while IFS= read -r t; do
 			! grep -qwF "$t" "tests/$(basename "$(dirname "$t")")/Makefile.inc" ||

@@ -87,7 +87,7 @@ AC_DEFUN([SAEDB_FLAGS], [
 		[AC_MSG_RESULT([yes]); PIE_CFLAGS=-fPIE; PIE_LDFLAGS=-pie],
 		[AC_MSG_RESULT([no])])
 	CFLAGS=$saedb_save_CFLAGS
-	SAEDB_TRY_LDFLAG([saedb_ldflags], [-Wl,-z,relro -Wl,-z,now])
+	SAEDB_TRY_LDFLAG([saedb_ldflags], [-Wl,-z,relro -Wl,-z,now -Wl,--as-needed])
 
 	AS_IF([test "x$enable_sanitizers" != xno], [
 		saedb_san="-fsanitize=$enable_sanitizers -fno-omit-frame-pointer"
