@@ -2,98 +2,120 @@
 /*
  * The main of a fuzz target that is not linked with libFuzzer: it feeds the
  * target each file named on the command line, or else each file in
- * $srcdir/tests/fuzz/seeds/NAME for a program called fuzz_NAME.
+ * $srcdir/tests/fuzz/seeds/NAME for a program called fuzz_NAME; whole, cut short
+ * everywhere, and with every byte changed in turn.
  */
-#include <dirent.h>
-#include <stdint.h>
+#include "tests/fuzz/fuzz.h"
+
+#include "util/file.h"
+#include "util/mem.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#define MAX_SEED_BYTES (1u << 20)
+#define MAX_PLACES 2000 /* in longer seeds not every byte is changed */
+
+static size_t n_runs;
+
+static void
+run(const uint8_t *p, size_t n)
+{
+	uint8_t *exact = mem_new(n, 1); /* a sanitizer sees a byte too far */
+
+	if (exact == NULL)
+		abort();
+	if (n > 0)
+		memcpy(exact, p, n);
+	LLVMFuzzerTestOneInput(exact, n);
+	mem_free(exact);
+	n_runs++;
+}
+
+static void
+vary(uint8_t *p, size_t n)
+{
+	static const uint8_t with[] = {0x00, 0x7f, 0x80, 0xc1, 0xdb, 0xdd, 0xdf, 0xff};
+
+	run(p, n);
+	for (size_t i = 0; i < n; i += n / MAX_PLACES + 1) {
+		uint8_t was = p[i];
+
+		run(p, i);
+		for (size_t j = 0; j < sizeof(with); j++) {
+			p[i] = with[j];
+			run(p, n);
+		}
+		p[i] = was ^ 1;
+		run(p, n);
+		p[i] = was;
+	}
+}
 
 static int
 replay(const char *path)
 {
-	FILE *f = fopen(path, "rb");
-	uint8_t *data = NULL;
-	size_t size = 0, room = 0;
+	struct err e = ERR_INIT;
+	struct buf b;
+	int rc;
 
-	if (f == NULL) {
-		printf("not ok - %s: cannot open\n", path);
-		return 1;
+	buf_init(&b);
+	n_runs = 0;
+	rc = file_read(path, MAX_SEED_BYTES, &b, &e);
+	if (rc < 0)
+		printf("not ok - %s\n", e.text);
+	else {
+		vary(b.data, b.n_bytes);
+		printf("ok - %s: %zu runs\n", path, n_runs);
 	}
-	for (;;) {
-		if (size == room) {
-			room = room ? room * 2 : 4096;
-			data = realloc(data, room);
-			if (data == NULL)
-				abort();
-		}
-		size_t n = fread(data + size, 1, room - size, f);
+	buf_clear(&b);
+	return rc < 0;
+}
 
-		if (n == 0)
-			break;
-		size += n;
-	}
-	fclose(f);
-	/* An exact copy, so that a sanitizer sees a byte too far. */
-	uint8_t *exact = malloc(size ? size : 1);
+/* fuzz_NAME, perhaps behind a directory and libtool's prefix: NAME. */
+static const char *
+target_name(const char *program)
+{
+	const char *slash = strrchr(program, '/');
+	const char *name = slash != NULL ? slash + 1 : program;
 
-	if (exact == NULL)
-		abort();
-	memcpy(exact, data, size);
-	free(data);
-	LLVMFuzzerTestOneInput(exact, size);
-	free(exact);
-	printf("ok - %s\n", path);
-	return 0;
+	if (strncmp(name, "lt-", 3) == 0)
+		name += 3;
+	return strncmp(name, "fuzz_", 5) == 0 ? name + 5 : name;
 }
 
 static int
-replay_directory(const char *program)
+replay_directory(const char *name)
 {
-	const char *name = strrchr(program, '/');
-	const char *srcdir = getenv("srcdir");
-	char path[4096];
-	int failed = 0, n = 0;
-	struct dirent *entry;
-	DIR *d;
+	const char *top = getenv("srcdir");
+	char dir[PATH_BYTES], path[PATH_BYTES], **file;
+	struct err e = ERR_INIT;
+	size_t n;
+	int rc = 0;
 
-	name = name ? name + 1 : program;
-	if (strncmp(name, "lt-", 3) == 0)
-		name += 3;
-	if (strncmp(name, "fuzz_", 5) == 0)
-		name += 5;
-	snprintf(path, sizeof path, "%s/tests/fuzz/seeds/%s", srcdir ? srcdir : ".",
-		name);
-	d = opendir(path);
-	if (d == NULL) {
-		printf("# skip: no seeds in %s\n", path);
+	if (path_join(dir, &e, "%s/tests/fuzz/seeds/%s", top != NULL ? top : ".", name) < 0 ||
+	    dir_list(dir, &file, &n, &e) < 0) {
+		printf("1..0 # skip: no seeds: %s\n", e.text);
 		return 77;
 	}
-	while ((entry = readdir(d)) != NULL) {
-		char file[8192];
-
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
-		failed |= replay(file);
-		n++;
+	for (size_t i = 0; i < n; i++) {
+		rc |= path_join(path, &e, "%s/%s", dir, file[i]) < 0 || replay(path);
+		mem_free(file[i]);
 	}
-	closedir(d);
-	printf("1..%d\n", n);
-	return failed;
+	mem_free(file);
+	printf("1..%zu\n", n);
+	return rc;
 }
 
 int
 main(int argc, char **argv)
 {
-	int failed = 0;
+	int rc = 0;
 
 	if (argc < 2)
-		return replay_directory(argv[0]);
+		return replay_directory(target_name(argv[0]));
 	for (int i = 1; i < argc; i++)
-		failed |= replay(argv[i]);
-	return failed;
+		rc |= replay(argv[i]);
+	return rc;
 }
