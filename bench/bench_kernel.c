@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * bench_kernel: the speed of the products on one thread. Prints GFLOP/s of
+ * kernel_gemm beside the BLAS, and queries/s of kernel_above with the share of
+ * kernel_gemm's speed that its cheap pass keeps. SAEDB_CPU chooses the path.
+ */
+#include "kernel/kernel.h"
+#include "util/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void
+fill(float *p, size_t n, unsigned seed)
+{
+	for (size_t i = 0; i < n; i++) {
+		seed = seed * 1664525u + 1013904223u;
+		p[i] = (float)(int)seed * 0x1p-31f;
+	}
+}
+
+static void
+bench_gemm(size_t m, size_t n, size_t k)
+{
+	double blas = kernel_sgemm_rate(m, n, k, false) / 1e9;
+	double own = kernel_sgemm_rate(m, n, k, true) / 1e9;
+
+	printf("gemm m=%zu n=%zu k=%zu: kernel %.1f, BLAS %.1f GFLOP/s, %.2fx\n", m, n,
+		k, own, blas, own / blas);
+}
+
+/* A share of pairs about `percent` is above, as in a sparse encoder. */
+static void
+bench_above(size_t m, size_t n, size_t d, double gemm, float threshold)
+{
+	float *x = mem_new_aligned(m * d, sizeof(float));
+	float *w = mem_new_aligned(n * d, sizeof(float));
+	float *t = mem_new_aligned(n, sizeof(float));
+	struct kernel_rows *r = NULL;
+	struct kernel_work *k = NULL;
+	struct kernel_hits hits = {0};
+	struct err e = ERR_INIT;
+	double begin, best = 1e9, rate;
+
+	if (x == NULL || w == NULL || t == NULL)
+		exit(1);
+	fill(x, m * d, 1);
+	fill(w, n * d, 2);
+	for (size_t i = 0; i < n; i++)
+		t[i] = threshold;
+	if (kernel_rows_new(&r, w, n, d, &e) < 0 || kernel_work_new(&k, &e) < 0)
+		exit(1);
+	for (int i = 0; i < 5; i++) {
+		hits.n = 0;
+		begin = now();
+		if (kernel_above(&hits, r, 0, n, x, d, m, NULL, t, k, &e) < 0)
+			exit(1);
+		best = now() - begin < best ? now() - begin : best;
+	}
+	rate = 2.0 * (double)m * (double)n * (double)d / best / 1e9;
+	printf("above m=%zu d=%zu n=%zu: %.0f queries/s, %.1f hits a query, %.1f "
+	       "GFLOP/s, "
+	       "%.0f%% of gemm\n",
+		m, d, n, (double)m / best, (double)hits.n / (double)m, rate,
+		100 * rate / gemm);
+	kernel_hits_clear(&hits);
+	kernel_work_free(k);
+	kernel_rows_free(r);
+	mem_free(x);
+	mem_free(w);
+	mem_free(t);
+}
+
+int
+main(void)
+{
+	double gemm;
+
+	printf("path %s\n", kernel_path_name(kernel_path()));
+	bench_gemm(512, 1024, 256);
+	bench_gemm(512, 3072, 768);
+	bench_gemm(512, 768, 3072);
+	bench_gemm(128, 128, 64);
+	bench_gemm(2048, 9216, 256);
+	gemm = kernel_sgemm_rate(1024, 9216, 256, true) / 1e9;
+	bench_above(1024, 9216, 256, gemm, 13.0f);
+	bench_above(256, 9216, 256, gemm, 13.0f);
+	gemm = kernel_sgemm_rate(1024, 24576, 768, true) / 1e9;
+	bench_above(1024, 24576, 768, gemm, 25.0f);
+	bench_above(256, 65536, 64, gemm, 7.0f);
+	return 0;
+}

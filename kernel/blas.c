@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: ISC */
+#include "kernel/kernel.h"
+#include "util/mem.h"
+
+#include <cblas.h>
+#include <time.h>
+
+#define SECONDS 0.3 /* to measure for */
+
+/* OpenBLAS has it, other libraries do not. */
+extern void openblas_set_num_threads(int n) __attribute__((weak));
+
+struct rate {
+	size_t m, n, k;
+	float *a; /* (m, k) */
+	float *b; /* (k, n) */
+	float *c; /* (m, n) */
+	struct kernel_packed *packed;
+};
+
+static double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void
+multiply(const struct rate *r, bool own)
+{
+	if (own)
+		kernel_gemm(r->c, r->n, r->a, r->k, r->m, r->packed, NULL, false);
+	else
+		cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)r->m,
+			(int)r->n, (int)r->k, 1.0f, r->a, (int)r->k, r->b, (int)r->n,
+			0.0f, r->c, (int)r->n);
+}
+
+/* The best of several: what the machine can do when it is left alone. */
+static double
+measure(const struct rate *r, bool own)
+{
+	double best = 0, begin = now(), t, rate;
+
+	multiply(r, own);
+	do {
+		t = now();
+		multiply(r, own);
+		rate = 2.0 * (double)r->m * (double)r->n * (double)r->k / (now() - t);
+		best = rate > best ? rate : best;
+	} while (now() - begin < SECONDS);
+	return best;
+}
+
+double
+kernel_sgemm_rate(size_t m, size_t n, size_t k, bool own)
+{
+	struct rate r = {.m = m, .n = n, .k = k};
+	double rate = 0;
+
+	r.a = mem_new_aligned(m * k, sizeof(float));
+	r.b = mem_new_aligned(k * n, sizeof(float));
+	r.c = mem_new_aligned(m * n, sizeof(float));
+	if (r.a == NULL || r.b == NULL || r.c == NULL)
+		goto out;
+	for (size_t i = 0; i < m * k; i++)
+		r.a[i] = (float)(i % 7) - 3;
+	for (size_t i = 0; i < k * n; i++)
+		r.b[i] = (float)(i % 5) - 2;
+	if (kernel_pack(&r.packed, r.b, k, n, n, 1, NULL) < 0)
+		goto out;
+	if (openblas_set_num_threads != NULL)
+		openblas_set_num_threads(1);
+	rate = measure(&r, own);
+out:
+	kernel_packed_free(r.packed);
+	mem_free(r.a);
+	mem_free(r.b);
+	mem_free(r.c);
+	return rate;
+}

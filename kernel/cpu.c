@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: ISC */
+#include "kernel/ops.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	const struct kernel_ops *ops; /* NULL: not compiled for this machine */
+} paths[KERNEL_N_PATHS] = {
+	[KERNEL_PORTABLE] = {"portable", &kernel_ops_portable},
+#ifdef __x86_64__
+	[KERNEL_AVX2] = {"avx2", &kernel_ops_avx2},
+	[KERNEL_AVX512] = {"avx512", &kernel_ops_avx512},
+#else
+	[KERNEL_AVX2] = {"avx2", NULL},
+	[KERNEL_AVX512] = {"avx512", NULL},
+#endif
+};
+
+static atomic_int in_use = -1; /* an enum kernel_path; -1 = not decided */
+
+static bool
+has(enum kernel_path path)
+{
+	if (path == KERNEL_PORTABLE)
+		return true;
+#ifdef __x86_64__
+	__builtin_cpu_init();
+	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+		!__builtin_cpu_supports("f16c"))
+		return false;
+	return path == KERNEL_AVX2 ||
+		(path == KERNEL_AVX512 && __builtin_cpu_supports("avx512f") &&
+			__builtin_cpu_supports("avx512bw") &&
+			__builtin_cpu_supports("avx512dq") &&
+			__builtin_cpu_supports("avx512vl"));
+#else
+	return false;
+#endif
+}
+
+static enum kernel_path
+decide(void)
+{
+	const char *asked = getenv("SAEDB_CPU");
+	int best = KERNEL_N_PATHS - 1;
+
+	for (int i = 0; asked != NULL && i < KERNEL_N_PATHS; i++)
+		if (strcmp(asked, paths[i].name) == 0 && has((enum kernel_path)i))
+			return (enum kernel_path)i;
+	while (!has((enum kernel_path)best))
+		best--;
+	return (enum kernel_path)best;
+}
+
+/* Two threads that come first at once decide the same. */
+enum kernel_path
+kernel_path(void)
+{
+	int path = atomic_load_explicit(&in_use, memory_order_relaxed);
+
+	if (path < 0) {
+		path = decide();
+		atomic_store_explicit(&in_use, path, memory_order_relaxed);
+	}
+	return (enum kernel_path)path;
+}
+
+const char *
+kernel_path_name(enum kernel_path path)
+{
+	return (unsigned)path < KERNEL_N_PATHS ? paths[path].name : "unknown";
+}
+
+bool
+kernel_use_path(enum kernel_path path)
+{
+	if ((unsigned)path >= KERNEL_N_PATHS || !has(path))
+		return false;
+	atomic_store(&in_use, path);
+	return true;
+}
+
+const struct kernel_ops *
+kernel_ops(void)
+{
+	return paths[kernel_path()].ops;
+}
+
+float
+kernel_dot(const float *a, const float *b, size_t n)
+{
+	return kernel_ops()->dot(a, b, n);
+}
+
+float
+kernel_norm(const float *a, size_t n)
+{
+	return sqrtf(kernel_ops()->dot(a, a, n));
+}
+
+/*
+ * s = sum a_i^2 comes out of the canonical dot as t >= s (1 - gamma) - n 2^-149
+ * where gamma < (n / 64 + 8) 2^-23 covers its chain of n / 64 fused steps and
+ * six sums, and the second term what underflow can lose. Solved for s, in
+ * double with room to spare, and rounded up.
+ */
+float
+kernel_norm_up(const float *a, size_t n)
+{
+	double t = kernel_ops()->dot(a, a, n), steps = (double)n / 64 + 8;
+
+	t = (t + (double)n * 0x1p-148) * (1 + 2 * steps * 0x1p-23);
+	return nextafterf((float)sqrt(t), INFINITY);
+}
+
+void
+kernel_axpy(float *y, const float *x, float s, size_t n)
+{
+	kernel_ops()->axpy(y, x, s, n);
+}
+
+void
+kernel_exp(float *y, const float *x, size_t n)
+{
+	kernel_ops()->exp(y, x, n);
+}
+
+void
+kernel_tanh(float *y, const float *x, size_t n)
+{
+	kernel_ops()->tanh(y, x, n);
+}
+
+void
+kernel_gelu_tanh(float *y, const float *x, size_t n)
+{
+	kernel_ops()->gelu_tanh(y, x, n);
+}
+
+void
+kernel_softmax(float *x, size_t n)
+{
+	kernel_ops()->softmax(x, n);
+}
+
+void
+kernel_layer_norm(float *y, const float *x, const float *gain, const float *bias,
+	float eps, size_t n)
+{
+	kernel_ops()->layer_norm(y, x, gain, bias, eps, n);
+}

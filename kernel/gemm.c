@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: ISC */
+#include "kernel/gemm.h"
+
+#include "util/mem.h"
+
+#include <string.h>
+
+#define BLOCK_K 256 /* a strip of this depth and a panel stay in cache */
+#define BLOCK_ROWS 96 /* rows of a packed at a time; a multiple of every mr */
+#define BLOCK_COLS 512 /* columns of unfinished sums beside c; add_to only */
+
+/* Dispatched tile by tile: the table of the path may change between calls. */
+struct kernel_packed {
+	size_t k;
+	size_t n;
+	float *panel; /* (n / PANEL rounded up, k, PANEL) */
+};
+
+float *
+kernel_panels_new(const float *b, size_t k, size_t n, size_t row_stride,
+	size_t col_stride)
+{
+	size_t n_panels = n / PANEL + (n % PANEL > 0), n_floats;
+	float *panels;
+
+	if (!mem_mul(n_panels, k, &n_floats) || !mem_mul(n_floats, PANEL, &n_floats))
+		return NULL;
+	panels = mem_new_aligned(n_floats, sizeof(float));
+	if (panels == NULL)
+		return NULL;
+	for (size_t p = 0; p < n_panels; p++) {
+		size_t cols = n - p * PANEL < PANEL ? n - p * PANEL : PANEL;
+		const float *from = b + p * PANEL * col_stride;
+		float *to = panels + p * k * PANEL;
+
+		/* i in short runs: both sides stay in cache, whichever is strided */
+		for (size_t i0 = 0; i0 < k; i0 += 16)
+			for (size_t j = 0; j < cols; j++)
+				for (size_t i = i0; i < k && i < i0 + 16; i++)
+					to[i * PANEL + j] =
+						from[i * row_stride + j * col_stride];
+	}
+	return panels;
+}
+
+void
+kernel_strip(float *strip, const float *a, size_t lda, size_t n_rows, size_t k)
+{
+	for (size_t i = 0; i < n_rows; i++)
+		for (size_t at = 0; at < k; at++)
+			strip[at * n_rows + i] = a[i * lda + at];
+}
+
+int
+kernel_pack(struct kernel_packed **out, const float *b, size_t k, size_t n,
+	size_t row_stride, size_t col_stride, struct err *e)
+{
+	struct kernel_packed *p = mem_new(1, sizeof(*p));
+
+	*out = NULL;
+	if (p != NULL)
+		p->panel = kernel_panels_new(b, k, n, row_stride, col_stride);
+	if (p == NULL || p->panel == NULL) {
+		mem_free(p);
+		return err_set(e, ERR_NOMEM, "no memory to pack a matrix of %zu by %zu",
+			k, n);
+	}
+	p->k = k;
+	p->n = n;
+	*out = p;
+	return 0;
+}
+
+void
+kernel_packed_free(struct kernel_packed *p)
+{
+	if (p == NULL)
+		return;
+	mem_free(p->panel);
+	mem_free(p);
+}
+
+/* What one block of rows, columns and k is made from and goes to. */
+struct block {
+	const struct kernel_ops *ops;
+	const float *strips; /* (n_rows / mr, k, mr) */
+	size_t n_rows;
+	size_t k;
+	const float *from; /* (n_rows, n_cols) at ld_from; NULL = zeros */
+	size_t ld_from;
+	float *to; /* (n_rows, n_cols) at ld_to */
+	size_t ld_to;
+	bool add;
+};
+
+/* The last, narrower panel: through a whole tile beside c. */
+static void
+narrow_tile(const struct block *b, struct kernel_tile t, size_t n_cols)
+{
+	float in[STRIP_MOST * PANEL] = {0}, out[STRIP_MOST * PANEL];
+	float *to = t.to;
+	size_t ld_to = t.ld_to;
+
+	for (size_t i = 0; i < t.n_rows; i++)
+		memcpy(in + i * PANEL, t.from + i * t.ld_from, n_cols * sizeof(float));
+	t.from = in;
+	t.ld_from = PANEL;
+	t.to = out;
+	t.ld_to = PANEL;
+	t.add = false;
+	b->ops->tile(&t);
+	for (size_t i = 0; i < t.n_rows; i++)
+		for (size_t j = 0; j < n_cols; j++)
+			to[i * ld_to + j] = b->add
+				? to[i * ld_to + j] + out[i * PANEL + j]
+				: out[i * PANEL + j];
+}
+
+/* All strips of the block against one panel of n_cols columns at col. */
+static void
+panel_column(const struct block *b, const float *panel, size_t col, size_t n_cols)
+{
+	static const float zeros[PANEL];
+	size_t mr = b->ops->mr;
+
+	for (size_t row = 0; row < b->n_rows; row += mr) {
+		struct kernel_tile t = {
+			.a = b->strips + row * b->k,
+			.b = panel,
+			.k = b->k,
+			.n_rows = b->n_rows - row < mr ? b->n_rows - row : mr,
+			.from = b->from == NULL ? zeros
+						: b->from + row * b->ld_from + col,
+			.ld_from = b->ld_from,
+			.to = b->to + row * b->ld_to + col,
+			.ld_to = b->ld_to,
+			.add = b->add,
+		};
+
+		if (n_cols == PANEL)
+			b->ops->tile(&t);
+		else
+			narrow_tile(b, t, n_cols);
+	}
+}
+
+/* Columns [first, first + n_cols) of c for BLOCK_ROWS rows or fewer. The sums
+ * over k pause in `part` between blocks of k, and go on from there. */
+static void
+block_of_rows(const struct block *whole, const float *a, size_t lda,
+	const struct kernel_packed *p, size_t first, size_t n_cols, float *part,
+	size_t ld_part)
+{
+	_Alignas(64) float strips[BLOCK_ROWS * BLOCK_K];
+	struct block b = *whole;
+	size_t mr = b.ops->mr;
+
+	b.strips = strips;
+	for (size_t at = 0; at == 0 || at < p->k; at += BLOCK_K) {
+		bool last = p->k - at <= BLOCK_K;
+
+		b.k = last ? p->k - at : BLOCK_K;
+		for (size_t row = 0; row < b.n_rows; row += mr)
+			kernel_strip(strips + row * b.k, a + row * lda + at, lda,
+				b.n_rows - row < mr ? b.n_rows - row : mr, b.k);
+		b.from = at == 0 ? whole->from : part;
+		b.ld_from = at == 0 ? whole->ld_from : ld_part;
+		b.to = last ? whole->to : part;
+		b.ld_to = last ? whole->ld_to : ld_part;
+		b.add = last && whole->add;
+		for (size_t col = 0; col < n_cols; col += PANEL)
+			panel_column(&b, p->panel + (first + col) * p->k + at * PANEL,
+				col, n_cols - col < PANEL ? n_cols - col : PANEL);
+	}
+}
+
+void
+kernel_gemm(float *c, size_t ldc, const float *a, size_t lda, size_t m,
+	const struct kernel_packed *p, const float *bias, bool add_to)
+{
+	_Alignas(64) float part[BLOCK_ROWS * BLOCK_COLS];
+	/* c itself holds unfinished sums, unless it is needed for the addition */
+	bool beside = add_to && p->k > BLOCK_K;
+	size_t step = beside ? BLOCK_COLS : p->n;
+
+	for (size_t row = 0; row < m; row += BLOCK_ROWS)
+		for (size_t col = 0; col < p->n; col += step) {
+			struct block b = {
+				.ops = kernel_ops(),
+				.n_rows = m - row < BLOCK_ROWS ? m - row : BLOCK_ROWS,
+				.from = bias != NULL ? bias + col : NULL,
+				.to = c + row * ldc + col,
+				.ld_to = ldc,
+				.add = add_to,
+			};
+
+			block_of_rows(&b, a + row * lda, lda, p, col,
+				p->n - col < step ? p->n - col : step,
+				beside ? part : b.to, beside ? BLOCK_COLS : ldc);
+		}
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * kernel: exact answers about a product of two float32 matrices, found by a
+ * cheaper pass with a proven error bound, on the fastest path of this CPU.
+ * No I/O, no threads of its own: every call runs on the thread that makes it
+ * and touches only what it is given.
+ *
+ * The canonical dot product of a and b, both of n floats, is
+ *   lane[l] = fma(a[i], b[i], lane[l]) for i = l, l + 64, l + 128, ... (l < 64)
+ *   then lane[l] += lane[l + w] for w = 32, 16, 8, 4, 2, 1 and l < w
+ * with n padded by zeros to a multiple of 64, starting from +0. It is the value
+ * that saedb stores; every path gives these bits.
+ *
+ * The ordered product is what the model's forward pass uses:
+ *   c[m][n] = fma(a[m][k], b[k][n], c[m][n]) for k = 0, 1, 2, ... starting from
+ * a given c (0 or a bias). Its bits depend neither on the path, nor on tiles,
+ * nor on which rows are computed together.
+ */
+#ifndef KERNEL_KERNEL_H
+#define KERNEL_KERNEL_H
+
+#include "util/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- the path ---------------------------------------------------------- */
+
+enum kernel_path { KERNEL_PORTABLE, KERNEL_AVX2, KERNEL_AVX512, KERNEL_N_PATHS };
+
+/* The best path of this CPU, or what SAEDB_CPU (portable, avx2, avx512) names
+ * if the CPU has it; decided once. */
+enum kernel_path kernel_path(void);
+const char *kernel_path_name(enum kernel_path path);
+/* Tests: use another path from now on; false if this CPU lacks it. */
+bool kernel_use_path(enum kernel_path path);
+
+/* ---- vectors ----------------------------------------------------------- */
+
+float kernel_dot(const float *a, const float *b, size_t n); /* canonical */
+/* The upper bound on the 2-norm that the error bounds use: >= ||a||. */
+float kernel_norm_up(const float *a, size_t n);
+/* sqrt of the canonical dot of a with itself. */
+float kernel_norm(const float *a, size_t n);
+void kernel_axpy(float *y, const float *x, float s, size_t n); /* y = fma(s, x, y) */
+
+/* Elementwise, the same bits on every path; within 2 ulp of the true value of
+ * exp, 4 ulp of tanh. x may be y. */
+void kernel_exp(float *y, const float *x, size_t n);
+void kernel_tanh(float *y, const float *x, size_t n);
+/* GPT-2's gelu: 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))). */
+void kernel_gelu_tanh(float *y, const float *x, size_t n);
+/* x[0..n) becomes softmax(x): maximum subtracted, exp, canonical sum, divide. */
+void kernel_softmax(float *x, size_t n);
+/* y = (x - mean) / sqrt(var + eps) * gain + bias; mean and (biased) variance
+ * by canonical sums; gain and bias may be NULL. */
+void kernel_layer_norm(float *y, const float *x, const float *gain, const float *bias,
+		       float eps, size_t n);
+
+/* ---- ordered product --------------------------------------------------- */
+
+/* A right-hand matrix b (k, n), packed once for the path in use. */
+struct kernel_packed;
+
+/* b[i][j] stands at b[i * row_stride + j * col_stride]. new:
+ * kernel_packed_free(). */
+int kernel_pack(struct kernel_packed **out, const float *b, size_t k, size_t n,
+		size_t row_stride, size_t col_stride, struct err *e);
+void kernel_packed_free(struct kernel_packed *p);
+/* c (m, n) = ordered product of a (m, k) and p, started from bias (n) or, when
+ * bias is NULL, from 0; add_to adds the finished product to what c held (one
+ * rounding) instead of replacing it. lda, ldc: row strides in floats. */
+void kernel_gemm(float *c, size_t ldc, const float *a, size_t lda, size_t m,
+		 const struct kernel_packed *p, const float *bias, bool add_to);
+
+/* ---- which pairs pass a threshold -------------------------------------- */
+
+/* Rows to be searched: w (n, d), mapped or in memory, with what the bounds
+ * need computed once. borrowed: w, bias, threshold until kernel_rows_free. */
+struct kernel_rows;
+int kernel_rows_new(struct kernel_rows **out, const float *w, size_t n, size_t d,
+		    struct err *e);
+void kernel_rows_free(struct kernel_rows *r);
+size_t kernel_rows_n(const struct kernel_rows *r);
+
+struct kernel_hit {
+	uint32_t row;	/* of w */
+	uint32_t query; /* of x */
+	float value;	/* canonical dot(x[query], w[row]) + bias[row], rounded once more */
+};
+
+struct kernel_hits { /* a growing array, owned; kernel_hits_clear() frees */
+	struct kernel_hit *hit;
+	size_t n;
+	size_t cap;
+};
+void kernel_hits_clear(struct kernel_hits *h);
+
+/* Scratch of one thread. new: kernel_work_free(). */
+struct kernel_work;
+int kernel_work_new(struct kernel_work **out, struct err *e);
+void kernel_work_free(struct kernel_work *k);
+
+/* Appends to out, ordered by (query, row), every pair of a query x[q] (m, d)
+ * and a row in [first, first + count) with
+ *   dot(x[q], w[row]) + bias[row] > threshold[row]   (strictly; canonical)
+ * bias NULL means 0, threshold NULL means 0. What the cheap pass discards is
+ * proven not to qualify. */
+int kernel_above(struct kernel_hits *out, const struct kernel_rows *r, size_t first,
+		 size_t count, const float *x, size_t ldx, size_t m, const float *bias,
+		 const float *threshold, struct kernel_work *k, struct err *e);
+
+/* For each query, the k largest dot(x[q], w[row]) * scale[row] + bias[row] in
+ * [first, first + count) (scale NULL means 1; computed as
+ * (dot + bias) * scale, each rounded), ordered by value descending, then row
+ * ascending (that total order also decides ties at the k-th place). best is
+ * (m, k); where fewer than k rows exist, the rest have row UINT32_MAX.
+ * smallest gives the k smallest, ascending, instead. skip, when not NULL, has
+ * for each query one row that is left out (UINT32_MAX: none). */
+int kernel_best(struct kernel_hit *best, size_t k, const struct kernel_rows *r,
+		size_t first, size_t count, const float *x, size_t ldx, size_t m,
+		const float *bias, const float *scale, bool smallest,
+		const uint32_t *skip, struct kernel_work *w, struct err *e);
+
+/* Merges b (k best of one range of rows) into a (k best of another), in place,
+ * by the order of kernel_best. */
+void kernel_best_merge(struct kernel_hit *a, const struct kernel_hit *b, size_t k,
+		       bool smallest);
+
+/* Single-thread SGEMM rate of the BLAS and of kernel_gemm at (m, n, k), in
+ * flop/s, for the benchmarks. */
+double kernel_sgemm_rate(size_t m, size_t n, size_t k, bool own);
+
+#endif

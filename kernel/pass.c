@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The bound. Let s = sum x_i w_i exactly, u = 2^-24 and g(n) = n u / (1 - n u).
+ * A sum of products in which no term passes through more than n roundings is
+ * within g(n) sum |x_i w_i| <= g(n) ||x|| ||w|| of s, in whatever order (Higham,
+ * Accuracy and Stability of Numerical Algorithms, 3.1). The cheap pass is one
+ * chain of d fused steps: n = d. The canonical dot is 64 chains of d / 64 fused
+ * steps (rounded up) and six sums: n = d / 64 + 6. So
+ *
+ *   |cheap - canonical| <= (g(d) + g(d / 64 + 6)) ||x|| ||w||
+ *
+ * which is kept as the product of the query's slack >= ||x|| and the row's
+ * slack >= (...) ||w||, both rounded up. Underflow adds less than 2^-149 for
+ * each of fewer than 2 d + 64 steps: both slacks get 2^-60 more, whose product
+ * covers that for d < 2^26. Overflow cannot happen while both norms are at most
+ * 2^62; beyond that (and for infinities) the slack is infinite, and nothing is
+ * excluded.
+ *
+ * slack_x * slack_w + cheap is one fused step; rounding is monotone and both
+ * the canonical value and what it is compared with are floats, so the rounded
+ * sum is an upper bound of the canonical value where the exact sum is.
+ */
+#include "kernel/pass.h"
+
+#include "kernel/gemm.h"
+#include "util/mem.h"
+
+#include <math.h>
+#include <string.h>
+
+#define D_MOST ((size_t)1 << 20)
+#define NORM_MOST 0x1p62f
+#define SLACK_LEAST 0x1p-60f
+#define BLOCK_BYTES ((size_t)1 << 18) /* of panels: a part of the L2 cache */
+#define BLOCK_MOST (KERNEL_BLOCK_ROWS / PANEL)
+#define CHUNK_BYTES ((size_t)1 << 22) /* of strips: a part of the L3 cache */
+#define CHUNK_MOST 2040
+#define CHUNK_LEAST 96
+
+static double
+gamma_of(double n)
+{
+	return n * 0x1p-24 / (1 - n * 0x1p-24);
+}
+
+/* >= factor * norm, infinite where the product could overflow, NaN stays. */
+static float
+slack_of(float norm, double factor)
+{
+	if (norm > NORM_MOST)
+		return INFINITY;
+	return nextafterf((float)((double)norm * factor), INFINITY) + SLACK_LEAST;
+}
+
+static int
+rows_fill(struct kernel_rows *r)
+{
+	size_t n_padded = (r->n + PANEL - 1) / PANEL * PANEL;
+	double factor = gamma_of((double)r->d) + gamma_of((double)(r->d / 64 + 7));
+
+	r->panels = kernel_panels_new(r->w, r->d, r->n, 1, r->d);
+	r->slack = mem_new_aligned(n_padded, sizeof(float));
+	if (r->panels == NULL || r->slack == NULL)
+		return -1;
+	for (size_t i = 0; i < r->n; i++)
+		r->slack[i] = slack_of(kernel_norm_up(r->w + i * r->d, r->d), factor);
+	return 0;
+}
+
+int
+kernel_rows_new(struct kernel_rows **out, const float *w, size_t n, size_t d,
+	struct err *e)
+{
+	struct kernel_rows *r;
+
+	*out = NULL;
+	if (d == 0 || d > D_MOST)
+		return err_set(e, ERR_LIMIT,
+			"rows of %zu floats: from 1 to %zu can be had", d, D_MOST);
+	if (n >= UINT32_MAX)
+		return err_set(e, ERR_LIMIT, "%zu rows: fewer than %u can be had", n,
+			UINT32_MAX);
+	r = mem_new(1, sizeof(*r));
+	if (r != NULL) {
+		*r = (struct kernel_rows){.w = w, .n = n, .d = d};
+		if (rows_fill(r) == 0) {
+			*out = r;
+			return 0;
+		}
+		kernel_rows_free(r);
+	}
+	return err_set(e, ERR_NOMEM, "no memory to pack %zu rows of %zu floats", n, d);
+}
+
+void
+kernel_rows_free(struct kernel_rows *r)
+{
+	if (r == NULL)
+		return;
+	mem_free(r->panels);
+	mem_free(r->slack);
+	mem_free(r);
+}
+
+size_t
+kernel_rows_n(const struct kernel_rows *r)
+{
+	return r->n;
+}
+
+/* ---- scratch and hits ---------------------------------------------------- */
+
+bool
+kernel_room(void *p, size_t *cap, size_t n, size_t size)
+{
+	void *bigger, *old;
+
+	if (n <= *cap)
+		return true;
+	bigger = mem_new_aligned(n, size);
+	if (bigger == NULL)
+		return false;
+	memcpy(&old, p, sizeof(old));
+	mem_free(old);
+	memcpy(p, &bigger, sizeof(bigger));
+	*cap = n;
+	return true;
+}
+
+bool
+kernel_hits_room(struct kernel_hits *h, size_t n_more)
+{
+	struct kernel_hit *bigger;
+	size_t need, cap;
+
+	if (!mem_add(h->n, n_more, &need))
+		return false;
+	if (need <= h->cap)
+		return true;
+	cap = h->cap + h->cap / 2 < 256 ? 256 : h->cap + h->cap / 2;
+	if (cap < need)
+		cap = need;
+	bigger = mem_resize(h->hit, cap, sizeof(*bigger));
+	if (bigger == NULL)
+		return false;
+	h->hit = bigger;
+	h->cap = cap;
+	return true;
+}
+
+void
+kernel_hits_clear(struct kernel_hits *h)
+{
+	mem_free(h->hit);
+	*h = (struct kernel_hits){0};
+}
+
+int
+kernel_work_new(struct kernel_work **out, struct err *e)
+{
+	*out = mem_new(1, sizeof(**out));
+	return *out != NULL ? 0 : err_set(e, ERR_NOMEM, "no memory to search");
+}
+
+void
+kernel_work_free(struct kernel_work *k)
+{
+	if (k == NULL)
+		return;
+	mem_free(k->strips);
+	mem_free(k->slack);
+	mem_free(k->row_terms);
+	mem_free(k->pair);
+	mem_free(k->count);
+	kernel_hits_clear(&k->found);
+	mem_free(k);
+}
+
+/* ---- the pass ---------------------------------------------------------- */
+
+int
+kernel_pass_check(const struct kernel_rows *r, size_t first, size_t count, size_t m,
+	struct err *e)
+{
+	if (first > r->n || count > r->n - first)
+		return err_set(e, ERR_ARG, "rows %zu and %zu more: there are %zu",
+			first, count, r->n);
+	if (m >= UINT32_MAX)
+		return err_set(e, ERR_LIMIT, "%zu queries: fewer than %u can be had", m,
+			UINT32_MAX);
+	return 0;
+}
+
+size_t
+kernel_pass_chunk(const struct kernel_rows *r)
+{
+	size_t n = CHUNK_BYTES / sizeof(float) / r->d;
+
+	if (n > CHUNK_MOST)
+		n = CHUNK_MOST;
+	return n < CHUNK_LEAST ? CHUNK_LEAST : n / STRIP_MOST * STRIP_MOST;
+}
+
+static int
+strips_fill(struct kernel_pass *p, size_t query, size_t n, struct err *e)
+{
+	struct kernel_work *k = p->work;
+	size_t d = p->r->d, mr = p->ops->mr;
+
+	if (!kernel_room(&k->strips, &k->cap_strips, n * d, sizeof(float)) ||
+		!kernel_room(&k->slack, &k->cap_slack, n, sizeof(float)))
+		return err_set(e, ERR_NOMEM, "no memory for %zu queries", n);
+	for (size_t i = 0; i < n; i += mr)
+		kernel_strip(k->strips + i * d, p->x + (query + i) * p->ldx, p->ldx,
+			n - i < mr ? n - i : mr, d);
+	for (size_t i = 0; i < n; i++)
+		k->slack[i] =
+			slack_of(kernel_norm_up(p->x + (query + i) * p->ldx, d), 1);
+	return 0;
+}
+
+/* Bits of the panel's rows that lie in the range. */
+static uint32_t
+range_bits(const struct kernel_pass *p, size_t row)
+{
+	uint32_t bits = UINT32_MAX;
+
+	if (row < p->first)
+		bits <<= p->first - row;
+	if (row + PANEL > p->first + p->count)
+		bits &= UINT32_MAX >> (row + PANEL - p->first - p->count);
+	return bits;
+}
+
+/* One strip against panels [panel, panel + n_panels) of the range. */
+static int
+strip_run(struct kernel_pass *p, size_t query, size_t at, size_t n_rows, size_t panel,
+	size_t n_panels, struct err *e)
+{
+	size_t d = p->r->d, base = kernel_pass_first_panel(p->first);
+	struct kernel_scan s = {
+		.a = p->work->strips + at * d,
+		.k = d,
+		.n_rows = n_rows,
+		.slack = p->work->slack + at,
+		.kth = p->kth != NULL ? p->kth + at : NULL,
+	};
+	int rc = 0;
+
+	for (size_t i = panel; rc == 0 && i < panel + n_panels; i++) {
+		size_t row = (base + i) * PANEL, col = i * PANEL;
+		uint32_t bits = range_bits(p, row);
+
+		s.b = p->r->panels + row * d;
+		s.row_slack = p->row_slack + col;
+		s.cut = p->cut != NULL ? p->cut + col : NULL;
+		s.bias = p->bias != NULL ? p->bias + col : NULL;
+		s.scale = p->scale != NULL ? p->scale + col : NULL;
+		if (!p->scan(&s))
+			continue;
+		for (size_t q = 0; q < n_rows; q++) /* a query with a NaN has no pair */
+			s.mask[q] &= isnan(s.slack[q]) ? 0 : bits;
+		rc = p->tile(p, query + at, n_rows, row, s.mask, e);
+	}
+	return rc == 0 && p->strip != NULL ? p->strip(p, e) : rc;
+}
+
+/* A block of panels stays in the L2 cache while all strips pass over it. */
+int
+kernel_pass_run(struct kernel_pass *p, size_t query, size_t n, struct err *e)
+{
+	size_t n_panels = kernel_pass_n_panels(p->first, p->count), mr = p->ops->mr;
+	size_t block = BLOCK_BYTES / (PANEL * p->r->d * sizeof(float));
+	int rc = strips_fill(p, query, n, e);
+
+	if (block == 0)
+		block = 1;
+	if (block > BLOCK_MOST)
+		block = BLOCK_MOST;
+	for (size_t i = 0; rc == 0 && i < n_panels; i += block)
+		for (size_t at = 0; rc == 0 && at < n; at += mr)
+			rc = strip_run(p, query, at, n - at < mr ? n - at : mr, i,
+				n_panels - i < block ? n_panels - i : block, e);
+	return rc;
+}

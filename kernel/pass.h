@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * pass: the cheap pass over rows x queries that kernel_above and kernel_best
+ * share. It excludes pairs; what it cannot exclude it hands on, tile by tile,
+ * rows ascending for each query. Within kernel/ only.
+ */
+#ifndef KERNEL_PASS_H
+#define KERNEL_PASS_H
+
+#include "kernel/ops.h"
+
+#define KERNEL_BLOCK_ROWS 1024 /* at most, between two calls of pass.strip */
+
+struct kernel_rows {
+	const float *w; /* (n, d), borrowed */
+	size_t n;
+	size_t d;
+	float *panels; /* w packed: (n / PANEL rounded up, d, PANEL) */
+	float *slack; /* (n padded to PANEL): see pass.c */
+};
+
+/* A pair that was not excluded. */
+struct kernel_pair {
+	uint32_t query;
+	uint32_t row;
+};
+
+struct kernel_work {
+	float *strips; /* queries of a chunk, packed */
+	size_t cap_strips;
+	float *slack; /* of each query of a chunk */
+	size_t cap_slack;
+	float *row_terms; /* what scan compares with, for each row */
+	size_t cap_row_terms;
+	struct kernel_pair *pair; /* kernel_above: waiting for the canonical dot */
+	size_t cap_pair;
+	size_t n_pairs;
+	size_t *count; /* of hits, for each query of a chunk */
+	size_t cap_count;
+	struct kernel_hits found; /* kernel_above: of a chunk, not in order */
+};
+
+/* *p has room for n of size bytes each, contents lost; false = no memory. */
+bool kernel_room(void *p, size_t *cap, size_t n, size_t size);
+bool kernel_hits_room(struct kernel_hits *h, size_t n_more);
+
+struct kernel_pass {
+	const struct kernel_rows *r;
+	const struct kernel_ops *ops;
+	struct kernel_work *work;
+	size_t first; /* row range */
+	size_t count;
+	const float *x; /* (queries, d) at ldx */
+	size_t ldx;
+	/* Of the panels that the range touches, from its first on: */
+	const float *row_slack;
+	const float *cut;
+	const float *bias;
+	const float *scale;
+	float *kth; /* of each query of the chunk */
+	bool (*scan)(struct kernel_scan *s);
+	/* Pairs of one tile: bit j of mask[i] is (query + i, row + j). */
+	int (*tile)(struct kernel_pass *p, size_t query, size_t n_queries, size_t row,
+		const uint32_t *mask, struct err *e);
+	/* Behind the last tile of a strip in a block of rows; may be NULL. */
+	int (*strip)(struct kernel_pass *p, struct err *e);
+	void *ctx;
+};
+
+static inline size_t
+kernel_pass_first_panel(size_t first)
+{
+	return first / PANEL;
+}
+
+/* Panels that [first, first + count) touches. */
+static inline size_t
+kernel_pass_n_panels(size_t first, size_t count)
+{
+	return count == 0 ? 0 : (first + count - 1) / PANEL + 1 - first / PANEL;
+}
+
+/* Refuses ranges and counts out of bounds. */
+int kernel_pass_check(const struct kernel_rows *r, size_t first, size_t count, size_t m,
+	struct err *e);
+/* Queries at a time. */
+size_t kernel_pass_chunk(const struct kernel_rows *r);
+/* Queries [query, query + n): n at most a chunk. */
+int kernel_pass_run(struct kernel_pass *p, size_t query, size_t n, struct err *e);
+
+#endif

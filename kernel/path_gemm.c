@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: ISC */
+#include "kernel/path.h"
+
+/*
+ * acc[i][j] = fma(a[k][i], b[k][j], acc[i][j]) for k = 0, 1, 2, ...
+ * for n_rows rows and two vectors of columns: the accumulators fill the
+ * registers. n_rows is a constant wherever this is inlined.
+ */
+VEC void
+accumulate(vf acc[][2], const float *a, const float *b, size_t k, const int n_rows)
+{
+	for (size_t at = 0; at < k; at++) {
+		vf b0 = v_load(b), b1 = v_load(b + VW);
+
+#pragma GCC unroll 12
+		for (int i = 0; i < n_rows; i++) {
+			vf ai = v_all(a[i]);
+
+			acc[i][0] = v_fma(ai, b0, acc[i][0]);
+			acc[i][1] = v_fma(ai, b1, acc[i][1]);
+		}
+		a += n_rows;
+		b += PANEL;
+	}
+}
+
+VEC void
+tile_rows(const struct kernel_tile *t, size_t col, const int n_rows)
+{
+	vf acc[STRIP_MOST][2];
+
+#pragma GCC unroll 12
+	for (int i = 0; i < n_rows; i++) {
+		acc[i][0] = v_load(t->from + (size_t)i * t->ld_from + col);
+		acc[i][1] = v_load(t->from + (size_t)i * t->ld_from + col + VW);
+	}
+	accumulate(acc, t->a, t->b + col, t->k, n_rows);
+#pragma GCC unroll 12
+	for (int i = 0; i < n_rows; i++) {
+		float *to = t->to + (size_t)i * t->ld_to + col;
+
+		if (t->add) {
+			acc[i][0] = v_load(to) + acc[i][0];
+			acc[i][1] = v_load(to + VW) + acc[i][1];
+		}
+		v_store(to, acc[i][0]);
+		v_store(to + VW, acc[i][1]);
+	}
+}
+
+/* Unordered compares as "not less": a NaN excludes nothing. */
+VEC uint32_t
+above_bits(vf acc, const struct kernel_scan *s, int i, size_t col)
+{
+	vf most = v_fma(v_all(s->slack[i]), v_load(s->row_slack + col), acc);
+
+	return v_bits(~(most < v_load(s->cut + col)));
+}
+
+VEC uint32_t
+best_bits(vf acc, const struct kernel_scan *s, int i, size_t col)
+{
+	vf most = v_fma(v_all(s->slack[i]), v_load(s->row_slack + col), acc);
+
+	most = (most + v_load(s->bias + col)) * v_load(s->scale + col);
+	return v_bits(~(most <= v_all(s->kth[i])));
+}
+
+VEC void
+above_rows(struct kernel_scan *s, size_t col, const int n_rows)
+{
+	vf acc[STRIP_MOST][2] = {0};
+
+	accumulate(acc, s->a, s->b + col, s->k, n_rows);
+#pragma GCC unroll 12
+	for (int i = 0; i < n_rows; i++)
+		s->mask[i] |= above_bits(acc[i][0], s, i, col) << col |
+			above_bits(acc[i][1], s, i, col + VW) << (col + VW);
+}
+
+VEC void
+best_rows(struct kernel_scan *s, size_t col, const int n_rows)
+{
+	vf acc[STRIP_MOST][2] = {0};
+
+	accumulate(acc, s->a, s->b + col, s->k, n_rows);
+#pragma GCC unroll 12
+	for (int i = 0; i < n_rows; i++)
+		s->mask[i] |= best_bits(acc[i][0], s, i, col) << col |
+			best_bits(acc[i][1], s, i, col + VW) << (col + VW);
+}
+
+/* One function for each number of rows, so that accumulators are registers. */
+#define ROWS(n) \
+	static void tile_##n(const struct kernel_tile *t, size_t col) \
+	{ \
+		tile_rows(t, col, n); \
+	} \
+	static void above_##n(struct kernel_scan *s, size_t col) \
+	{ \
+		above_rows(s, col, n); \
+	} \
+	static void best_##n(struct kernel_scan *s, size_t col) \
+	{ \
+		best_rows(s, col, n); \
+	}
+#define NAMES(f) \
+	{ \
+		f##1, f##2, f##3, f##4 MORE_NAMES(f) \
+	}
+
+ROWS(1)
+ROWS(2)
+ROWS(3)
+ROWS(4)
+#if VW == 4
+#define MR 4
+#define MORE_NAMES(f)
+#else
+ROWS(5)
+ROWS(6)
+#if VW == 8
+#define MR 6
+#define MORE_NAMES(f) , f##5, f##6
+#else
+#define MR 12
+ROWS(7)
+ROWS(8)
+ROWS(9)
+ROWS(10)
+ROWS(11)
+ROWS(12)
+#define MORE_NAMES(f) , f##5, f##6, f##7, f##8, f##9, f##10, f##11, f##12
+#endif
+#endif
+
+static void (*const tiles[MR])(const struct kernel_tile *, size_t) = NAMES(tile_);
+static void (*const aboves[MR])(struct kernel_scan *, size_t) = NAMES(above_);
+static void (*const bests[MR])(struct kernel_scan *, size_t) = NAMES(best_);
+
+static void
+tile(const struct kernel_tile *t)
+{
+	for (size_t col = 0; col < PANEL; col += 2 * VW)
+		tiles[t->n_rows - 1](t, col);
+}
+
+static bool
+scan(struct kernel_scan *s, void (*const *by_rows)(struct kernel_scan *, size_t))
+{
+	uint32_t any = 0;
+
+	memset(s->mask, 0, sizeof(s->mask));
+	for (size_t col = 0; col < PANEL; col += 2 * VW)
+		by_rows[s->n_rows - 1](s, col);
+	for (size_t i = 0; i < s->n_rows; i++)
+		any |= s->mask[i];
+	return any != 0;
+}
+
+static bool
+scan_above(struct kernel_scan *s)
+{
+	return scan(s, aboves);
+}
+
+static bool
+scan_best(struct kernel_scan *s)
+{
+	return scan(s, bests);
+}
+
+const struct kernel_ops PATH(kernel_ops) = {
+	.mr = MR,
+	.dot = PATH(path_dot),
+	.axpy = PATH(path_axpy),
+	.exp = PATH(path_exp),
+	.tanh = PATH(path_tanh),
+	.gelu_tanh = PATH(path_gelu_tanh),
+	.softmax = PATH(path_softmax),
+	.layer_norm = PATH(path_layer_norm),
+	.tile = tile,
+	.scan_above = scan_above,
+	.scan_best = scan_best,
+};

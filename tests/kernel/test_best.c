@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: ISC */
+#include "tests/kernel/naive.h"
+
+#include <stdlib.h>
+
+struct search {
+	size_t n, d, m;
+	float *w, *x, *bias, *scale;
+	uint32_t *skip;
+	struct kernel_work *k;
+};
+
+/* kind 1: few distinct values, so that ties abound; kind 2: odd floats. */
+static void
+search_new(struct search *s, size_t n, size_t d, size_t m, int kind)
+{
+	static const float strange[] = {NAN, INFINITY, -INFINITY, 3e38f, 1e-42f, -0.0f};
+
+	*s = (struct search){.n = n, .d = d, .m = m};
+	s->w = naive_floats(n * d);
+	s->x = naive_floats(m * d);
+	s->bias = naive_floats(n);
+	s->scale = naive_floats(n);
+	s->skip = mem_new(m, sizeof(*s->skip));
+	for (size_t i = 0; i < m; i++)
+		s->skip[i] = i % 3 ? (uint32_t)naive_below(n) : UINT32_MAX;
+	if (kind == 1) {
+		for (size_t i = 0; i < n * d; i++)
+			s->w[i] = (float)naive_below(3) - 1;
+		for (size_t i = 0; i < m * d; i++)
+			s->x[i] = (float)naive_below(2);
+		for (size_t i = 0; i < n; i++)
+			s->scale[i] = s->bias[i] = (float)naive_below(3) - 1;
+	}
+	for (int i = 0; kind == 2 && i < 5; i++) {
+		s->w[naive_below(n * d)] = strange[naive_below(6)];
+		s->x[naive_below(m * d)] = strange[naive_below(6)];
+		s->bias[naive_below(n)] = strange[naive_below(6)];
+		s->scale[naive_below(n)] = strange[naive_below(6)];
+	}
+	assert_int_equal(kernel_work_new(&s->k, NULL), 0);
+}
+
+static void
+search_free(struct search *s)
+{
+	kernel_work_free(s->k);
+	mem_free(s->w);
+	mem_free(s->x);
+	mem_free(s->bias);
+	mem_free(s->scale);
+	mem_free(s->skip);
+}
+
+static bool sort_smallest;
+
+static int
+by_order(const void *pa, const void *pb)
+{
+	const struct kernel_hit *a = pa, *b = pb;
+
+	if (a->value != b->value)
+		return (a->value < b->value) == sort_smallest ? -1 : 1;
+	return a->row < b->row ? -1 : a->row > b->row;
+}
+
+struct options {
+	size_t k, first, count;
+	bool bias, scale, skip, smallest;
+};
+
+/* The first k of all canonical values, sorted. Returns how many there are. */
+static size_t
+naive_best(struct kernel_hit *all, const struct search *s, size_t q, struct options o)
+{
+	size_t n = 0;
+
+	for (size_t row = o.first; row < o.first + o.count; row++) {
+		float v = kernel_dot(s->x + q * s->d, s->w + row * s->d, s->d);
+
+		v = v + (o.bias ? s->bias[row] : 0.0f);
+		v = v * (o.scale ? s->scale[row] : 1.0f);
+		if (isnan(v) || (o.skip && s->skip[q] == row))
+			continue;
+		all[n++] = (struct kernel_hit){(uint32_t)row, (uint32_t)q, v};
+	}
+	sort_smallest = o.smallest;
+	qsort(all, n, sizeof(*all), by_order);
+	return n;
+}
+
+static void
+check(const struct search *s, struct options o)
+{
+	struct kernel_hit *best = mem_new(s->m * o.k, sizeof(*best));
+	struct kernel_hit *all = mem_new(s->n, sizeof(*all));
+	struct kernel_rows *r;
+
+	assert_int_equal(kernel_rows_new(&r, s->w, s->n, s->d, NULL), 0);
+	assert_int_equal(kernel_best(best, o.k, r, o.first, o.count, s->x, s->d, s->m,
+				 o.bias ? s->bias : NULL, o.scale ? s->scale : NULL,
+				 o.smallest, o.skip ? s->skip : NULL, s->k, NULL),
+		0);
+	for (size_t q = 0; q < s->m; q++) {
+		size_t n = naive_best(all, s, q, o);
+
+		for (size_t i = 0; i < o.k; i++) {
+			const struct kernel_hit *hit = &best[q * o.k + i];
+
+			assert_int_equal(hit->query, q);
+			assert_int_equal(hit->row, i < n ? all[i].row : UINT32_MAX);
+			if (i < n)
+				assert_true(hit->value == all[i].value);
+		}
+	}
+	kernel_rows_free(r);
+	mem_free(best);
+	mem_free(all);
+}
+
+static void
+random_path(void)
+{
+	for (int i = 0; i < 100; i++) {
+		struct search s;
+		struct options o = {.bias = i & 1,
+			.scale = i & 2,
+			.skip = i & 4,
+			.smallest = i & 8};
+
+		search_new(&s, 1 + naive_below(300), 1 + naive_below(90),
+			1 + naive_below(30), i % 3);
+		o.first = naive_below(s.n);
+		o.count = naive_below(s.n - o.first + 1);
+		o.k = 1 + naive_below(i % 5 == 0 ? 400 : 10);
+		check(&s, o);
+		o.first = 0;
+		o.count = s.n;
+		check(&s, o);
+		search_free(&s);
+	}
+}
+
+static void
+test_random(void **state)
+{
+	(void)state;
+	naive_each_path(random_path);
+}
+
+/* Every value is the same: rows decide. And no row at all. */
+static void
+test_ties(void **state)
+{
+	struct search s;
+
+	(void)state;
+	search_new(&s, 200, 3, 5, 0);
+	memset(s.w, 0, s.n * s.d * sizeof(float));
+	check(&s, (struct options){.k = 7, .first = 3, .count = 190});
+	check(&s, (struct options){.k = 7, .first = 3, .count = 190, .smallest = true});
+	check(&s, (struct options){.k = 7, .first = 3, .count = 0});
+	search_free(&s);
+}
+
+/* Best of two ranges, merged, is the best of both together. */
+static void
+merge_once(bool smallest)
+{
+	size_t k = 1 + naive_below(12), n = 1 + naive_below(60), cut = naive_below(n);
+	struct kernel_hit a[12], b[12], whole[12];
+	struct kernel_rows *r;
+	struct search s;
+
+	search_new(&s, n, 4, 1, 1);
+	assert_int_equal(kernel_rows_new(&r, s.w, n, s.d, NULL), 0);
+	kernel_best(whole, k, r, 0, n, s.x, s.d, 1, NULL, NULL, smallest, NULL, s.k,
+		NULL);
+	kernel_best(a, k, r, 0, cut, s.x, s.d, 1, NULL, NULL, smallest, NULL, s.k,
+		NULL);
+	kernel_best(b, k, r, cut, n - cut, s.x, s.d, 1, NULL, NULL, smallest, NULL, s.k,
+		NULL);
+	if (naive_below(2)) {
+		kernel_best_merge(a, b, k, smallest);
+		assert_memory_equal(a, whole, k * sizeof(*a));
+	} else {
+		kernel_best_merge(b, a, k, smallest);
+		assert_memory_equal(b, whole, k * sizeof(*b));
+	}
+	kernel_rows_free(r);
+	search_free(&s);
+}
+
+static void
+test_merge(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 500; i++)
+		merge_once(i & 1);
+}
+
+static void
+test_refused(void **state)
+{
+	struct kernel_hit best[2];
+	struct err e = ERR_INIT;
+	struct kernel_rows *r;
+	struct search s;
+
+	(void)state;
+	search_new(&s, 10, 5, 2, 0);
+	assert_int_equal(kernel_rows_new(&r, s.w, s.n, s.d, NULL), 0);
+	assert_int_equal(kernel_best(best, 1, r, 4, 7, s.x, 5, 2, NULL, NULL, false,
+				 NULL, s.k, &e),
+		ERR_ARG);
+	assert_int_equal(kernel_best(best, 0, r, 4, 6, s.x, 5, 2, NULL, NULL, false,
+				 NULL, s.k, &e),
+		0);
+	kernel_rows_free(r);
+	search_free(&s);
+}
+
+static void
+test_memory(void **state)
+{
+	int rc = ERR_NOMEM;
+	struct kernel_rows *r;
+	struct search s;
+
+	(void)state;
+	search_new(&s, 40, 5, 3, 0);
+	assert_int_equal(kernel_rows_new(&r, s.w, s.n, s.d, NULL), 0);
+	for (long n = 0; rc == ERR_NOMEM; n++) {
+		struct kernel_work *k = NULL;
+		struct kernel_hit best[6];
+
+		assert_true(n < 10);
+		mem_fail_at(n);
+		rc = kernel_work_new(&k, NULL);
+		if (rc == 0)
+			rc = kernel_best(best, 2, r, 0, s.n, s.x, s.d, s.m, NULL, NULL,
+				false, NULL, k, NULL);
+		mem_fail_at(-1);
+		kernel_work_free(k);
+	}
+	assert_int_equal(rc, 0);
+	kernel_rows_free(r);
+	search_free(&s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_ties),
+		cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
