@@ -93,7 +93,7 @@ static const struct {
 		      "PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL;"
 		      "PRAGMA foreign_keys=1"},
 	[DB_BUILD] = {SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "",
-		      "PRAGMA page_size=4096; PRAGMA journal_mode=OFF;"
+		      "PRAGMA page_size=4096; PRAGMA journal_mode=MEMORY;"
 		      "PRAGMA synchronous=OFF; PRAGMA cache_size=-16384;"
 		      "PRAGMA locking_mode=EXCLUSIVE"},
 	[DB_MAKE] = {SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "",

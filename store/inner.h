@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * inner: what the files of this room share and nobody else sees. An object is a
+ * published directory (a cut, a SAE, a run or a graph) with its open files; it
+ * is shared by the generations that name it. A generation is the catalogue as
+ * read once, and its objects. A pending object is a directory under tmp/.
+ */
+#ifndef STORE_INNER_H
+#define STORE_INNER_H
+
+#include "store/db.h"
+#include "store/kv.h"
+#include "store/store.h"
+#include "util/buf.h"
+#include "util/file.h"
+#include "util/pool.h"
+
+/* Small files are hashed whole before they are used; of larger ones the size is
+ * compared, and each value has its own checksum. */
+#define CHECK_WHOLE_BYTES ((uint64_t)256 << 20)
+
+enum kind { KIND_CUT, KIND_SAE, KIND_RUN, KIND_GRAPH, KINDS };
+extern const char *const kind_name[KINDS]; /* and of its directory in the store */
+
+#define OBJECT_ID_CHARS 40
+#define PART_NAME_CHARS 32
+
+/* ---- parts: the files of an object (object.c) ------------------------------ */
+
+struct part {
+	char name[PART_NAME_CHARS]; /* below the object's directory */
+	uint64_t n_bytes;
+	uint64_t hash; /* XXH3 of the whole file */
+	/* the rest under the object's lock */
+	bool checked;
+	struct kv *kv;
+	struct map map;
+};
+
+struct object {
+	enum kind kind;
+	char id[OBJECT_ID_CHARS];
+	uint64_t digest; /* of the parts: a directory made again is another object */
+	char *dir;
+	struct part *part; /* (n_parts) by name */
+	size_t n_parts;
+	struct mutex *lock;
+	struct ann *ann;
+	unsigned n_refs;     /* under the store's lock */
+	struct object *next; /* of the store */
+};
+
+/* The tables of the kv files, in the order of their numbers. */
+enum { KV_WINDOW = 0, KV_LOGITS = 0, KV_NEIGHBORS = 0, KV_ACTS = 0 };
+enum { KV_FEATURE, KV_EXAMPLES, KV_POSTINGS, KV_TOKEN, KV_FEATURE_TABLES };
+struct kv_layout {
+	const char *file; /* "%02u/" and the slot stand in front in a run */
+	const char *names[KV_TABLES];
+	size_t n_tables;
+};
+extern const struct kv_layout layout_window, layout_logits, layout_neighbors, layout_acts,
+    layout_feature;
+#define FILE_CUT_DB "cut.db"
+#define FILE_DECODER "decoder.f32"
+#define FILE_FEATURE_DB "feature.db"
+
+/* Takes part (n_parts) on success. new: object_free(). */
+int object_new(struct object **out, enum kind kind, const char *id, const char *dir,
+	       struct part *part, size_t n_parts, struct err *e);
+void object_free(struct object *o);
+uint64_t part_digest(const struct part *part, size_t n_parts);
+/* Every part is there and as long as it was: ERR_CORRUPT names it. */
+int object_measure(const struct object *o, struct err *e);
+int object_part(const struct object *o, const char *name, size_t *i, struct err *e);
+/* The part opened, after its check. Borrowed until the object is freed. */
+int object_kv(struct object *o, size_t i, const struct kv_layout *layout, struct kv **kv,
+	      struct err *e);
+int object_map(struct object *o, size_t i, const struct map **map, struct err *e);
+/* For a part that others open: only the check. */
+int object_check(struct object *o, size_t i, struct err *e);
+int part_path(char out[PATH_BYTES], const struct object *o, size_t i, struct err *e);
+/* All files below dir, measured and hashed, by name. new: mem_free(*part). */
+int parts_scan(const char *dir, struct part **part, size_t *n_parts, struct err *e);
+
+/* ---- generations (generation.c) --------------------------------------------- */
+
+struct generation {
+	unsigned n_refs; /* its views, and 1 while it is the newest; under the lock */
+	struct arena arena;
+	struct store_catalog catalog;
+	struct object **object[KINDS]; /* as in the catalogue */
+	uint32_t n_objects[KINDS];
+	size_t *handle[KINDS]; /* of each object's first part, in a view's handles */
+	size_t n_handles;
+	struct store_view *idle;
+};
+
+struct pending;
+
+struct store {
+	char *dir;
+	enum store_mode mode;
+	struct mutex *lock;
+	struct generation *gen; /* the newest opened */
+	struct object *objects; /* of all generations */
+	struct db *catalog;	/* reading connection, under the lock */
+	struct lock writer, labeller;
+	struct db *labels; /* the writing connection, while labeller is held */
+	struct pending *pending;
+	unsigned n_pending; /* ever */
+};
+
+/* Opens what the catalogue names now, sharing objects with what is open. The
+ * store's lock is held. */
+int generation_open(struct generation **out, struct store *s, struct err *e);
+void generation_unref(struct store *s, struct generation *g); /* the lock is held */
+
+/* ---- the catalogue (catalog.c) ------------------------------------------------ */
+
+extern const char catalog_schema[];
+/* Into g->catalog; the number of rows, and each object's files by catalog_parts. */
+int catalog_load(struct db *db, struct generation *g, struct err *e);
+int catalog_parts(struct db *db, enum kind kind, const char *id, struct part **part,
+		  size_t *n_parts, struct err *e);
+int catalog_generation(struct db *db, uint64_t *generation, struct err *e);
+/* Rows in, inside a transaction. */
+int catalog_put_model(struct db *db, const struct cat_model *m, struct err *e);
+int catalog_put_cut(struct db *db, const struct cat_cut *c, struct err *e);
+int catalog_put_sae(struct db *db, const struct cat_sae *x, struct err *e);
+int catalog_put_parts(struct db *db, enum kind kind, const char *id,
+		      const struct part *part, size_t n_parts, struct err *e);
+int catalog_put_run_sae(struct db *db, uint32_t run, uint32_t slot, const char *sae_id,
+			const struct cat_run_sae *x, struct err *e);
+/* Writes the next generation's number and the sum over all rows. */
+int catalog_seal(struct db *db, struct err *e);
+/* Whether the catalogue names that object. */
+int catalog_names(struct db *db, enum kind kind, const char *id, bool *named,
+		  struct err *e);
+/* Seals, reads everything again and commits; else all is as it was. */
+int catalog_commit(struct db *db, struct err *e);
+/* For an empty database. */
+int catalog_make(struct db *db, struct err *e);
+/* Index by id, or -1. */
+int64_t cat_find_cut_id(const struct store_catalog *c, const char *id);
+int64_t cat_find_sae_id(const struct store_catalog *c, const char *id);
+int64_t cat_find_run_id(const struct store_catalog *c, const char *id);
+int64_t cat_find_model_id(const struct store_catalog *c, const char *id);
+/* Whether a name may be a SAE's: not empty, no '/', no control characters, UTF-8. */
+int cat_check_name(const char *name, struct err *e);
+
+/* ---- views (view.c) -------------------------------------------------------------- */
+
+struct handle {
+	struct kv_view *kv;
+	struct db *db;
+};
+struct store_view {
+	struct store *store;
+	struct generation *gen;
+	struct handle *handle; /* (gen->n_handles) opened when first asked for */
+	struct db *labels;
+	struct store_view *next; /* of the generation's idle ones */
+};
+void view_free(struct store_view *v);
+int view_kv(struct store_view *v, enum kind kind, uint32_t i, const struct kv_layout *layout,
+	    uint32_t slot, struct kv_view **kv, struct err *e);
+/* file: FILE_CUT_DB or FILE_FEATURE_DB. */
+int view_db(struct store_view *v, enum kind kind, uint32_t i, const char *file,
+	    uint32_t slot, struct db **db, struct err *e);
+int view_labels(struct store_view *v, struct db **db, struct err *e);
+/* Index checks with ERR_NOTFOUND. */
+int view_has_run(const struct store_view *v, uint32_t run, uint32_t slot, struct err *e);
+int view_has_cut(const struct store_view *v, uint32_t cut, struct err *e);
+int view_has_sae(const struct store_view *v, uint32_t sae, struct err *e);
+
+/* ---- labels ------------------------------------------------------------------------ */
+
+extern const char labels_schema[];
+#define LABELS_DB_VERSION 1
+
+/* ---- pending objects (pending.c) ----------------------------------------------------- */
+
+enum pending_state { PENDING_OPEN, PENDING_FINISHED, PENDING_MOVED };
+struct pending {
+	enum kind kind;
+	char id[OBJECT_ID_CHARS];
+	char *dir;
+	enum pending_state state;
+	struct pending *next;
+};
+/* A new directory; an older pending one of the same name is dropped. Borrowed
+ * from the store. */
+int pending_new(struct pending **out, struct store *s, enum kind kind, const char *id,
+		struct err *e);
+struct pending *pending_find(struct store *s, enum kind kind, const char *id);
+/* Forgets it; its directory goes too unless it was moved. */
+void pending_drop(struct store *s, struct pending *p);
+int pending_finish(struct pending *p, struct err *e); /* syncs its files */
+int store_path(char out[PATH_BYTES], const struct store *s, const char *name,
+	       struct err *e);
+int object_path(char out[PATH_BYTES], const struct store *s, enum kind kind, const char *id,
+		struct err *e);
+/* The directory's name of a graph. */
+void graph_id(char out[OBJECT_ID_CHARS], const char *from_id, const char *to_id, uint32_t k);
+int store_need_write(const struct store *s, struct err *e);
+int store_refresh_locked(struct store *s, struct err *e);
+/* A kv file of a pending directory; sub "" or "00/" and so on. */
+int pending_kv(struct kv **out, const struct pending *p, const char *sub,
+	       const struct kv_layout *layout, struct err *e);
+int pending_db(struct db **out, const struct pending *p, const char *sub, const char *file,
+	       const char *schema, struct err *e);
+/* What was being built, complete: indexes and the like, then committed. */
+int pending_db_finish(struct db *db, const char *sql, struct err *e);
+/* Active features of tokens [first, first + n) of a window, from its chunks; n
+ * UINT32_MAX: to the last. Tokens without a chunk are ERR_CORRUPT; a window
+ * without any has no tokens. */
+int acts_gather(struct kv_view *v, uint32_t window, uint32_t first, uint32_t n,
+		struct rec_acts *out, struct arena *arena, struct err *e);
+/* n tokens without any. */
+int acts_none(uint32_t first, uint32_t n, struct rec_acts *out, struct arena *arena,
+	      struct err *e);
+/* A connection for changing the catalogue. new: db_close(). */
+int store_catalog_write(struct store *s, struct db **db, struct err *e);
+
+/* Tests only: called with the name of each step of a publication. */
+extern void (*publish_step)(const char *step);
+
+#endif

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: ISC */
+#include "store/ann.h"
+#include "store/inner.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- life ------------------------------------------------------------------------ */
+
+void
+view_free(struct store_view *v)
+{
+	if (v == NULL)
+		return;
+	for (size_t i = 0; v->handle != NULL && i < v->gen->n_handles; i++) {
+		kv_view_close(v->handle[i].kv);
+		db_close(v->handle[i].db);
+	}
+	db_close(v->labels);
+	mem_free(v->handle);
+	mem_free(v);
+}
+
+/* Views are kept with their generation when they close: what they have opened is
+ * open for the next. */
+int
+store_view_open(struct store_view **out, struct store *s, struct err *e)
+{
+	struct store_view *v;
+	struct generation *g;
+
+	mutex_lock(s->lock);
+	g = s->gen;
+	g->n_refs++;
+	v = g->idle;
+	if (v != NULL)
+		g->idle = v->next;
+	mutex_unlock(s->lock);
+	*out = v;
+	if (v != NULL)
+		return 0;
+	v = mem_new(1, sizeof(*v));
+	if (v != NULL)
+		v->handle = mem_new(g->n_handles, sizeof(*v->handle));
+	if (v == NULL || v->handle == NULL) {
+		mem_free(v);
+		mutex_lock(s->lock);
+		generation_unref(s, g);
+		mutex_unlock(s->lock);
+		return err_set(e, ERR_NOMEM, "no memory for a view");
+	}
+	v->store = s;
+	v->gen = g;
+	*out = v;
+	return 0;
+}
+
+void
+store_view_close(struct store_view *v)
+{
+	struct store *s;
+
+	if (v == NULL)
+		return;
+	s = v->store;
+	mutex_lock(s->lock);
+	v->next = v->gen->idle;
+	v->gen->idle = v;
+	generation_unref(s, v->gen);
+	mutex_unlock(s->lock);
+}
+
+const struct store_catalog *
+store_view_catalog(const struct store_view *v)
+{
+	return &v->gen->catalog;
+}
+
+/* ---- what a view may touch -------------------------------------------------------- */
+
+int
+view_has_cut(const struct store_view *v, uint32_t cut, struct err *e)
+{
+	if (cut < v->gen->catalog.n_cuts)
+		return 0;
+	return err_arg(e, ERR_NOTFOUND, "cut", "there is no cut with index %u", cut);
+}
+
+int
+view_has_sae(const struct store_view *v, uint32_t sae, struct err *e)
+{
+	if (sae < v->gen->catalog.n_saes)
+		return 0;
+	return err_arg(e, ERR_NOTFOUND, "sae", "there is no SAE with index %u", sae);
+}
+
+int
+view_has_run(const struct store_view *v, uint32_t run, uint32_t slot, struct err *e)
+{
+	const struct store_catalog *c = &v->gen->catalog;
+
+	if (run < c->n_runs && slot < c->run[run].n_saes)
+		return 0;
+	return err_arg(e, ERR_NOTFOUND, "run", "there is no run with index %u and slot %u",
+		       run, slot);
+}
+
+/* A file that is gone because its run or SAE was removed meanwhile is no damage. */
+static int
+perhaps_stale(struct store_view *v, int rc, struct err *e)
+{
+	if ((rc == ERR_CORRUPT || rc == ERR_IO) && store_has_newer(v->store))
+		return err_set(e, ERR_STALE,
+			       "the store has changed and generation %llu is gone; ask again",
+			       (unsigned long long)v->gen->catalog.generation);
+	return rc;
+}
+
+/* The object, its part's number and the view's handle for a file. */
+static int
+find(struct store_view *v, enum kind kind, uint32_t i, const char *file, uint32_t slot,
+     struct object **o, size_t *part, struct handle **h, struct err *e)
+{
+	char name[PART_NAME_CHARS];
+	int rc;
+
+	if (kind == KIND_RUN)
+		snprintf(name, sizeof(name), "%02u/%s", slot, file);
+	else
+		snprintf(name, sizeof(name), "%s", file);
+	*o = v->gen->object[kind][i];
+	rc = object_part(*o, name, part, e);
+	if (rc == 0)
+		*h = &v->handle[v->gen->handle[kind][i] + *part];
+	return rc;
+}
+
+int
+view_kv(struct store_view *v, enum kind kind, uint32_t i, const struct kv_layout *layout,
+	uint32_t slot, struct kv_view **kv, struct err *e)
+{
+	struct object *o;
+	struct handle *h;
+	struct kv *env;
+	size_t part;
+	int rc = find(v, kind, i, layout->file, slot, &o, &part, &h, e);
+
+	*kv = NULL;
+	if (rc == 0 && h->kv == NULL) {
+		rc = object_kv(o, part, layout, &env, e);
+		if (rc == 0)
+			rc = kv_view_open(&h->kv, env, e);
+	}
+	if (rc != 0)
+		return perhaps_stale(v, rc, e);
+	*kv = h->kv;
+	return 0;
+}
+
+int
+view_db(struct store_view *v, enum kind kind, uint32_t i, const char *file, uint32_t slot,
+	struct db **db, struct err *e)
+{
+	char path[PATH_BYTES];
+	struct object *o;
+	struct handle *h;
+	size_t part;
+	int rc = find(v, kind, i, file, slot, &o, &part, &h, e);
+
+	*db = NULL;
+	if (rc == 0 && h->db == NULL) {
+		rc = object_check(o, part, e);
+		if (rc == 0)
+			rc = part_path(path, o, part, e);
+		if (rc == 0)
+			rc = db_open(&h->db, path, DB_FROZEN, e);
+		if (rc == 0 && kind == KIND_RUN) {
+			rc = store_path(path, v->store, "labels.db", e);
+			if (rc == 0)
+				rc = db_attach(h->db, path, e);
+			if (rc != 0) {
+				db_close(h->db);
+				h->db = NULL;
+			}
+		}
+	}
+	if (rc != 0)
+		return perhaps_stale(v, rc, e);
+	*db = h->db;
+	return 0;
+}
+
+int
+view_labels(struct store_view *v, struct db **db, struct err *e)
+{
+	char path[PATH_BYTES];
+	int64_t version;
+	int rc = 0;
+
+	if (v->labels == NULL) {
+		rc = store_path(path, v->store, "labels.db", e);
+		if (rc == 0)
+			rc = db_open(&v->labels, path, DB_READ, e);
+		if (rc == 0)
+			rc = db_version(v->labels, &version, e);
+		if (rc == 0 && version != LABELS_DB_VERSION)
+			rc = err_set(e, ERR_VERSION, "%s: labels of version %lld", path,
+				     (long long)version);
+		if (rc != 0) {
+			db_close(v->labels);
+			v->labels = NULL;
+		}
+	}
+	*db = v->labels;
+	return rc;
+}
+
+/* ---- records by number --------------------------------------------------------------- */
+
+/* Where each table of the interface lies. dense: every id below the bound has a
+ * record. */
+static const struct {
+	enum kind kind;
+	const struct kv_layout *layout;
+	size_t table;
+	bool dense;
+} tables[] = {
+	[TABLE_WINDOW] = {KIND_CUT, &layout_window, KV_WINDOW, true},
+	[TABLE_LOGITS] = {KIND_SAE, &layout_logits, KV_LOGITS, false},
+	[TABLE_FEATURE] = {KIND_RUN, &layout_feature, KV_FEATURE, true},
+	[TABLE_EXAMPLES] = {KIND_RUN, &layout_feature, KV_EXAMPLES, false},
+	[TABLE_POSTINGS] = {KIND_RUN, &layout_feature, KV_POSTINGS, false},
+	[TABLE_TOKEN] = {KIND_RUN, &layout_feature, KV_TOKEN, false},
+	[TABLE_NEIGHBORS] = {KIND_GRAPH, &layout_neighbors, KV_NEIGHBORS, false},
+};
+
+static uint32_t
+bound_of(const struct store_catalog *c, struct store_place place)
+{
+	if (place.table == TABLE_WINDOW)
+		return c->cut[place.a].n_windows;
+	return c->sae[c->run[place.a].sae[place.b].sae].d_sae;
+}
+
+static int
+check_place(const struct store_view *v, struct store_place place, struct err *e)
+{
+	if ((size_t)place.table >= sizeof(tables) / sizeof(tables[0]))
+		return err_set(e, ERR_INTERNAL, "there is no table %d", (int)place.table);
+	if (tables[place.table].kind == KIND_RUN)
+		return view_has_run(v, place.a, place.b, e);
+	if (place.a < v->gen->n_objects[tables[place.table].kind])
+		return 0;
+	return err_set(e, ERR_NOTFOUND, "there is no %s with index %u",
+		       kind_name[tables[place.table].kind], place.a);
+}
+
+int
+store_mget(struct store_view *v, struct store_place place, const uint32_t *ids, size_t n,
+	   struct store_value *out, struct arena *arena, struct err *e)
+{
+	struct kv_view *kv;
+	struct kv_value x;
+	int rc = check_place(v, place, e);
+
+	if (rc == 0)
+		rc = view_kv(v, tables[place.table].kind, place.a,
+			     tables[place.table].layout, place.b, &kv, e);
+	if (rc != 0)
+		return rc;
+	for (size_t i = 0; i < n; i++) {
+		rc = kv_get(kv, tables[place.table].table, ids[i], &x, arena, e);
+		if (rc < 0)
+			return rc;
+		if (rc == 0 && tables[place.table].dense &&
+		    ids[i] < bound_of(&v->gen->catalog, place))
+			return err_set(e, ERR_CORRUPT, "%s/%s: table %zu lacks key %u",
+				       v->gen->object[tables[place.table].kind][place.a]->dir,
+				       tables[place.table].layout->file,
+				       tables[place.table].table, ids[i]);
+		out[i] = (struct store_value){rc == 1 ? x.p : NULL, x.n_bytes};
+	}
+	return 0;
+}
+
+static int
+window_tokens(struct store_view *v, uint32_t cut, uint32_t window, uint32_t *n_tokens,
+	      struct err *e)
+{
+	struct store_place place = {TABLE_WINDOW, cut, 0};
+	struct store_value x;
+	struct arena none;
+	struct cur c;
+	int rc;
+
+	arena_init(&none, 0);
+	rc = store_mget(v, place, &window, 1, &x, &none, e);
+	if (rc == 0 && x.p == NULL)
+		rc = err_arg(e, ERR_NOTFOUND, "window", "there is no window %u", window);
+	if (rc == 0) {
+		c = cur_of(x.p, x.n_bytes);
+		*n_tokens = (uint32_t)cur_varint(&c); /* the record's first word */
+	}
+	arena_clear(&none);
+	return rc;
+}
+
+int
+store_acts(struct store_view *v, uint32_t run, uint32_t slot, uint32_t window,
+	   uint32_t first, uint32_t n, struct rec_acts *out, struct arena *arena,
+	   struct err *e)
+{
+	struct kv_view *kv;
+	uint32_t n_tokens;
+	int rc = view_has_run(v, run, slot, e);
+
+	if (rc == 0)
+		rc = window_tokens(v, v->gen->catalog.run[run].cut, window, &n_tokens, e);
+	if (rc == 0 && (first > n_tokens || n > n_tokens - first))
+		rc = err_arg(e, ERR_ARG, "first",
+			     "window %u has %u tokens; asked for %u from %u on", window,
+			     n_tokens, n, first);
+	if (rc == 0)
+		rc = view_kv(v, KIND_RUN, run, &layout_acts, slot, &kv, e);
+	if (rc == 0 && n_tokens > 0 && v->gen->catalog.run[run].sae[slot].n_active > 0) {
+		rc = acts_gather(kv, window, first, n, out, arena, e);
+		return rc == ERR_CORRUPT
+			   ? err_wrap(e, "%s/%02u/%s", v->gen->object[KIND_RUN][run]->dir,
+				      slot, layout_acts.file)
+			   : rc;
+	}
+	return rc == 0 ? acts_none(first, n, out, arena, e) : rc;
+}
+
+/* ---- directions ------------------------------------------------------------------------ */
+
+int
+store_decoder(struct store_view *v, uint32_t sae, const float **rows, struct err *e)
+{
+	const struct cat_sae *info;
+	const struct map *map;
+	struct object *o;
+	struct handle *h;
+	size_t part, n;
+	int rc = view_has_sae(v, sae, e);
+
+	if (rc == 0)
+		rc = find(v, KIND_SAE, sae, FILE_DECODER, 0, &o, &part, &h, e);
+	if (rc == 0)
+		rc = object_map(o, part, &map, e);
+	if (rc != 0)
+		return perhaps_stale(v, rc, e);
+	info = &v->gen->catalog.sae[sae];
+	if (!mem_mul(info->d_sae, info->d_in, &n) || !mem_mul(n, sizeof(float), &n) ||
+	    n != map->n_bytes)
+		return err_set(e, ERR_CORRUPT, "%s/%s: not %u x %u floats", o->dir,
+			       FILE_DECODER, info->d_sae, info->d_in);
+	*rows = (const float *)(const void *)map->data;
+	return 0;
+}
+
+int
+store_nearest(struct store_view *v, uint32_t sae, const float *vector, uint32_t k,
+	      struct rec_scored *out, uint32_t *n_out, struct err *e)
+{
+	const float *rows;
+	struct object *o;
+	int rc = store_decoder(v, sae, &rows, e);
+
+	*n_out = 0;
+	if (rc != 0)
+		return rc;
+	o = v->gen->object[KIND_SAE][sae];
+	mutex_lock(o->lock);
+	if (o->ann == NULL)
+		rc = ann_new(&o->ann, rows, v->gen->catalog.sae[sae].d_sae,
+			     v->gen->catalog.sae[sae].d_in, e);
+	mutex_unlock(o->lock);
+	return rc == 0 ? ann_search(o->ann, vector, k, out, n_out, e) : rc;
+}
