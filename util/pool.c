@@ -271,8 +271,8 @@ queue_start(struct queue *q, size_t n_threads, struct err *e)
 	q->threads = mem_new(n_threads, sizeof(*q->threads));
 	if (args == NULL || q->ring == NULL || q->threads == NULL) {
 		mem_free(args);
-		return err_set(
-			e, ERR_NOMEM, "no memory for a queue of %zu jobs", q->max_jobs);
+		return err_set(e, ERR_NOMEM, "no memory for a queue of %zu jobs",
+			q->max_jobs);
 	}
 	for (size_t i = 0; i < n_threads; i++)
 		args[i] = q;

@@ -167,8 +167,8 @@ decode(struct stream *s, void *p, size_t n_bytes, struct err *e)
 	ssize_t n;
 
 	if (s->failed < 0)
-		return err_set(
-			e, s->failed, "%s: cannot read on after an error", s->path);
+		return err_set(e, s->failed, "%s: cannot read on after an error",
+			s->path);
 	if (s->end || n_bytes == 0)
 		return 0;
 	if (s->codec != NULL)
@@ -233,8 +233,8 @@ too_long(struct stream *s, size_t max_bytes, struct err *e)
 }
 
 int
-stream_line(
-	struct stream *s, size_t max_bytes, char **line, size_t *n_bytes, struct err *e)
+stream_line(struct stream *s, size_t max_bytes, char **line, size_t *n_bytes,
+	struct err *e)
 {
 	size_t seen = 0; /* bytes from at known to hold no '\n' */
 	char *newline = NULL;
@@ -242,8 +242,8 @@ stream_line(
 
 	for (;;) {
 		if (s->n - s->at > seen)
-			newline = memchr(
-				s->text + s->at + seen, '\n', s->n - s->at - seen);
+			newline = memchr(s->text + s->at + seen, '\n',
+				s->n - s->at - seen);
 		seen = newline != NULL ? (size_t)(newline - s->text) - s->at
 				       : s->n - s->at;
 		if (seen > max_bytes)

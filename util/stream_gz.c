@@ -78,8 +78,8 @@ gz_next_member(struct gz *g, struct stream_in *in, struct err *e)
 			break;
 	}
 	if (in->data[in->at] != 0x1f)
-		return gz_bad(
-			g, in, "bytes that are not gzip behind the last member", e);
+		return gz_bad(g, in, "bytes that are not gzip behind the last member",
+			e);
 	inflateReset(&g->z);
 	g->inside = true;
 	return 1;
@@ -104,8 +104,8 @@ gz_step(struct gz *g, struct stream_in *in, struct err *e)
 		return 0;
 	}
 	if (rc == Z_MEM_ERROR)
-		return err_set(
-			e, ERR_NOMEM, "%s: no memory to decompress it", in->path);
+		return err_set(e, ERR_NOMEM, "%s: no memory to decompress it",
+			in->path);
 	if (rc != Z_OK && rc != Z_BUF_ERROR)
 		return gz_bad(g, in, "gzip data is corrupt", e);
 	return 0;
