@@ -27,11 +27,9 @@ as_root()
 {
 	if [ "$(id -u)" -eq 0 ]; then
 		"$@"
-	elif command -v sudo >/dev/null; then
-		say "sudo: $*"
-		sudo --preserve-env=DEBIAN_FRONTEND "$@"
 	else
-		die "neither root nor sudo: run '$*' as root, then this again"
+		say "sudo $*"
+		sudo DEBIAN_FRONTEND=noninteractive "$@"
 	fi
 }
 
@@ -52,6 +50,10 @@ need_packages()
 	fi
 	missing=$(missing_packages "$@")
 	[ -n "$missing" ] || return 0
+	if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+		die "as root, run 'apt-get update; apt-get install" \
+			"--no-install-recommends $missing', then this again"
+	fi
 	say "installing: $missing"
 	as_root apt-get -q update
 	# shellcheck disable=SC2086

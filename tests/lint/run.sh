@@ -13,14 +13,14 @@ cd "$root" || exit 1
 bash "$here/laws.sh" "$root" || failed=1
 bash "$here/selftest.sh" || failed=1
 
-unformatted=$(bash "$here/files.sh" . | while IFS= read -r f; do
-	"$CLANG_FORMAT" --dry-run -Werror "$f" 2>&1 | grep -m 1 '^[^ ].*error:' ||
-		true
-done)
+unformatted=$(bash "$here/files.sh" . |
+	xargs -r "$CLANG_FORMAT" --dry-run -Werror 2>&1 |
+	sed -n 's/^\([^ :]*:[0-9]*:\)[0-9]*: error:.*/\1 see .\/dev format/p' |
+	sort -t: -u -k1,1)
 if [ -z "$unformatted" ]; then
 	echo "ok - formatting"
 else
-	printf '%s\n' "$unformatted" | sed 's/: error:.*/: see .\/dev format/'
+	printf '%s\n' "$unformatted"
 	echo "not ok - formatting"
 	failed=1
 fi
