@@ -252,7 +252,7 @@ sum_rows(struct db *db, uint64_t *sum, struct err *e)
 		if (rc != 0)
 			return rc;
 		while ((rc = stmt_step(s, e)) == 1)
-			*sum = row_hash(s, *sum);
+			*sum = row_hash(s, 0, row_n(s), *sum);
 		if (rc != 0)
 			return rc;
 		*sum = hash_mix(*sum, i, 0, 0);

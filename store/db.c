@@ -433,11 +433,9 @@ column_hash(const struct stmt *s, int i, uint64_t seed)
 }
 
 uint64_t
-row_hash(const struct stmt *s, uint64_t seed)
+row_hash(const struct stmt *s, int first, int n, uint64_t seed)
 {
-	int n = row_n(s);
-
-	for (int i = 0; i < n; i++)
+	for (int i = first; i < first + n; i++)
 		seed = column_hash(s, i, seed);
 	return hash_mix(seed, (uint64_t)n, 0, 0);
 }

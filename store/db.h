@@ -63,8 +63,8 @@ const char *row_str(const struct stmt *s, int i); /* "" for NULL; until the next
 const void *row_blob(const struct stmt *s, int i, size_t *n_bytes);
 bool row_null(const struct stmt *s, int i);
 int row_n(const struct stmt *s); /* columns */
-/* Hash over all columns of the row, types and lengths included. */
-uint64_t row_hash(const struct stmt *s, uint64_t seed);
+/* Hash over n columns from first on, types and lengths included. */
+uint64_t row_hash(const struct stmt *s, int first, int n, uint64_t seed);
 
 int64_t db_last_id(const struct db *db);
 int64_t db_n_changed(const struct db *db); /* rows, by the last statement */

@@ -105,7 +105,8 @@ struct store {
 	struct object *objects; /* of all generations */
 	struct db *catalog;	/* reading connection, under the lock */
 	struct lock writer, labeller;
-	struct db *labels; /* the writing connection, while labeller is held */
+	struct mutex *label_lock; /* for the next */
+	struct db *labels;	  /* the writing connection, while labeller is held */
 	struct pending *pending;
 	unsigned n_pending; /* ever */
 };
@@ -177,6 +178,13 @@ int view_has_sae(const struct store_view *v, uint32_t sae, struct err *e);
 
 extern const char labels_schema[];
 #define LABELS_DB_VERSION 1
+/* A label's columns in this order, then its sum. */
+#define LABEL_COLUMNS "sae_hash, feature, text, source, author, time_s, score"
+enum { LABEL_N_COLUMNS = 7, LABEL_SUM = 7, LABEL_ID = 8 };
+uint64_t label_sum(const struct stmt *s); /* of a row that starts with those */
+/* The row as a label, strings in arena; ERR_CORRUPT if its sum does not match. */
+int label_row(const struct stmt *s, struct store_label *out, struct arena *arena,
+	      struct err *e);
 
 /* ---- pending objects (pending.c) ----------------------------------------------------- */
 

@@ -18,7 +18,7 @@ const char labels_schema[] =
     "CREATE TRIGGER label_out AFTER DELETE ON label BEGIN"
     " INSERT INTO label_text(label_text, rowid, text) VALUES('delete', old.id, old.text);"
     " END;"
-    "CREATE TRIGGER label_new AFTER UPDATE ON label BEGIN"
+    "CREATE TRIGGER label_new AFTER UPDATE OF text ON label BEGIN"
     " INSERT INTO label_text(label_text, rowid, text) VALUES('delete', old.id, old.text);"
     " INSERT INTO label_text(rowid, text) VALUES(new.id, new.text); END;"
     "PRAGMA user_version=1;";

@@ -315,6 +315,8 @@ store_open(struct store **out, const char *dir, enum store_mode mode, struct err
 	s->writer.fd = s->labeller.fd = -1;
 	rc = mutex_new(&s->lock, e);
 	if (rc == 0)
+		rc = mutex_new(&s->label_lock, e);
+	if (rc == 0)
 		rc = open_all(s, e);
 	if (rc != 0) {
 		store_close(s);
@@ -338,8 +340,8 @@ store_close(struct store *s)
 		lock_release(&s->labeller);
 	if (s->writer.fd >= 0)
 		lock_release(&s->writer);
-	if (s->lock != NULL)
-		mutex_free(s->lock);
+	mutex_free(s->lock);
+	mutex_free(s->label_lock);
 	mem_free(s->dir);
 	mem_free(s);
 }
