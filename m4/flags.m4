@@ -94,6 +94,8 @@ AC_DEFUN([SAEDB_FLAGS], [
 		AS_CASE([$enable_sanitizers], [*undefined*],
 			[saedb_san="$saedb_san -fno-sanitize-recover=undefined"])
 		saedb_cflags="$saedb_cflags $saedb_san"
+		# What the sanitizers put in makes gcc guess wrongly.
+		saedb_cflags="$saedb_cflags -Wno-error=maybe-uninitialized"
 		saedb_ldflags="$saedb_ldflags -fsanitize=$enable_sanitizers"
 		AC_DEFINE([SAEDB_SANITIZED], [1], [Built with sanitizers.])
 	], [
