@@ -1,6 +1,8 @@
-// SPDX-License-Identifier: ISC
+/* SPDX-License-Identifier: ISC */
+#include "client/cli.h"
+
 int
-main(void)
+main(int argc, char **argv)
 {
-	return 0;
+	return cli_main(argc, argv);
 }
