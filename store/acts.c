@@ -104,14 +104,15 @@ acts_gather(struct kv_view *v, uint32_t window, uint32_t first, uint32_t n,
 	    struct rec_acts *out, struct arena *arena, struct err *e)
 {
 	struct gather g = {.first = first, .at = first, .arena = arena};
-	bool all = n > UINT32_MAX - first;
+	bool all = n == UINT32_MAX;
 	int rc;
 
 	*out = (struct rec_acts){0};
 	g.tail = &g.head;
 	g.end = all ? UINT32_MAX : first + n;
-	if (first > UINT16_MAX)
-		return err_arg(e, ERR_ARG, "first", "no window has %u tokens", first);
+	if (first > UINT16_MAX || (!all && n > UINT16_MAX))
+		return err_arg(e, ERR_ARG, "first", "no window has %u tokens",
+			       first > UINT16_MAX ? first : n);
 	rc = kv_each(v, KV_ACTS, window, (uint16_t)first, take, &g, e);
 	if (rc != 0)
 		return err_wrap(e, "window %u", window);

@@ -18,7 +18,7 @@ static const char keyword_sql[] =
     "SELECT rowid, rank FROM keyword_text(?1) ORDER BY rank, rowid LIMIT ?2";
 static const char keyword_text_sql[] = "SELECT text FROM keyword WHERE feature=?1";
 static const char text_sql[] =
-    "SELECT rowid, rank FROM text(?1) ORDER BY rank, rowid LIMIT ?2 OFFSET ?3";
+    "SELECT rowid, rank FROM window_text(?1) ORDER BY rank, rowid LIMIT ?2 OFFSET ?3";
 
 /* ---- queries ---------------------------------------------------------------------------- */
 

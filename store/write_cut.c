@@ -13,11 +13,11 @@ static const char cut_schema[] =
     " meta TEXT NOT NULL, hash TEXT NOT NULL,"
     " n_bytes INTEGER NOT NULL, first_window INTEGER NOT NULL,"
     " n_windows INTEGER NOT NULL);"
-    "CREATE VIRTUAL TABLE text USING fts5(text, content='',"
+    "CREATE VIRTUAL TABLE window_text USING fts5(text, content='',"
     " tokenize='unicode61 remove_diacritics 2');"
     "PRAGMA user_version=1;";
 static const char cut_finish[] = "CREATE INDEX document_id ON document(id, number);"
-				 "INSERT INTO text(text) VALUES('optimize');";
+				 "INSERT INTO window_text(window_text) VALUES('optimize');";
 
 struct cut_writer {
 	struct store *store;
@@ -117,7 +117,7 @@ static int
 put_text(struct cut_writer *w, const struct rec_window *r, struct err *e)
 {
 	struct stmt *s;
-	int rc = db_prepare(w->db, &s, "INSERT INTO text(rowid, text) VALUES(?,?)", e);
+	int rc = db_prepare(w->db, &s, "INSERT INTO window_text(rowid, text) VALUES(?,?)", e);
 
 	if (rc != 0)
 		return rc;

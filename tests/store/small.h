@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * small: a store small enough to be recomputed: a model, a cut of 6 documents in
+ * 12 windows of 10 tokens, two SAEs and a run, every value by a formula.
+ */
+#ifndef TESTS_STORE_SMALL_H
+#define TESTS_STORE_SMALL_H
+
+#include "store/store.h"
+#include "tests/util/scratch.h"
+#include "util/hash.h"
+
+#include <math.h>
+
+enum { DOCUMENTS = 6, WINDOWS = 12, TOKENS = 10, D_IN = 8, N_SAES = 2 };
+static const uint32_t small_d_sae[N_SAES] = {40, 20};
+static const char *const small_name[N_SAES] = {"alpha", "Beta"};
+static const char *const small_word[DOCUMENTS] = {"golden gate bridge", "caf\xc3\xa9 noir",
+						  "ORANGE cat",	       "\xff\xfe raw",
+						  "bridge and tunnel", "tail's end"};
+
+#define OK(call)                                                                         \
+	do {                                                                             \
+		struct err ok_e = ERR_INIT, *e = &ok_e;                                  \
+		int ok_rc = (call);                                                      \
+		if (ok_rc != 0)                                                          \
+			fail_msg("%s: %d: %s", #call, ok_rc, ok_e.text);                 \
+	} while (0)
+#define FAILS(want, call)                                                                \
+	do {                                                                             \
+		struct err ok_e = ERR_INIT, *e = &ok_e;                                  \
+		int ok_rc = (call);                                                      \
+		if (ok_rc != (want) || ok_e.code != (want) || ok_e.text[0] == '\0')      \
+			fail_msg("%s: %d (%d), not %d: %s", #call, ok_rc, ok_e.code,     \
+				 (want), ok_e.text);                                     \
+	} while (0)
+
+/* Features whose number ends in 9 are dead. seed tells one run from another. */
+static inline bool
+small_fires(unsigned seed, uint32_t slot, uint32_t w, uint32_t t, uint32_t f)
+{
+	return f % 10 != 9 && t > 0 &&
+	       hash_mix(seed, slot, (uint64_t)w << 32 | t, f) % (3 + f % 10) == 0;
+}
+
+static inline float
+small_value(unsigned seed, uint32_t slot, uint32_t w, uint32_t t, uint32_t f)
+{
+	return 0.5f + (float)(hash_mix(seed + 1, slot, (uint64_t)w << 32 | t, f) % 512) / 64;
+}
+
+static inline float
+small_decoder(uint32_t slot, uint32_t f, uint32_t i)
+{
+	return (float)((int)(hash_mix(9, slot, f, i) % 2001) - 1000) / 500;
+}
+
+static inline void
+small_text(uint32_t w, char text[64])
+{
+	snprintf(text, 64, "window %u of %s %u", w, small_word[w / 2], w * 7);
+}
+
+static inline struct cat_cut
+small_cut_info(unsigned seed)
+{
+	struct cat_cut c = {.context = TOKENS, .n_documents = DOCUMENTS,
+			    .n_windows = WINDOWS, .prepend_bos = true, .bos = 1,
+			    .n_tokens = WINDOWS * TOKENS, .n_bytes = 400, .created_s = 5};
+
+	strcpy(c.name, "corpus");
+	memset(c.tokenizer_sha256, 'a', 64);
+	memset(c.corpus_sha256, 'b', 64);
+	snprintf(c.corpus_sha256, sizeof(c.corpus_sha256), "%064u", seed);
+	return c;
+}
+
+static inline void
+small_window(uint32_t w, struct rec_window *r, char text[64])
+{
+	static uint32_t token[TOKENS], start[TOKENS], end[TOKENS];
+	static struct rec_segment segment;
+	uint32_t n;
+
+	small_text(w, text);
+	n = (uint32_t)strlen(text);
+	segment = (struct rec_segment){.document = w / 2, .doc_start = (w % 2) * 64};
+	for (uint32_t t = 0; t < TOKENS; t++) {
+		token[t] = t == 0 ? 1 : w * 100 + t;
+		start[t] = t == 0 ? 0 : (t - 1) * n / (TOKENS - 1);
+		end[t] = t == 0 ? 0 : t * n / (TOKENS - 1);
+	}
+	*r = (struct rec_window){TOKENS, 1, token, start, end, &segment, text, n};
+}
+
+static inline void
+small_document(uint32_t d, struct store_document *out, char id[16])
+{
+	static const char *const meta[] = {
+		"{\"lang\":\"en\",\"tags\":[\"sf\",\"bridge\"],\"n\":1}",
+		"{\"lang\":\"fr\",\"n\":2.5}",
+		"{\"lang\":\"en\",\"ok\":true}",
+		"{}",
+		"{\"lang\":\"en\",\"tags\":[\"bridge\"]}",
+		"{\"lang\":\"de\",\"none\":null,\"o\":{\"lang\":\"en\"}}",
+	};
+
+	snprintf(id, 16, "doc-%u", d);
+	*out = (struct store_document){d, id, meta[d], "00112233445566778899aabbccddeeff",
+				       60 + d, d * 2, 2};
+}
+
+/* *have >= 0: the store has it. */
+static inline void
+small_cut(struct store *s, unsigned seed, struct cat_cut *info, int64_t *have)
+{
+	struct cut_writer *w;
+
+	*info = small_cut_info(seed);
+	OK(cut_writer_new(&w, have, s, info, e));
+	if (w == NULL)
+		return;
+	for (uint32_t i = 0; i < WINDOWS; i++) {
+		struct store_document d;
+		struct rec_window r;
+		char text[64], id[16];
+
+		if (i % 2 == 0) {
+			small_document(i / 2, &d, id);
+			OK(cut_writer_document(w, &d, e));
+		}
+		small_window(i, &r, text);
+		OK(cut_writer_window(w, &r, e));
+	}
+	OK(cut_writer_finish(w, info, e));
+	cut_writer_free(w);
+}
+
+static inline struct cat_sae
+small_sae_info(uint32_t slot)
+{
+	struct cat_sae x = {.d_in = D_IN, .d_sae = small_d_sae[slot], .k = 0,
+			    .context = TOKENS, .prepend_bos = true, .created_s = 6};
+
+	memset(x.hash, 0x10 + (int)slot, sizeof(x.hash));
+	hash_hex(x.hash, 8, x.id);
+	strcpy(x.name, small_name[slot]);
+	strcpy(x.model_id, "00000000000000aa");
+	strcpy(x.hook, "blocks.1.hook_resid_pre");
+	strcpy(x.kind, "standard");
+	return x;
+}
+
+static inline void
+small_sae(struct store *s, uint32_t slot, struct cat_sae *info, int64_t *have)
+{
+	uint32_t n = small_d_sae[slot];
+	float *rows = mem_new((size_t)n * D_IN, sizeof(*rows));
+	struct sae_writer *w;
+
+	for (uint32_t f = 0; f < n; f++)
+		for (uint32_t i = 0; i < D_IN; i++)
+			rows[f * D_IN + i] = small_decoder(slot, f, i);
+	*info = small_sae_info(slot);
+	OK(sae_writer_new(&w, have, s, info, rows, e));
+	mem_free(rows);
+	if (w == NULL)
+		return;
+	for (uint32_t f = 0; f < n; f++) {
+		struct rec_scored up = {f, 1.5f}, down = {f + 1, -2.5f};
+		struct rec_logits l = {&up, &down, 1, 1};
+
+		OK(sae_writer_logits(w, f, &l, e));
+	}
+	OK(sae_writer_finish(w, e));
+	sae_writer_free(w);
+}
+
+struct small_stats {
+	uint64_t count;
+	double sum, sum_squares;
+	float max;
+	uint32_t max_window, max_offset;
+};
+
+static inline struct small_stats
+small_stats_of(unsigned seed, uint32_t slot, uint32_t f)
+{
+	struct small_stats x = {0};
+
+	for (uint32_t w = 0; w < WINDOWS; w++)
+		for (uint32_t t = 0; t < TOKENS; t++) {
+			float v = small_value(seed, slot, w, t, f);
+
+			if (!small_fires(seed, slot, w, t, f))
+				continue;
+			x.count++;
+			x.sum += (double)v;
+			x.sum_squares += (double)v * (double)v;
+			if (v > x.max) {
+				x.max = v;
+				x.max_window = w;
+				x.max_offset = t;
+			}
+		}
+	return x;
+}
+
+static inline void
+small_acts(struct run_writer *w, unsigned seed, uint32_t slot)
+{
+	uint32_t row[TOKENS + 1], feature[TOKENS * 40];
+	float value[TOKENS * 40];
+
+	for (uint32_t i = 0; i < WINDOWS; i++) {
+		struct rec_acts x = {0, TOKENS, row, feature, value};
+		uint32_t n = 0;
+
+		row[0] = 0;
+		for (uint32_t t = 0; t < TOKENS; t++) {
+			for (uint32_t f = 0; f < small_d_sae[slot]; f++)
+				if (small_fires(seed, slot, i, t, f)) {
+					feature[n] = f;
+					value[n++] = small_value(seed, slot, i, t, f);
+				}
+			row[t + 1] = n;
+		}
+		/* in two stretches */
+		x.n_tokens = 4;
+		OK(run_writer_acts(w, slot, i, &x, e));
+		x.first_token = 4;
+		x.n_tokens = TOKENS - 4;
+		x.row_start = row + 4;
+		OK(run_writer_acts(w, slot, i, &x, e));
+	}
+}
+
+static inline void
+small_feature(struct run_writer *w, unsigned seed, uint32_t slot, uint32_t f)
+{
+	struct small_stats x = small_stats_of(seed, slot, f);
+	struct rec_bin bin = {rec_hist_bin(x.max), x.count};
+	struct rec_feature r = {.count = x.count, .n_windows = x.count,
+				.sum = x.sum, .sum_squares = x.sum_squares, .max = x.max,
+				.max_window = x.max_window, .max_offset = x.max_offset,
+				.bin = &bin, .n_bins = x.count > 0};
+	struct rec_at here = {x.max_offset, x.max};
+	struct rec_example example = {REC_BEST, x.max_window, x.max_offset, x.max, &here, 1};
+	struct rec_examples examples = {&example, 1};
+	struct rec_posting posting = {x.max_window, 1, x.max};
+	char label[64];
+
+	OK(run_writer_feature(w, slot, f, &r, e));
+	if (x.count == 0)
+		return;
+	OK(run_writer_examples(w, slot, f, &examples, e));
+	OK(run_writer_postings(w, slot, f, &posting, 1, e));
+	snprintf(label, sizeof(label), "%s, number%u", f % 2 ? "odd bridge" : "even gate", f);
+	OK(run_writer_keywords(w, slot, f, label, f, e));
+}
+
+static inline void
+small_run(struct store *s, unsigned seed, char id[STORE_ID_CHARS], uint32_t *have)
+{
+	struct run_writer *w;
+
+	snprintf(id, STORE_ID_CHARS, "%016x", seed + 1);
+	OK(run_writer_new(&w, have, s, id, N_SAES, small_d_sae, e));
+	if (w == NULL)
+		return;
+	for (uint32_t slot = 0; slot < N_SAES; slot++)
+		small_acts(w, seed, slot);
+	OK(run_writer_acts_done(w, e));
+	for (uint32_t slot = 0; slot < N_SAES; slot++) {
+		struct rec_token_feature tf = {3, 2, 1.5f};
+		struct rec_token t = {5, &tf, 1, 1};
+
+		for (uint32_t f = 0; f < small_d_sae[slot]; f++)
+			small_feature(w, seed, slot, f);
+		OK(run_writer_token(w, slot, 101, &t, e));
+	}
+	OK(run_writer_finish(w, e));
+	run_writer_free(w);
+}
+
+static inline void
+small_graph(struct store *s, const char *from, const char *to, bool *have)
+{
+	struct graph_writer *w;
+
+	OK(graph_writer_new(&w, have, s, from, to, 4, e));
+	if (w == NULL)
+		return;
+	for (uint32_t f = 0; f < small_d_sae[0]; f++) {
+		struct rec_scored x[2] = {{f % 20, 0.9f}, {(f + 1) % 20, 0.25f}};
+
+		OK(graph_writer_put(w, f, x, 2, e));
+	}
+	OK(graph_writer_finish(w, e));
+	graph_writer_free(w);
+}
+
+/* Writes what the store lacks and publishes a run; its number. seed makes another
+ * run over another cut. Returns store_publish()'s code. */
+static inline int
+small_publish(struct store *s, unsigned seed, uint32_t *number, struct err *e_out)
+{
+	struct cat_model model = {.n_layers = 2, .d_model = D_IN, .n_vocab = 1000,
+				  .n_ctx = 64, .created_s = 4};
+	struct cat_cut cut;
+	struct cat_sae sae[N_SAES], info;
+	struct cat_run_sae run_sae[N_SAES];
+	const char *sae_id[N_SAES];
+	char ids[N_SAES][STORE_ID_CHARS], run_id[STORE_ID_CHARS];
+	struct store_publish p = {0};
+	int64_t have;
+	uint32_t have_run;
+	bool have_graph;
+
+	strcpy(model.id, "00000000000000aa");
+	strcpy(model.name, "tiny");
+	p.model = &model;
+	small_cut(s, seed, &cut, &have);
+	p.cut = have < 0 ? &cut : NULL;
+	p.run_cut_id = cut.id;
+	for (uint32_t i = 0; i < N_SAES; i++) {
+		small_sae(s, i, &info, &have);
+		if (have < 0)
+			sae[p.n_saes++] = info;
+		memcpy(ids[i], info.id, sizeof(ids[i]));
+		sae_id[i] = ids[i];
+		run_sae[i] = (struct cat_run_sae){.n_tokens = WINDOWS * (TOKENS - 1),
+						  .n_alive = 1, .l0 = 2.5,
+						  .explained = 0.75};
+		for (uint32_t f = 0; f < small_d_sae[i]; f++)
+			run_sae[i].n_active += small_stats_of(seed, i, f).count;
+	}
+	p.sae = sae;
+	small_run(s, seed, run_id, &have_run);
+	assert_int_equal(have_run, 0);
+	small_graph(s, ids[0], ids[1], &have_graph);
+	p.graph = mem_new(1, sizeof(*p.graph));
+	p.graph[0].from_id = ids[0];
+	p.graph[0].to_id = ids[1];
+	p.graph[0].k = 4;
+	p.n_graphs = !have_graph;
+	p.run_id = run_id;
+	p.provenance = "{\"seed\":1}";
+	p.run_sae_id = sae_id;
+	p.run_sae = run_sae;
+	p.n_run_saes = N_SAES;
+	have = store_publish(s, &p, number, e_out);
+	mem_free(p.graph);
+	return (int)have;
+}
+
+/* A store with one run, under the scratch directory. */
+static inline char *
+small_store(const char *name)
+{
+	char *dir = at(name);
+	struct store *s;
+	uint32_t number;
+
+	OK(store_open(&s, dir, STORE_CREATE, e));
+	OK(small_publish(s, 0, &number, e));
+	assert_int_equal(number, 1);
+	store_close(s);
+	return dir;
+}
+
+/* Asks everything and compares with the formulas; a code where the store says that
+ * it cannot answer, and a failed test where an answer is wrong. */
+static inline int
+small_check(struct store_view *v, uint32_t run, unsigned seed, struct err *e)
+{
+	const struct store_catalog *c = store_view_catalog(v);
+	uint32_t ids[64], n;
+	struct store_value x[64];
+	struct arena a;
+	const float *rows;
+	int rc = 0;
+
+	arena_init(&a, 0);
+	for (uint32_t i = 0; i < 64; i++)
+		ids[i] = i;
+	rc = store_mget(v, (struct store_place){TABLE_WINDOW, c->run[run].cut, 0}, ids,
+			WINDOWS + 1, x, &a, e);
+	for (uint32_t w = 0; rc == 0 && w < WINDOWS; w++) {
+		struct store_document d;
+		struct rec_window r, want;
+		char text[64];
+
+		rc = rec_window_unpack(&r, x[w].p, x[w].n_bytes, &a, e);
+		if (rc != 0)
+			break;
+		small_window(w, &want, text);
+		assert_int_equal(r.n_tokens, TOKENS);
+		assert_int_equal(r.n_text_bytes, want.n_text_bytes);
+		assert_memory_equal(r.text, text, r.n_text_bytes);
+		assert_memory_equal(r.token, want.token, sizeof(uint32_t) * TOKENS);
+		assert_memory_equal(r.text_start, want.text_start, sizeof(uint32_t) * TOKENS);
+		assert_memory_equal(r.text_end, want.text_end, sizeof(uint32_t) * TOKENS);
+		assert_int_equal(r.segment[0].document, w / 2);
+		rc = store_document(v, c->run[run].cut, w / 2, &d, &a, e);
+		if (rc == 0)
+			assert_int_equal(d.first_window, w / 2 * 2);
+	}
+	if (rc == 0)
+		assert_null(x[WINDOWS].p);
+	for (uint32_t slot = 0; rc == 0 && slot < N_SAES; slot++) {
+		uint32_t sae = c->run[run].sae[slot].sae;
+		struct feature_query q = {.max_density = 1, .max_max = INFINITY,
+					  .max_count = UINT64_MAX, .limit = 64};
+		struct feature_row row[64];
+
+		n = small_d_sae[slot];
+		rc = store_mget(v, (struct store_place){TABLE_FEATURE, run, slot}, ids, n + 1,
+				x, &a, e);
+		for (uint32_t f = 0; rc == 0 && f < n; f++) {
+			struct small_stats want = small_stats_of(seed, slot, f);
+			struct rec_feature r;
+
+			rc = rec_feature_unpack(&r, x[f].p, x[f].n_bytes, &a, e);
+			if (rc != 0)
+				break;
+			assert_int_equal(r.count, want.count);
+			assert_true(r.sum == want.sum && r.max == want.max);
+		}
+		if (rc == 0)
+			assert_null(x[n].p);
+		if (rc == 0)
+			rc = store_mget(v, (struct store_place){TABLE_EXAMPLES, run, slot},
+					ids, n, x, &a, e);
+		for (uint32_t f = 0; rc == 0 && f < n; f++) {
+			struct small_stats want = small_stats_of(seed, slot, f);
+			struct rec_examples r;
+
+			assert_int_equal(x[f].p != NULL, want.count > 0);
+			if (x[f].p == NULL)
+				continue;
+			rc = rec_examples_unpack(&r, x[f].p, x[f].n_bytes, &a, e);
+			if (rc == 0)
+				assert_true(r.example[0].value == want.max);
+		}
+		if (rc == 0)
+			rc = store_mget(v, (struct store_place){TABLE_LOGITS, sae, 0}, ids, n,
+					x, &a, e);
+		for (uint32_t f = 0; rc == 0 && f < n; f++) {
+			struct rec_logits r;
+
+			rc = rec_logits_unpack(&r, x[f].p, x[f].n_bytes, &a, e);
+			if (rc == 0)
+				assert_int_equal(r.promoted[0].id, f);
+		}
+		if (rc == 0)
+			rc = store_decoder(v, sae, &rows, e);
+		for (uint32_t i = 0; rc == 0 && i < n * D_IN; i++)
+			assert_true(rows[i] == small_decoder(slot, i / D_IN, i % D_IN));
+		for (uint32_t w = 0; rc == 0 && w < WINDOWS; w++) {
+			struct rec_acts r;
+			uint32_t j = 0;
+
+			rc = store_acts(v, run, slot, w, 0, TOKENS, &r, &a, e);
+			for (uint32_t t = 0; rc == 0 && t < TOKENS; t++)
+				for (uint32_t f = 0; f < n; f++)
+					if (small_fires(seed, slot, w, t, f)) {
+						assert_true(j >= r.row_start[t] &&
+							    j < r.row_start[t + 1]);
+						assert_int_equal(r.feature[j], f);
+						assert_true(r.value[j++] ==
+							    small_value(seed, slot, w, t, f));
+					}
+			if (rc == 0)
+				assert_int_equal(j, r.row_start[TOKENS]);
+		}
+		if (rc == 0)
+			rc = store_features(v, run, slot, &q, row, &n, e);
+		for (uint32_t f = 0; rc == 0 && f < n; f++)
+			assert_int_equal(row[f].count, small_stats_of(seed, slot, f).count);
+		if (rc == 0)
+			assert_int_equal(n, small_d_sae[slot]);
+	}
+	if (rc == 0)
+		rc = store_mget(v, (struct store_place){TABLE_NEIGHBORS, 0, 0}, ids, 40, x, &a,
+				e);
+	for (uint32_t f = 0; rc == 0 && f < 40; f++) {
+		const struct rec_scored *r;
+		size_t n_r;
+
+		rc = rec_neighbors_unpack(&r, &n_r, x[f].p, x[f].n_bytes, &a, e);
+		if (rc == 0)
+			assert_int_equal(r[0].id, f % 20);
+	}
+	arena_clear(&a);
+	return rc;
+}
+
+#endif
