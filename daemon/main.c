@@ -1,6 +1,8 @@
-// SPDX-License-Identifier: ISC
+/* SPDX-License-Identifier: ISC */
+#include "daemon/daemon.h"
+
 int
-main(void)
+main(int argc, char **argv)
 {
-	return 0;
+	return daemon_main(argc, argv);
 }

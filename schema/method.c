@@ -169,7 +169,7 @@ static const struct param text_search[] = {
 const struct method method_table[] = {
 	{"server.ping", "the generation served", NEED_STORE, NONE},
 	{"server.info", "what this server is and has done", NEED_STORE, NONE},
-	{"server.methods", "this table of methods", 0, NONE},
+	{"server.methods", "this table of methods", NEED_STORE, NONE},
 	{"model.list", "the language models", NEED_STORE, NONE},
 	{"sae.list", "the sparse autoencoders", NEED_STORE, ROW(sae_list)},
 	{"run.list", "the runs of SAEs over corpora", NEED_STORE, NONE},
@@ -181,7 +181,7 @@ const struct method method_table[] = {
 	{"feature.list", "features of an SAE, filtered and sorted", NEED_STORE | NEED_SLOW,
 	 ROW(feature_list)},
 	{"feature.examples", "where a feature fires strongest, or a sample of an interval",
-	 NEED_STORE, ROW(feature_examples)},
+	 NEED_STORE | NEED_SLOW, ROW(feature_examples)},
 	{"feature.neighbors", "the nearest features by their decoder rows", NEED_STORE,
 	 ROW(feature_neighbors)},
 	{"feature.vector", "a feature's decoder row", NEED_STORE, ROW(feature_vector)},

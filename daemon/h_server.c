@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: ISC */
+#include "daemon/h.h"
+
+#include "config.h"
+#include "kernel/kernel.h"
+#include "schema/limits.h"
+
+#include <math.h>
+
+int
+h_server_ping(struct req *q, struct out *o, struct err *e)
+{
+	(void)e;
+	put_head(o, q, 0);
+	out_end(o);
+	return 0;
+}
+
+static void
+put_counters(struct out *o, const struct counters *c)
+{
+	out_key(o, "counters");
+	out_map(o, 6);
+	out_key_uint(o, "requests", c->requests);
+	out_key_uint(o, "errors", c->errors);
+	out_key_uint(o, "connections", c->connections);
+	out_key_uint(o, "bytes_in", c->bytes_in);
+	out_key_uint(o, "bytes_out", c->bytes_out);
+	out_key_uint(o, "refused", c->refused);
+	out_end(o);
+}
+
+static void
+put_limits(struct out *o)
+{
+	static const struct {
+		const char *name;
+		uint64_t v;
+	} limit[] = {
+		{"frame_bytes", LIMIT_FRAME_BYTES},
+		{"reply_bytes", LIMIT_REPLY_BYTES},
+		{"depth", LIMIT_DEPTH},
+		{"values", LIMIT_NODES},
+		{"connections", DAEMON_MAX_CONNS},
+		{"requests_waiting", DAEMON_CONN_JOBS},
+		{"batch", LIMIT_BATCH},
+		{"page", LIMIT_PAGE},
+		{"context", LIMIT_CONTEXT},
+		{"label_bytes", LIMIT_LABEL_BYTES},
+	};
+	size_t n = sizeof(limit) / sizeof(limit[0]);
+
+	out_key(o, "limits");
+	out_map(o, n);
+	for (size_t i = 0; i < n; i++)
+		out_key_uint(o, limit[i].name, limit[i].v);
+	out_end(o);
+}
+
+int
+h_server_info(struct req *q, struct out *o, struct err *e)
+{
+	const char *dir = store_dir(q->daemon->store);
+	size_t n = 0;
+
+	(void)e;
+	while (dir[n] != '\0')
+		n++;
+	put_head(o, q, 10);
+	out_key_str(o, "name", "saedbd");
+	out_key_str(o, "version", PACKAGE_VERSION);
+	out_key_int(o, "protocol", 1);
+	out_key(o, "store");
+	out_text(o, dir, n);
+	out_key_int(o, "store_version", STORE_VERSION);
+	out_key_bool(o, "read_only", q->read_only);
+	out_key_f64(o, "uptime_s",
+	    (double)(daemon_now_ms() - q->daemon->start_ms) / 1000);
+	out_key_str(o, "path", kernel_path_name(kernel_path()));
+	put_counters(o, &q->daemon->counters);
+	put_limits(o);
+	out_end(o);
+	return 0;
+}
+
+static void
+put_bound(struct out *o, const char *key, const struct param *p, double v)
+{
+	bool given = p->type != PARAM_BOOL && p->type != PARAM_ANY && isfinite(v);
+
+	out_key(o, key);
+	if (!given)
+		out_nil(o);
+	else if (p->type == PARAM_FLOAT)
+		out_f64(o, v);
+	else
+		out_int(o, (int64_t)v);
+}
+
+static int
+put_param(struct out *o, const struct param *p, struct err *e)
+{
+	int rc = 0;
+
+	out_map(o, 7);
+	out_key_str(o, "name", p->name);
+	out_key_str(o, "type", param_type_name(p->type));
+	out_key_bool(o, "required", p->required);
+	out_key(o, "default");
+	if (p->preset == NULL)
+		out_nil(o);
+	else
+		rc = out_json_text(o, p->preset, e);
+	put_bound(o, "min", p, p->min);
+	put_bound(o, "max", p, p->max);
+	out_key_str(o, "doc", p->doc);
+	out_end(o);
+	return rc;
+}
+
+static int
+put_method(struct out *o, const struct method *m, struct err *e)
+{
+	static const struct {
+		unsigned bit;
+		const char *name;
+	} need[] = {{NEED_STORE, "store"}, {NEED_WRITE, "write"}, {NEED_SLOW, "slow"}};
+	int rc = 0;
+
+	out_map(o, 4);
+	out_key_str(o, "name", m->name);
+	out_key_str(o, "doc", m->doc);
+	out_key(o, "needs");
+	out_array(o, (size_t)__builtin_popcount(m->needs));
+	for (size_t i = 0; i < sizeof(need) / sizeof(need[0]); i++)
+		if (m->needs & need[i].bit)
+			out_str(o, need[i].name);
+	out_end(o);
+	out_key(o, "params");
+	out_array(o, m->n_params);
+	for (size_t i = 0; i < m->n_params && rc == 0; i++)
+		rc = put_param(o, &m->param[i], e);
+	if (rc < 0)
+		return rc;
+	out_end(o);
+	out_end(o);
+	return 0;
+}
+
+int
+h_server_methods(struct req *q, struct out *o, struct err *e)
+{
+	put_head(o, q, 1);
+	out_key(o, "methods");
+	out_array(o, method_n);
+	for (size_t i = 0; i < method_n; i++) {
+		int rc = put_method(o, &method_table[i], e);
+
+		if (rc < 0)
+			return rc;
+	}
+	out_end(o);
+	out_end(o);
+	return 0;
+}
