@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "store/inner.h"
 
-/* sum: XXH3 over the other columns; SQLite has none of its own. */
+/* sum: XXH3 over the other columns; SQLite has none of its own. label_text is kept
+ * in step by write_label.c: triggers may not touch virtual tables here. */
 const char labels_schema[] =
     "CREATE TABLE label(id INTEGER PRIMARY KEY AUTOINCREMENT, sae_hash BLOB NOT NULL,"
     " feature INTEGER NOT NULL, text TEXT NOT NULL, source TEXT NOT NULL,"
@@ -13,12 +14,4 @@ const char labels_schema[] =
     " replaced_s INTEGER NOT NULL);"
     "CREATE VIRTUAL TABLE label_text USING fts5(text, content='label',"
     " content_rowid='id', tokenize='unicode61 remove_diacritics 2', prefix='2 3');"
-    "CREATE TRIGGER label_in AFTER INSERT ON label BEGIN"
-    " INSERT INTO label_text(rowid, text) VALUES(new.id, new.text); END;"
-    "CREATE TRIGGER label_out AFTER DELETE ON label BEGIN"
-    " INSERT INTO label_text(label_text, rowid, text) VALUES('delete', old.id, old.text);"
-    " END;"
-    "CREATE TRIGGER label_new AFTER UPDATE OF text ON label BEGIN"
-    " INSERT INTO label_text(label_text, rowid, text) VALUES('delete', old.id, old.text);"
-    " INSERT INTO label_text(rowid, text) VALUES(new.id, new.text); END;"
     "PRAGMA user_version=1;";

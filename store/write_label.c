@@ -6,17 +6,26 @@
 #include <string.h>
 #include <time.h>
 
-#define SAME "sae_hash=?1 AND feature=?2 AND source=?4 AND author=?5"
+/* The last condition is true: all take the parameters of bind(). */
+#define SAME "sae_hash=?1 AND feature=?2 AND source=?4 AND author=?5 AND ?7 IS ?7"
 static const char keep_old[] =
     "INSERT INTO history SELECT id, " LABEL_COLUMNS ", ?6 FROM label WHERE " SAME
     " AND (text<>?3 OR score IS NOT ?7)";
+static const char unindex_old[] =
+    "INSERT INTO label_text(label_text, rowid, text)"
+    " SELECT 'delete', id, text FROM label WHERE " SAME;
 static const char put_new[] =
     "INSERT INTO label(" LABEL_COLUMNS ", sum) VALUES(?1,?2,?3,?4,?5,?6,?7,0)"
     " ON CONFLICT(sae_hash, feature, source, author) DO UPDATE SET text=?3, time_s=?6,"
     " score=?7";
 static const char get_new[] =
     "SELECT " LABEL_COLUMNS ", sum, id FROM label WHERE " SAME;
+static const char index_new[] =
+    "INSERT INTO label_text(rowid, text) SELECT id, text FROM label WHERE " SAME;
 static const char put_sum[] = "UPDATE label SET sum=?1 WHERE id=?2";
+static const char unindex_deleted[] =
+    "INSERT INTO label_text(label_text, rowid, text)"
+    " SELECT 'delete', id, text FROM label WHERE id=?1 AND ?2=?2";
 static const char keep_deleted[] =
     "INSERT INTO history SELECT id, " LABEL_COLUMNS ", ?2 FROM label WHERE id=?1";
 
@@ -81,7 +90,7 @@ check_label(const struct store_label *l, struct err *e)
 	return rc;
 }
 
-/* ?1 to ?7 as in LABEL_COLUMNS. */
+/* ?1 to ?7 as in LABEL_COLUMNS, ?6 the time. */
 static void
 bind(struct stmt *s, const struct store_label *l, int64_t now)
 {
@@ -152,7 +161,11 @@ put_all(struct db *db, const struct store_label *labels, size_t n, int64_t *ids,
 		if (rc == 0)
 			rc = run(db, keep_old, l, now, e);
 		if (rc == 0)
+			rc = run(db, unindex_old, l, now, e);
+		if (rc == 0)
 			rc = run(db, put_new, l, l->time_s != 0 ? l->time_s : now, e);
+		if (rc == 0)
+			rc = run(db, index_new, l, now, e);
 		if (rc == 0)
 			rc = seal(db, l, &ids[i], e);
 	}
@@ -183,14 +196,14 @@ store_label_put(struct store *s, const struct store_label *labels, size_t n, int
 static int
 delete_one(struct db *db, int64_t id, struct err *e)
 {
-	static const char *const sql[] = {keep_deleted,
+	static const char *const sql[] = {keep_deleted, unindex_deleted,
 					  "DELETE FROM label WHERE id=?1 AND ?2=?2"};
 	int64_t now = time(NULL);
 	int rc = db_begin(db, e);
 
 	if (rc != 0)
 		return rc;
-	for (size_t i = 0; rc == 0 && i < 2; i++) {
+	for (size_t i = 0; rc == 0 && i < sizeof(sql) / sizeof(sql[0]); i++) {
 		struct stmt *s;
 
 		rc = db_prepare(db, &s, sql[i], e);
@@ -199,7 +212,7 @@ delete_one(struct db *db, int64_t id, struct err *e)
 		stmt_i64(s, 1, id);
 		stmt_i64(s, 2, now);
 		rc = stmt_done(s, e);
-		if (rc == 0 && db_n_changed(db) == 0)
+		if (rc == 0 && i == 0 && db_n_changed(db) == 0)
 			rc = err_arg(e, ERR_NOTFOUND, "id", "there is no label %lld",
 				     (long long)id);
 	}
