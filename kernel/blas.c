@@ -3,9 +3,11 @@
 #include "util/mem.h"
 
 #include <cblas.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #define SECONDS 0.3 /* to measure for */
+#define LEAST 200e6 /* flop between two looks at the clock */
 
 /* OpenBLAS has it, other libraries do not. */
 extern void openblas_set_num_threads(int n) __attribute__((weak));
@@ -18,12 +20,13 @@ struct rate {
 	struct kernel_packed *packed;
 };
 
+/* Of this thread alone: what others take from the machine does not count. */
 static double
 now(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -42,16 +45,29 @@ multiply(const struct rate *r, bool own)
 static double
 measure(const struct rate *r, bool own)
 {
+	double flop = 2.0 * (double)r->m * (double)r->n * (double)r->k;
+	size_t n_calls = flop < LEAST ? (size_t)(LEAST / flop) + 1 : 1;
 	double best = 0, begin = now(), t, rate;
 
 	multiply(r, own);
 	do {
 		t = now();
-		multiply(r, own);
-		rate = 2.0 * (double)r->m * (double)r->n * (double)r->k / (now() - t);
+		for (size_t i = 0; i < n_calls; i++)
+			multiply(r, own);
+		rate = flop * (double)n_calls / (now() - t);
 		best = rate > best ? rate : best;
 	} while (now() - begin < SECONDS);
 	return best;
+}
+
+/* Once: the call is not safe beside a running product. */
+static void
+one_thread(void)
+{
+	static atomic_flag done = ATOMIC_FLAG_INIT;
+
+	if (!atomic_flag_test_and_set(&done) && openblas_set_num_threads != NULL)
+		openblas_set_num_threads(1);
 }
 
 double
@@ -63,7 +79,7 @@ kernel_sgemm_rate(size_t m, size_t n, size_t k, bool own)
 	r.a = mem_new_aligned(m * k, sizeof(float));
 	r.b = mem_new_aligned(k * n, sizeof(float));
 	r.c = mem_new_aligned(m * n, sizeof(float));
-	if (r.a == NULL || r.b == NULL || r.c == NULL)
+	if (m * n * k == 0 || r.a == NULL || r.b == NULL || r.c == NULL)
 		goto out;
 	for (size_t i = 0; i < m * k; i++)
 		r.a[i] = (float)(i % 7) - 3;
@@ -71,8 +87,7 @@ kernel_sgemm_rate(size_t m, size_t n, size_t k, bool own)
 		r.b[i] = (float)(i % 5) - 2;
 	if (kernel_pack(&r.packed, r.b, k, n, n, 1, NULL) < 0)
 		goto out;
-	if (openblas_set_num_threads != NULL)
-		openblas_set_num_threads(1);
+	one_thread();
 	rate = measure(&r, own);
 out:
 	kernel_packed_free(r.packed);

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define BLOCK_K 256 /* a strip of this depth and a panel stay in cache */
+#define BLOCK_K 384 /* a strip of this depth and a panel stay in cache */
 #define BLOCK_ROWS 96 /* rows of a packed at a time; a multiple of every mr */
 #define BLOCK_COLS 512 /* columns of unfinished sums beside c; add_to only */
 

@@ -56,7 +56,7 @@ void kernel_softmax(float *x, size_t n);
 /* y = (x - mean) / sqrt(var + eps) * gain + bias; mean and (biased) variance
  * by canonical sums; gain and bias may be NULL. */
 void kernel_layer_norm(float *y, const float *x, const float *gain, const float *bias,
-		       float eps, size_t n);
+	float eps, size_t n);
 
 /* ---- ordered product --------------------------------------------------- */
 
@@ -66,28 +66,30 @@ struct kernel_packed;
 /* b[i][j] stands at b[i * row_stride + j * col_stride]. new:
  * kernel_packed_free(). */
 int kernel_pack(struct kernel_packed **out, const float *b, size_t k, size_t n,
-		size_t row_stride, size_t col_stride, struct err *e);
+	size_t row_stride, size_t col_stride, struct err *e);
 void kernel_packed_free(struct kernel_packed *p);
 /* c (m, n) = ordered product of a (m, k) and p, started from bias (n) or, when
  * bias is NULL, from 0; add_to adds the finished product to what c held (one
- * rounding) instead of replacing it. lda, ldc: row strides in floats. */
+ * rounding) instead of replacing it. lda, ldc: row strides in floats. c must
+ * not overlap a or bias. Takes some 350 KiB of stack. */
 void kernel_gemm(float *c, size_t ldc, const float *a, size_t lda, size_t m,
-		 const struct kernel_packed *p, const float *bias, bool add_to);
+	const struct kernel_packed *p, const float *bias, bool add_to);
 
 /* ---- which pairs pass a threshold -------------------------------------- */
 
 /* Rows to be searched: w (n, d), mapped or in memory, with what the bounds
- * need computed once. borrowed: w, bias, threshold until kernel_rows_free. */
+ * need computed once. borrowed: w until kernel_rows_free. new. Limits: a packed
+ * copy of w is kept, n * d * 4 bytes more; d up to 2^20, n below 2^32 - 1. */
 struct kernel_rows;
 int kernel_rows_new(struct kernel_rows **out, const float *w, size_t n, size_t d,
-		    struct err *e);
+	struct err *e);
 void kernel_rows_free(struct kernel_rows *r);
 size_t kernel_rows_n(const struct kernel_rows *r);
 
 struct kernel_hit {
-	uint32_t row;	/* of w */
+	uint32_t row; /* of w */
 	uint32_t query; /* of x */
-	float value;	/* canonical dot(x[query], w[row]) + bias[row], rounded once more */
+	float value; /* canonical dot(x[query], w[row]) + bias[row], rounded once more */
 };
 
 struct kernel_hits { /* a growing array, owned; kernel_hits_clear() frees */
@@ -106,27 +108,28 @@ void kernel_work_free(struct kernel_work *k);
  * and a row in [first, first + count) with
  *   dot(x[q], w[row]) + bias[row] > threshold[row]   (strictly; canonical)
  * bias NULL means 0, threshold NULL means 0. What the cheap pass discards is
- * proven not to qualify. */
+ * proven not to qualify. A NaN anywhere makes a pair not qualify. On error out
+ * holds what was found for the first queries. */
 int kernel_above(struct kernel_hits *out, const struct kernel_rows *r, size_t first,
-		 size_t count, const float *x, size_t ldx, size_t m, const float *bias,
-		 const float *threshold, struct kernel_work *k, struct err *e);
+	size_t count, const float *x, size_t ldx, size_t m, const float *bias,
+	const float *threshold, struct kernel_work *k, struct err *e);
 
-/* For each query, the k largest dot(x[q], w[row]) * scale[row] + bias[row] in
- * [first, first + count) (scale NULL means 1; computed as
- * (dot + bias) * scale, each rounded), ordered by value descending, then row
- * ascending (that total order also decides ties at the k-th place). best is
- * (m, k); where fewer than k rows exist, the rest have row UINT32_MAX.
- * smallest gives the k smallest, ascending, instead. skip, when not NULL, has
- * for each query one row that is left out (UINT32_MAX: none). */
+/* For each query, the k largest (dot(x[q], w[row]) + bias[row]) * scale[row] in
+ * [first, first + count), each step rounded (bias NULL means 0, scale NULL 1),
+ * ordered by value descending, then row ascending (that total order also
+ * decides ties at the k-th place). best is (m, k); where fewer than k rows
+ * exist, the rest have row UINT32_MAX. A NaN is never among them. smallest
+ * gives the k smallest, ascending, instead. skip, when not NULL, has for each
+ * query one row that is left out (UINT32_MAX: none). */
 int kernel_best(struct kernel_hit *best, size_t k, const struct kernel_rows *r,
-		size_t first, size_t count, const float *x, size_t ldx, size_t m,
-		const float *bias, const float *scale, bool smallest,
-		const uint32_t *skip, struct kernel_work *w, struct err *e);
+	size_t first, size_t count, const float *x, size_t ldx, size_t m,
+	const float *bias, const float *scale, bool smallest, const uint32_t *skip,
+	struct kernel_work *w, struct err *e);
 
 /* Merges b (k best of one range of rows) into a (k best of another), in place,
  * by the order of kernel_best. */
 void kernel_best_merge(struct kernel_hit *a, const struct kernel_hit *b, size_t k,
-		       bool smallest);
+	bool smallest);
 
 /* Single-thread SGEMM rate of the BLAS and of kernel_gemm at (m, n, k), in
  * flop/s, for the benchmarks. */

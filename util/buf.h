@@ -27,7 +27,7 @@ void *buf_extend(struct buf *b, size_t n_bytes);
 void buf_put(struct buf *b, const void *p, size_t n_bytes);
 void buf_puts(struct buf *b, const char *s);
 void buf_printf(struct buf *b, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+	__attribute__((format(printf, 2, 3)));
 void buf_u8(struct buf *b, uint8_t v);
 void buf_u16(struct buf *b, uint16_t v);
 void buf_u32(struct buf *b, uint32_t v);

@@ -13,30 +13,30 @@
 /* Codes are wire-stable: a number is never reused. */
 enum err_code {
 	ERR_OK = 0,
-	ERR_NOMEM = -1,	      /* memory ran out, or --memory would */
-	ERR_ARG = -2,	      /* an argument has the wrong type or is out of range */
-	ERR_MISSING = -3,     /* a required argument is missing */
-	ERR_NOTFOUND = -4,    /* what was asked for is not there */
-	ERR_FORMAT = -5,      /* an input file or frame is malformed */
+	ERR_NOMEM = -1, /* memory ran out, or --memory would */
+	ERR_ARG = -2, /* an argument has the wrong type or is out of range */
+	ERR_MISSING = -3, /* a required argument is missing */
+	ERR_NOTFOUND = -4, /* what was asked for is not there */
+	ERR_FORMAT = -5, /* an input file or frame is malformed */
 	ERR_UNSUPPORTED = -6, /* understood, but not something saedb can do */
-	ERR_MISMATCH = -7,    /* two inputs contradict each other */
-	ERR_IO = -8,	      /* the operating system refused a read or write */
-	ERR_FULL = -9,	      /* the disk, or a map, is full */
-	ERR_CORRUPT = -10,    /* our own data fails its check */
-	ERR_BUSY = -11,	      /* in use by another writer; try again */
-	ERR_VERSION = -12,    /* a store of another version */
-	ERR_LIMIT = -13,      /* larger than a stated limit */
-	ERR_DENIED = -14,     /* not allowed on this connection */
-	ERR_METHOD = -15,     /* no such method */
-	ERR_STALE = -16,      /* a cursor or view of a generation that is gone */
-	ERR_CANCELLED = -17,  /* stopped by a signal or a cancel */
-	ERR_TIMEOUT = -18,    /* a deadline passed */
-	ERR_INTERNAL = -19,   /* our mistake */
+	ERR_MISMATCH = -7, /* two inputs contradict each other */
+	ERR_IO = -8, /* the operating system refused a read or write */
+	ERR_FULL = -9, /* the disk, or a map, is full */
+	ERR_CORRUPT = -10, /* our own data fails its check */
+	ERR_BUSY = -11, /* in use by another writer; try again */
+	ERR_VERSION = -12, /* a store of another version */
+	ERR_LIMIT = -13, /* larger than a stated limit */
+	ERR_DENIED = -14, /* not allowed on this connection */
+	ERR_METHOD = -15, /* no such method */
+	ERR_STALE = -16, /* a cursor or view of a generation that is gone */
+	ERR_CANCELLED = -17, /* stopped by a signal or a cancel */
+	ERR_TIMEOUT = -18, /* a deadline passed */
+	ERR_INTERNAL = -19, /* our mistake */
 };
 
 struct err {
-	int code;	/* 0 or an enum err_code */
-	char arg[32];	/* the argument at fault, or "" */
+	int code; /* 0 or an enum err_code */
+	char arg[32]; /* the argument at fault, or "" */
 	char text[720]; /* one sentence, no newline, no full stop */
 };
 
@@ -44,11 +44,11 @@ struct err {
 
 /* Sets code and text, and clears arg. e may be NULL. Returns code. */
 int err_set(struct err *e, int code, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4)));
 
 /* As err_set, naming the argument at fault. Returns code. */
 int err_arg(struct err *e, int code, const char *arg, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+	__attribute__((format(printf, 4, 5)));
 
 /* As err_set with ": " and strerror(errno) behind; ENOSPC and EDQUOT become
  * ERR_FULL, ENOMEM ERR_NOMEM, ENOENT ERR_NOTFOUND, others ERR_IO.

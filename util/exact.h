@@ -14,7 +14,7 @@
 /* Sums of float32 values. Up to 2^30 adds between settles (done inside). */
 struct exact32 {
 	int64_t digit[10]; /* digit[i] counts 2^(32 i - 149) */
-	uint32_t n_adds;   /* since the last settle */
+	uint32_t n_adds; /* since the last settle */
 };
 
 /* Sums of squares of float32 values, and of any finite double whose

@@ -30,12 +30,13 @@ bool file_exists(const char *path);
 bool file_is_dir(const char *path);
 int file_size(const char *path, uint64_t *n_bytes, struct err *e);
 int file_sync(const char *path, struct err *e); /* file or directory */
-int file_rename(const char *from, const char *to, struct err *e); /* and syncs to's directory */
+int file_rename(const char *from, const char *to,
+	struct err *e); /* and syncs to's directory */
 
-int dir_make(const char *path, struct err *e);	       /* with parents; there is fine */
-int dir_remove(const char *path, struct err *e);       /* with contents; absent is fine */
+int dir_make(const char *path, struct err *e); /* with parents; there is fine */
+int dir_remove(const char *path, struct err *e); /* with contents; absent is fine */
 int dir_size(const char *path, uint64_t *n_bytes, struct err *e); /* allocated blocks */
-int dir_sync_tree(const char *path, struct err *e);    /* every file and directory below */
+int dir_sync_tree(const char *path, struct err *e); /* every file and directory below */
 /* Names (not . and ..) in byte order. new: free each and the array with
  * mem_free(). */
 int dir_list(const char *path, char ***names, size_t *n_names, struct err *e);
@@ -51,6 +52,6 @@ void lock_release(struct lock *l);
 /* "dir/name" in a static-sized buffer; ERR_LIMIT if it does not fit. */
 #define PATH_BYTES 4096
 int path_join(char out[PATH_BYTES], struct err *e, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4)));
 
 #endif

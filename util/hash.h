@@ -25,8 +25,9 @@ int sha256_file(const char *path, uint8_t out[32], struct err *e);
 /* n_bytes * 2 + 1 characters of lower-case hexadecimal. */
 void hash_hex(const uint8_t *p, size_t n_bytes, char *out);
 
-uint64_t hash64(const void *p, size_t n_bytes, uint64_t seed);	  /* XXH3-64 */
-uint64_t hash64_2(const void *a, size_t n_a, const void *b, size_t n_b); /* of a then b */
+uint64_t hash64(const void *p, size_t n_bytes, uint64_t seed); /* XXH3-64 */
+uint64_t hash64_2(const void *a, size_t n_a, const void *b,
+	size_t n_b); /* of a then b */
 /* A well-mixed 64-bit number of a few integers; the same on every machine. */
 uint64_t hash_mix(uint64_t seed, uint64_t a, uint64_t b, uint64_t c);
 

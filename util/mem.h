@@ -34,7 +34,7 @@ long mem_fail_count(void);
 /* An arena hands out memory that is freed as a whole. Thread: one at a time. */
 struct arena {
 	struct arena_block *head; /* newest block */
-	size_t limit_bytes;	  /* 0 = none; past it arena_alloc gives NULL */
+	size_t limit_bytes; /* 0 = none; past it arena_alloc gives NULL */
 	size_t used_bytes;
 };
 

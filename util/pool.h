@@ -23,7 +23,7 @@ size_t pool_n_threads(const struct pool *p);
  * any of the threads (thread < n_threads; the caller is 0). Returns when all
  * are done. p may be NULL: all on the caller. */
 void pool_run(struct pool *p, size_t n, void (*fn)(void *ctx, size_t i, size_t thread),
-	      void *ctx);
+	void *ctx);
 
 /* A queue of jobs run in order of arrival by n_threads workers.
  * new: queue_free() waits for what runs and drops what waits. */
@@ -33,7 +33,7 @@ void queue_free(struct queue *q);
 /* Takes job; ERR_BUSY when max_jobs wait. drop (may be NULL) is called instead
  * of run for a job that queue_free() discards. */
 int queue_push(struct queue *q, void (*run)(void *job), void (*drop)(void *job),
-	       void *job, struct err *e);
+	void *job, struct err *e);
 
 /* A plain mutex and condition, so that other rooms need no pthread.h. */
 struct mutex;

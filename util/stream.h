@@ -26,7 +26,7 @@ ssize_t stream_read(struct stream *s, void *p, size_t n_bytes, struct err *e);
  * past max_bytes (the text names the line number and the limit). A NUL byte is
  * an ordinary byte. */
 int stream_line(struct stream *s, size_t max_bytes, char **line, size_t *n_bytes,
-		struct err *e);
+	struct err *e);
 uint64_t stream_line_number(const struct stream *s); /* of the last line, from 1 */
 /* Compressed bytes consumed and in all (0 = unknown), for progress. */
 void stream_progress(const struct stream *s, uint64_t *done, uint64_t *total);

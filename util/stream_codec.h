@@ -41,7 +41,7 @@ struct stream_codec {
 	int (*open)(void **state, struct err *e);
 	/* As stream_read. */
 	ssize_t (*read)(void *state, struct stream_in *in, void *p, size_t n_bytes,
-			struct err *e);
+		struct err *e);
 	void (*close)(void *state);
 };
 
