@@ -1,6 +1,8 @@
-// SPDX-License-Identifier: ISC
+/* SPDX-License-Identifier: ISC */
+#include "indexer/indexer.h"
+
 int
-main(void)
+main(int argc, char **argv)
 {
-	return 0;
+	return indexer_main(argc, argv);
 }

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * acts: sparse activations in the two orders in which they are needed: by token
+ * (as they are found and stored) and, window by window, by feature (as they are
+ * counted).
+ */
+#ifndef INDEXER_ACTS_H
+#define INDEXER_ACTS_H
+
+#include "kernel/kernel.h"
+#include "schema/record.h"
+#include "util/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Compressed rows: token i has [row_start[i], row_start[i + 1]), features
+ * ascending. */
+struct acts {
+	uint32_t *row_start; /* (n_tokens + 1) */
+	uint32_t *feature;   /* (nnz) */
+	float *value;	     /* (nnz) */
+	uint32_t n_tokens;
+	size_t row_cap, cap;
+};
+void acts_clear(struct acts *a);
+/* Puts together what ranges of features found of n_tokens tokens: hits[r] is
+ * ordered by (query, row), and the rows of hits[r] come before those of
+ * hits[r + 1]. */
+int acts_gather(struct acts *a, const struct kernel_hits *hits, size_t n_hits,
+		uint32_t n_tokens, struct err *e);
+/* The same from the n_best[i] hits of each token i at best[i * stride], ordered by
+ * row. */
+int acts_gather_rows(struct acts *a, const struct kernel_hit *best, size_t stride,
+		     const uint32_t *n_best, uint32_t n_tokens, struct err *e);
+/* The first place in [row_start[i], row_start[i + 1]) with feature >= first. */
+uint32_t acts_from(const struct acts *a, uint32_t i, uint32_t first);
+
+/* The activations of one window for features in [first, first + count), by
+ * feature, in each by offset. */
+struct by_feature {
+	uint32_t first, count;
+	uint32_t *n_of; /* (count), all 0 between windows */
+	struct rec_at *raw, *at; /* as added; sorted by feature */
+	uint32_t *raw_feature;
+	uint32_t *feature; /* (n) those that fire, in order of appearance */
+	uint32_t *start;   /* (n + 1) into at */
+	uint32_t n, n_raw, cap;
+};
+/* new: by_feature_clear(). */
+int by_feature_init(struct by_feature *b, uint32_t first, uint32_t count, struct err *e);
+void by_feature_clear(struct by_feature *b);
+void by_feature_reset(struct by_feature *b);
+/* Offsets ascending; feature inside the range (assert). */
+int by_feature_add(struct by_feature *b, uint32_t feature, uint32_t offset, float value,
+		   struct err *e);
+/* After the last add of a window: feature, start and at are valid until reset. */
+void by_feature_build(struct by_feature *b);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: ISC */
+#include "indexer/finish.h"
+
+#include "indexer/collect.h"
+#include "indexer/tokens.h"
+
+/* ---- writing a range ---------------------------------------------------------- */
+
+static int
+write_feature(const struct collect *c, uint32_t i, struct err *e)
+{
+	uint32_t feature = c->first + i;
+	const struct feature_state *f = &c->job->pass->state.feature[feature];
+	struct rec_bin bin[REC_HIST_BINS];
+	struct rec_feature r = {.count = f->count,
+		.n_windows = f->n_windows,
+		.n_documents = c->n_documents[i],
+		.sum = exact32_get(&f->sum),
+		.sum_squares = exact64_get(&f->sum_squares),
+		.max = f->max,
+		.max_window = f->max_window,
+		.max_offset = f->max_offset,
+		.bin = bin,
+		.n_bins = state_bins(f, bin)};
+
+	for (uint32_t v = 0; v < LIMIT_INTERVALS; v++)
+		r.interval[v] = c->intervals[i].population[v];
+	return run_writer_feature(c->job->writer, c->job->slot, feature, &r, e);
+}
+
+static int
+write_lists(const struct collect *c, uint32_t i, struct err *e)
+{
+	struct run_writer *w = c->job->writer;
+	uint32_t slot = c->job->slot, feature = c->first + i;
+	struct rec_examples r = {.example = c->example + c->example_at[i],
+		.n_examples = (uint32_t)(c->example_at[i + 1] - c->example_at[i])};
+	const char *label = (const char *)c->labels.data + c->label_at[i];
+
+	if (c->n_postings[i] == 0)
+		return 0;
+	if (c->n_postings[i] != c->posting_at[i + 1] - c->posting_at[i])
+		return err_set(e, ERR_INTERNAL,
+			"feature %u is stored in fewer windows than were counted", feature);
+	if (run_writer_examples(w, slot, feature, &r, e) < 0 ||
+		run_writer_postings(w, slot, feature, c->posting + c->posting_at[i],
+			c->n_postings[i], e) < 0)
+		return e->code;
+	if (c->label_at[i + 1] <= c->label_at[i] + 1)
+		return 0; /* an empty label is none */
+	return run_writer_keywords(w, slot, feature, label, c->label_score[i], e);
+}
+
+static int
+write_range(const struct collect *c, struct err *e)
+{
+	for (uint32_t i = 0; i < c->count; i++)
+		if (write_feature(c, i, e) < 0 || write_lists(c, i, e) < 0)
+			return e->code;
+	return 0;
+}
+
+/* ---- shares --------------------------------------------------------------------- */
+
+/* How many features from first on fit the bytes, one at least. */
+static uint32_t
+fit(const struct finish_job *job, uint32_t first, size_t bytes)
+{
+	const struct state *s = &job->pass->state;
+	uint32_t n = 0;
+	size_t sum = 0;
+
+	while (first + n < s->n_features) {
+		sum += collect_bytes(job, &s->feature[first + n]);
+		if (n > 0 && sum > bytes)
+			break;
+		n++;
+	}
+	return n;
+}
+
+struct share {
+	struct collect *range; /* (n_threads) */
+	struct err *err;       /* (n_threads), by range */
+};
+
+static void
+run_range(void *ctx, size_t i, size_t thread)
+{
+	struct share *s = ctx;
+
+	(void)thread;
+	if (s->range[i].count > 0)
+		collect_run(&s->range[i], &s->err[i]);
+}
+
+/* Features [first, first + n), a part to each thread, of like weight. */
+static void
+split(const struct finish_job *job, struct share *s, uint32_t first, uint32_t n)
+{
+	size_t n_threads = pool_n_threads(job->pool), all = 0, sum = 0, r = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		all += collect_bytes(job, &job->pass->state.feature[first + i]);
+	for (size_t i = 0; i < n_threads; i++) {
+		s->range[i] = (struct collect){.job = job, .first = first};
+		s->err[i] = ERR_INIT;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		while (r + 1 < n_threads && sum >= all / n_threads * (r + 1))
+			s->range[++r].first = first + i;
+		s->range[r].count++;
+		sum += collect_bytes(job, &job->pass->state.feature[first + i]);
+	}
+}
+
+static int
+run_share(const struct finish_job *job, struct share *s, uint32_t first, uint32_t n,
+	struct err *e)
+{
+	size_t n_threads = pool_n_threads(job->pool);
+	int rc = 0;
+
+	split(job, s, first, n);
+	pool_run(job->pool, n_threads, run_range, s);
+	for (size_t i = 0; i < n_threads; i++) {
+		if (rc == 0 && s->err[i].code != 0) {
+			*e = s->err[i];
+			rc = e->code;
+		}
+		if (rc == 0 && s->range[i].count > 0)
+			rc = write_range(&s->range[i], e);
+		collect_clear(&s->range[i]);
+	}
+	return rc;
+}
+
+int
+finish_sae(const struct finish_job *job, struct err *e)
+{
+	size_t n_threads = pool_n_threads(job->pool);
+	struct share s = {mem_new(n_threads, sizeof(*s.range)),
+		mem_new(n_threads, sizeof(*s.err))};
+	uint32_t n, all = job->pass->state.n_features;
+	int rc = 0;
+
+	if (s.range == NULL || s.err == NULL)
+		rc = err_set(e, ERR_NOMEM, "no memory to finish the features");
+	for (uint32_t at = 0; at < all && rc == 0; at += n) {
+		n = fit(job, at, job->memory_bytes);
+		rc = run_share(job, &s, at, n, e);
+		progress_part(job->progress, at + n, all);
+	}
+	mem_free(s.range);
+	mem_free(s.err);
+	return rc == 0 ? tokens_write(job, e) : rc;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * finish: what depends on a feature's final maximum, or on all windows at once, cut
+ * from the run's stored activations, and all records of one SAE written. The
+ * features go in shares that fit the memory; each thread scans the activations for
+ * a range of its own.
+ */
+#ifndef INDEXER_FINISH_H
+#define INDEXER_FINISH_H
+
+#include "indexer/pass.h"
+#include "indexer/words.h"
+
+struct finish_job {
+	struct pool *pool;
+	const struct windows *windows;
+	struct run_writer *writer;
+	struct progress *progress;
+	const struct words *words; /* the corpus' */
+	uint32_t slot;
+	const struct pass_result *pass;
+	uint32_t interval_samples;
+	uint64_t seed;
+	size_t memory_bytes; /* for all shares at a time */
+};
+
+/* Writes features, examples, postings, keywords and tokens of one slot. */
+int finish_sae(const struct finish_job *job, struct err *e);
+
+#endif

@@ -1,0 +1,564 @@
+/* SPDX-License-Identifier: ISC */
+#include "indexer/index.h"
+
+#include "indexer/cut.h"
+#include "indexer/directions.h"
+#include "indexer/finish.h"
+#include "indexer/pass.h"
+#include "indexer/plan.h"
+#include "indexer/provenance.h"
+#include "indexer/spool.h"
+#include "indexer/stop.h"
+#include "indexer/windows.h"
+#include "indexer/words.h"
+#include "util/hash.h"
+#include "util/mem.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+struct pair_ids {
+	const char *from_id, *to_id;
+	uint32_t k;
+};
+
+/* One group of SAEs on its way to being a run. */
+struct run {
+	const struct plan *plan;
+	const struct plan_group *group;
+	struct store *store;
+	struct pool *pool;
+	struct progress *progress;
+	struct spool *spool;
+	struct cat_cut cut;
+	bool cut_is_new;
+	char id[STORE_ID_CHARS];
+	struct run_writer *writer;
+	struct cat_sae *sae; /* (n_new_saes) */
+	uint32_t n_new_saes;
+	struct store_view *view; /* keeps decoders of the store's SAEs mapped */
+	struct directions *directions; /* the group's, then those in the store */
+	uint32_t n_directions;
+	struct pair_ids *graph; /* (n_graphs) new ones */
+	uint32_t n_graphs;
+	struct windows windows;
+	struct words words;
+	struct pass_result *result; /* (group->n_saes) */
+	struct plan_memory memory;
+	double pass_s;
+};
+
+static const struct plan_sae *
+sae_of(const struct run *r, uint32_t slot)
+{
+	return &r->plan->sae[r->group->sae[slot]];
+}
+
+/* ---- SAEs that the store has not ------------------------------------------------ */
+
+static void
+describe_sae(const struct run *r, const struct plan_sae *s, struct cat_sae *out)
+{
+	const struct sae_info *info = &s->sae->info;
+
+	*out = (struct cat_sae){.d_in = info->d_in,
+		.d_sae = info->d_sae,
+		.k = info->k,
+		.context = info->context_size,
+		.prepend_bos = info->prepend_bos,
+		.created_s = (int64_t)time(NULL)};
+	memcpy(out->hash, s->sae->hash, sizeof(out->hash));
+	strcpy(out->id, s->id);
+	strcpy(out->name, s->name);
+	strcpy(out->model_id, r->plan->model_id);
+	strcpy(out->hook, info->hook.name);
+	strcpy(out->family, info->family);
+	strcpy(out->architecture, info->architecture);
+	strcpy(out->rules, info->rules);
+	snprintf(out->kind, sizeof(out->kind), "%s", sae_kind_name(info->kind));
+	hash_hex(s->sae->file_hash, 32, out->weights_sha256);
+}
+
+static int
+write_sae(struct run *r, const struct plan_sae *s, struct err *e)
+{
+	struct cat_sae *info = &r->sae[r->n_new_saes];
+	uint32_t n_vocab = r->plan->n_vocab;
+	struct sae_writer *w = NULL;
+	int64_t have;
+	int rc;
+
+	if (tok_n_vocab(r->plan->tok) < n_vocab)
+		n_vocab = (uint32_t)tok_n_vocab(r->plan->tok);
+	describe_sae(r, s, info);
+	rc = sae_writer_new(&w, &have, r->store, info, s->sae->w_dec, e);
+	if (rc < 0 || w == NULL)
+		return rc;
+	rc = logits_write(w, r->plan->lm, n_vocab, s->sae->w_dec, info->d_sae, r->pool, e);
+	if (rc == 0)
+		rc = sae_writer_finish(w, e);
+	sae_writer_free(w);
+	r->n_new_saes++;
+	return rc;
+}
+
+static int
+write_saes(struct run *r, struct err *e)
+{
+	r->sae = mem_new(r->group->n_saes, sizeof(*r->sae));
+	if (r->sae == NULL)
+		return err_set(e, ERR_NOMEM, "no memory for the SAEs");
+	for (uint32_t i = 0; i < r->group->n_saes; i++)
+		if (write_sae(r, sae_of(r, i), e) < 0 || stop_check(e) < 0)
+			return e->code;
+	return 0;
+}
+
+/* ---- neighbors ---------------------------------------------------------------------- */
+
+static bool
+in_group(const struct run *r, const char *id)
+{
+	for (uint32_t i = 0; i < r->group->n_saes; i++)
+		if (strcmp(sae_of(r, i)->id, id) == 0)
+			return true;
+	return false;
+}
+
+/* Whether a stored SAE reads the same stream as one of the group's. */
+static bool
+shares_stream(const struct run *r, const struct cat_sae *x)
+{
+	if (strcmp(x->model_id, r->plan->model_id) != 0 || in_group(r, x->id))
+		return false;
+	for (uint32_t i = 0; i < r->group->n_hooks; i++)
+		if (strcmp(r->group->hook[i].name, x->hook) == 0)
+			return true;
+	return false;
+}
+
+static int
+gather_directions(struct run *r, struct err *e)
+{
+	const struct store_catalog *c;
+	const float *rows;
+
+	if (store_view_open(&r->view, r->store, e) < 0)
+		return e->code;
+	c = store_view_catalog(r->view);
+	r->directions = mem_new(r->group->n_saes + c->n_saes, sizeof(*r->directions));
+	if (r->directions == NULL)
+		return err_set(e, ERR_NOMEM, "no memory for neighbors");
+	for (uint32_t i = 0; i < r->group->n_saes; i++) {
+		const struct plan_sae *s = sae_of(r, i);
+
+		if (directions_init(&r->directions[r->n_directions], s->id, s->sae->w_dec,
+			    s->sae->info.d_sae, s->sae->info.d_in, e) < 0)
+			return e->code;
+		r->n_directions++;
+	}
+	for (uint32_t i = 0; i < c->n_saes; i++) {
+		if (!shares_stream(r, &c->sae[i]))
+			continue;
+		if (store_decoder(r->view, i, &rows, e) < 0 ||
+			directions_init(&r->directions[r->n_directions], c->sae[i].id, rows,
+				c->sae[i].d_sae, c->sae[i].d_in, e) < 0)
+			return e->code;
+		r->n_directions++;
+	}
+	return 0;
+}
+
+/* The hook that a direction's SAE reads. */
+static const char *
+hook_of(const struct run *r, uint32_t i)
+{
+	const struct store_catalog *c = store_view_catalog(r->view);
+
+	if (i < r->group->n_saes)
+		return sae_of(r, i)->sae->info.hook.name;
+	for (uint32_t j = 0; j < c->n_saes; j++)
+		if (strcmp(c->sae[j].id, r->directions[i].id) == 0)
+			return c->sae[j].hook;
+	return "";
+}
+
+static int
+write_graph(struct run *r, uint32_t i, uint32_t j, struct err *e)
+{
+	const struct directions *from = &r->directions[i], *to = &r->directions[j];
+	bool have = false;
+
+	if (neighbors_k(from, to) == 0 || strcmp(hook_of(r, i), hook_of(r, j)) != 0)
+		return 0;
+	if (neighbors_write(r->store, from, to, r->pool, &have, e) < 0)
+		return e->code;
+	if (!have)
+		r->graph[r->n_graphs++] =
+			(struct pair_ids){from->id, to->id, neighbors_k(from, to)};
+	return stop_check(e);
+}
+
+static int
+write_graphs(struct run *r, struct err *e)
+{
+	if (gather_directions(r, e) < 0)
+		return e->code;
+	r->graph = mem_new((size_t)r->n_directions * r->n_directions, sizeof(*r->graph));
+	if (r->graph == NULL)
+		return err_set(e, ERR_NOMEM, "no memory for neighbors");
+	for (uint32_t i = 0; i < r->n_directions; i++)
+		for (uint32_t j = 0; j < r->n_directions; j++)
+			if ((i < r->group->n_saes || j < r->group->n_saes) &&
+				write_graph(r, i, j, e) < 0)
+				return e->code;
+	return 0;
+}
+
+/* ---- the run ------------------------------------------------------------------------ */
+
+static int
+write_cut(struct run *r, struct err *e)
+{
+	const struct options *o = r->plan->options;
+	struct cut_job job = {.store = r->store,
+		.spool = r->spool,
+		.tok = r->plan->tok,
+		.pool = r->pool,
+		.progress = r->progress,
+		.corpus_name = r->plan->corpus_name,
+		.n_vocab = r->plan->n_vocab,
+		.rule = {.context = r->group->context,
+			.prepend_bos = r->group->prepend_bos,
+			.joined = o->joined,
+			.bos = tok_bos(r->plan->tok),
+			.max_tokens = o->max_tokens}};
+	struct store_view *view = NULL;
+	int64_t have;
+	int rc;
+
+	progress_phase(r->progress, "cutting");
+	strcpy(job.tokenizer_sha256, r->plan->tokenizer_sha256);
+	rc = cut_write(&job, &r->cut, &have, e);
+	r->cut_is_new = have < 0;
+	if (rc < 0 || have < 0)
+		return rc;
+	if (store_view_open(&view, r->store, e) < 0)
+		return e->code;
+	r->cut = store_view_catalog(view)->cut[have];
+	store_view_close(view);
+	return 0;
+}
+
+/* A writer for the run, unless the store has it: then r->writer stays NULL. */
+static int
+begin(struct run *r, uint32_t *have, struct err *e)
+{
+	uint32_t d_sae[LIMIT_SAES];
+
+	for (uint32_t i = 0; i < r->group->n_saes; i++)
+		d_sae[i] = sae_of(r, i)->sae->info.d_sae;
+	if (provenance_run_id(r->id, r->plan, r->group, &r->cut, e) < 0)
+		return e->code;
+	return run_writer_new(
+		&r->writer, have, r->store, r->id, r->group->n_saes, d_sae, e);
+}
+
+static int
+run_pass(struct run *r, struct err *e)
+{
+	const struct options *o = r->plan->options;
+	const struct sae *sae[LIMIT_SAES];
+	uint32_t hook[LIMIT_SAES];
+	struct pass_job job = {.lm = r->plan->lm,
+		.pool = r->pool,
+		.windows = &r->windows,
+		.writer = r->writer,
+		.progress = r->progress,
+		.hook = r->group->hook,
+		.n_hooks = r->group->n_hooks,
+		.sae = sae,
+		.hook_of = hook,
+		.n_saes = r->group->n_saes,
+		.examples = (uint32_t)o->examples,
+		.dedup_radius = (uint32_t)o->dedup_radius};
+	int rc;
+
+	for (uint32_t i = 0; i < r->group->n_saes; i++) {
+		sae[i] = sae_of(r, i)->sae;
+		hook[i] = sae_of(r, i)->hook;
+	}
+	r->result = mem_new(r->group->n_saes, sizeof(*r->result));
+	if (r->result == NULL)
+		return err_set(e, ERR_NOMEM, "no memory for the features' statistics");
+	rc = plan_memory(r->plan, r->group, &job, &r->memory, e);
+	if (rc < 0)
+		return rc;
+	job.batch_tokens = r->memory.batch_tokens;
+	job.hits_bytes = r->memory.hits_bytes;
+	progress_phase(r->progress, "model");
+	rc = pass_run(&job, r->result, e);
+	r->pass_s = progress_elapsed_s(r->progress);
+	return rc == 0 ? run_writer_acts_done(r->writer, e) : rc;
+}
+
+static int
+finish(struct run *r, struct err *e)
+{
+	struct finish_job job = {.pool = r->pool,
+		.windows = &r->windows,
+		.writer = r->writer,
+		.progress = r->progress,
+		.words = &r->words,
+		.interval_samples = (uint32_t)r->plan->options->interval_samples,
+		.seed = r->plan->options->seed,
+		.memory_bytes = r->memory.finish_bytes};
+
+	progress_phase(r->progress, "features");
+	if (words_count(&r->words, &r->windows, e) < 0)
+		return e->code;
+	for (uint32_t i = 0; i < r->group->n_saes; i++) {
+		job.slot = i;
+		job.pass = &r->result[i];
+		if (finish_sae(&job, e) < 0)
+			return e->code;
+	}
+	return run_writer_finish(r->writer, e);
+}
+
+/* ---- publishing ------------------------------------------------------------------- */
+
+static void
+describe_model(const struct run *r, struct cat_model *m)
+{
+	const struct lm_info *lm = lm_info(r->plan->lm);
+
+	*m = (struct cat_model){.n_layers = lm->n_layers,
+		.d_model = lm->d_model,
+		.n_vocab = lm->n_vocab,
+		.n_ctx = lm->n_ctx,
+		.n_params = lm->n_params,
+		.created_s = (int64_t)time(NULL)};
+	strcpy(m->id, r->plan->model_id);
+	strcpy(m->name, r->plan->model_name);
+	snprintf(m->family, sizeof(m->family), "%s", lm->family);
+	snprintf(m->architecture, sizeof(m->architecture), "%s", lm->architecture);
+	snprintf(m->dtype_file, sizeof(m->dtype_file), "%s", lm->dtype_file);
+	strcpy(m->weights_sha256, r->plan->weights_sha256);
+	strcpy(m->tokenizer_sha256, r->plan->tokenizer_sha256);
+}
+
+static int
+publish(struct run *r, uint32_t *number, struct err *e)
+{
+	struct cat_run_sae run_sae[LIMIT_SAES];
+	const char *sae_id[LIMIT_SAES];
+	struct cat_model model;
+	struct buf provenance;
+	int rc;
+
+	describe_model(r, &model);
+	for (uint32_t i = 0; i < r->group->n_saes; i++) {
+		const struct pass_result *x = &r->result[i];
+
+		sae_id[i] = sae_of(r, i)->id;
+		run_sae[i] = (struct cat_run_sae){.n_tokens = x->n_tokens,
+			.n_active = x->n_active,
+			.n_alive = x->n_alive,
+			.l0 = x->n_tokens > 0
+				? (double)x->n_active / (double)x->n_tokens
+				: 0,
+			.explained = x->explained,
+			.mse = x->mse};
+	}
+	buf_init(&provenance);
+	rc = provenance_write(&provenance, r->plan, r->group, &r->cut, e);
+	if (rc == 0) {
+		struct store_publish p = {.model = &model,
+			.cut = r->cut_is_new ? &r->cut : NULL,
+			.sae = r->sae,
+			.n_saes = r->n_new_saes,
+			.graph = (void *)r->graph,
+			.n_graphs = r->n_graphs,
+			.run_id = r->id,
+			.run_cut_id = r->cut.id,
+			.provenance = buf_str(&provenance),
+			.run_sae_id = sae_id,
+			.run_sae = run_sae,
+			.n_run_saes = r->group->n_saes};
+
+		rc = store_publish(r->store, &p, number, e);
+	}
+	buf_clear(&provenance);
+	return rc;
+}
+
+static void
+report(const struct run *r, uint32_t number)
+{
+	uint64_t n = windows_n_tokens(&r->windows);
+
+	printf("run %u: %llu tokens of %s in %u windows, %u documents; %.1f s of model "
+	       "at %.0f tokens/s\n",
+		number, (unsigned long long)n, r->cut.name, r->cut.n_windows,
+		r->cut.n_documents, r->pass_s,
+		r->pass_s > 0 ? (double)n / r->pass_s : 0);
+	for (uint32_t i = 0; i < r->group->n_saes; i++) {
+		const struct pass_result *x = &r->result[i];
+
+		printf("  %-16s L0 %.1f, explained variance %.3f, %llu of %u features "
+		       "dead among %llu tokens\n",
+			sae_of(r, i)->name,
+			x->n_tokens ? (double)x->n_active / (double)x->n_tokens : 0,
+			x->explained,
+			(unsigned long long)(x->state.n_features - x->n_alive),
+			x->state.n_features, (unsigned long long)x->n_tokens);
+	}
+}
+
+static void
+run_clear(struct run *r)
+{
+	for (uint32_t i = 0; r->result != NULL && i < r->group->n_saes; i++)
+		pass_result_clear(&r->result[i]);
+	for (uint32_t i = 0; i < r->n_directions; i++)
+		directions_clear(&r->directions[i]);
+	mem_free(r->result);
+	mem_free(r->directions);
+	mem_free(r->sae);
+	mem_free(r->graph);
+	words_clear(&r->words);
+	windows_clear(&r->windows);
+	run_writer_free(r->writer);
+	store_view_close(r->view);
+}
+
+static int
+run_all(struct run *r, struct err *e)
+{
+	uint32_t number = 0;
+
+	if (write_cut(r, e) < 0 || begin(r, &number, e) < 0)
+		return e->code;
+	if (r->writer == NULL) {
+		progress_wipe(r->progress);
+		printf("run %u is there already: the same model, SAEs, corpus and options\n",
+			number);
+		return 0;
+	}
+	if (write_saes(r, e) < 0 || write_graphs(r, e) < 0 ||
+		windows_load(&r->windows, r->store, r->cut.id, r->cut.n_windows,
+			r->plan->excluded, r->plan->n_vocab, e) < 0 ||
+		run_pass(r, e) < 0 || finish(r, e) < 0 || stop_check(e) < 0 ||
+		publish(r, &number, e) < 0)
+		return e->code;
+	progress_wipe(r->progress);
+	report(r, number);
+	return 0;
+}
+
+/* ---- the command ------------------------------------------------------------------- */
+
+struct reading {
+	struct spool *spool;
+	struct corpus *corpus;
+	struct progress *progress;
+};
+
+static int
+tick(void *ctx, struct err *e)
+{
+	struct reading *r = ctx;
+	uint64_t done, total;
+
+	if (progress_due(r->progress)) {
+		corpus_progress(r->corpus, &done, &total);
+		progress_read(r->progress, r->spool->n_docs, done, total);
+	}
+	return stop_check(e);
+}
+
+static int
+read_corpus(const struct options *o, const char *store_dir_path, struct spool *spool,
+	struct progress *progress, struct err *e)
+{
+	struct corpus_rules rules = {o->text_field, o->id_field, o->strict, o->lines};
+	struct reading r = {spool, NULL, progress};
+	int rc = corpus_open(&r.corpus, o->corpus.item, o->corpus.n, &rules, e);
+
+	progress_phase(progress, "reading");
+	if (rc == 0)
+		rc = spool_fill(spool, store_dir_path, r.corpus, tick, &r, e);
+	corpus_close(r.corpus);
+	return rc;
+}
+
+/* Names that the store gave to other SAEs are found before any work is done. */
+static int
+check_names(const struct plan *p, struct store *s, struct err *e)
+{
+	struct store_view *view;
+	const struct store_catalog *c;
+	int rc = 0;
+
+	if (store_view_open(&view, s, e) < 0)
+		return e->code;
+	c = store_view_catalog(view);
+	for (uint32_t i = 0; i < p->n_saes && rc == 0; i++)
+		for (uint32_t j = 0; j < c->n_saes && rc == 0; j++)
+			if (strcasecmp(p->sae[i].name, c->sae[j].name) == 0 &&
+				strcmp(p->sae[i].id, c->sae[j].id) != 0)
+				rc = err_arg(e, ERR_ARG, "sae",
+					"the store calls another SAE %s; give this one "
+					"another name with NAME=%s",
+					c->sae[j].name, p->sae[i].dir);
+	store_view_close(view);
+	return rc;
+}
+
+static int
+run_group(const struct plan *p, uint32_t i, struct store *s, struct pool *pool,
+	struct progress *progress, struct spool *spool, struct err *e)
+{
+	struct run r = {.plan = p,
+		.group = &p->group[i],
+		.store = s,
+		.pool = pool,
+		.progress = progress,
+		.spool = spool};
+	int rc = run_all(&r, e);
+
+	run_clear(&r);
+	return rc;
+}
+
+int
+index_run(const struct options *o, struct err *e)
+{
+	struct plan plan;
+	struct store *store = NULL;
+	struct pool *pool = NULL;
+	struct spool spool = {0};
+	struct progress progress;
+	int rc = plan_open(&plan, o, e);
+
+	progress_init(&progress, o->quiet, o->progress_interval_s);
+	if (rc == 0)
+		rc = store_open(&store, o->store, STORE_CREATE, e);
+	if (rc == 0)
+		rc = check_names(&plan, store, e);
+	if (rc == 0)
+		rc = pool_new(&pool, plan.n_threads, e);
+	if (rc == 0)
+		rc = read_corpus(o, o->store, &spool, &progress, e);
+	for (uint32_t i = 0; i < plan.n_groups && rc == 0; i++)
+		rc = run_group(&plan, i, store, pool, &progress, &spool, e);
+	progress_wipe(&progress);
+	spool_clear(&spool);
+	pool_free(pool);
+	store_close(store);
+	plan_close(&plan);
+	return rc;
+}

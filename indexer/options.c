@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: ISC */
+#include "indexer/options.h"
+
+#include "schema/limits.h"
+#include "util/mem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum option_type { OPT_FLAG, OPT_STR, OPT_INT, OPT_SIZE, OPT_LIST, OPT_CHOICE };
+
+#define ON_INDEX 1u
+#define ON_VERIFY 2u
+#define ON_OTHER 4u
+#define ON_ALL (ON_INDEX | ON_VERIFY | ON_OTHER)
+
+struct option {
+	const char *name;
+	enum option_type type;
+	unsigned commands; /* ON_* that take it */
+	size_t at;	   /* of its member in struct options */
+	uint64_t min, max; /* of numbers and sizes */
+	uint64_t preset;
+	const char *text; /* preset of strings; the words of a choice, with | */
+	const char *unit; /* what stands for the value in the help; NULL: a flag */
+	const char *doc;
+};
+
+#define AT(member) offsetof(struct options, member)
+#define MOST UINT64_MAX
+
+static const struct option table[] = {
+	{"store", OPT_STR, ON_ALL, AT(store), 0, 0, 0, NULL, "DIR",
+		"the store; made if absent or empty"},
+	{"model", OPT_STR, ON_INDEX, AT(model), 0, 0, 0, NULL, "DIR",
+		"language model: config.json, *.safetensors, tokenizer.json"},
+	{"sae", OPT_LIST, ON_INDEX, AT(sae), 0, 0, 0, NULL, "[NAME=]DIR",
+		"sparse autoencoder; may be repeated"},
+	{"corpus", OPT_LIST, ON_INDEX, AT(corpus), 0, 0, 0, NULL, "FILE",
+		"JSON Lines or plain text, .gz and .zst too; - is standard input; "
+		"may be repeated"},
+	{"text-field", OPT_STR, ON_INDEX, AT(text_field), 0, 0, 0, "text", "KEY",
+		"JSON key of a document's text"},
+	{"id-field", OPT_STR, ON_INDEX, AT(id_field), 0, 0, 0, "id", "KEY",
+		"JSON key of a document's id"},
+	{"lines", OPT_FLAG, ON_INDEX, AT(lines), 0, 0, 0, NULL, NULL,
+		"plain text: each line is a document (otherwise each file)"},
+	{"strict", OPT_FLAG, ON_INDEX, AT(strict), 0, 0, 0, NULL, NULL,
+		"refuse text that is not valid UTF-8"},
+	{"joined", OPT_FLAG, ON_INDEX, AT(joined), 0, 0, 0, NULL, NULL,
+		"lay documents end to end with BOS between, as SAELens does"},
+	{"context", OPT_INT, ON_INDEX, AT(context), 0, LIMIT_CONTEXT, 0, NULL, "TOKENS",
+		"tokens in a window, BOS included; 0: as the SAE says"},
+	{"bos", OPT_CHOICE, ON_INDEX, AT(bos), 0, 0, BOS_AUTO, "auto|yes|no", "RULE",
+		"BOS in front of a window: auto (as the SAE says), yes, no"},
+	{"max-tokens", OPT_INT, ON_INDEX, AT(max_tokens), 0, MOST, 0, NULL, "N",
+		"stop the cut before it has more tokens; 0: no limit"},
+	{"examples", OPT_INT, ON_INDEX, AT(examples), 1, LIMIT_EXAMPLES, 20, NULL, "N",
+		"best examples kept for a feature"},
+	{"dedup-radius", OPT_INT, ON_INDEX, AT(dedup_radius), 0, LIMIT_CONTEXT, 5, NULL,
+		"TOKENS",
+		"examples alike within so many tokens of the peak are one"},
+	{"interval-samples", OPT_INT, ON_INDEX, AT(interval_samples), 0,
+		LIMIT_INTERVAL_SAMPLES, LIMIT_INTERVAL_SAMPLES, NULL, "N",
+		"random examples kept for each tenth of [0, maximum]"},
+	{"count-special", OPT_FLAG, ON_INDEX, AT(count_special), 0, 0, 0, NULL, NULL,
+		"let BOS and special tokens into the statistics"},
+	{"seed", OPT_INT, ON_INDEX | ON_VERIFY, AT(seed), 0, MOST, 0, NULL, "N",
+		"of the random samples"},
+	{"features", OPT_INT, ON_VERIFY, AT(features), 1, 1u << 24, 64, NULL, "N",
+		"verify: features recomputed per SAE"},
+	{"run", OPT_STR, ON_VERIFY, AT(run), 0, 0, 0, NULL, "RUN",
+		"verify: this run alone, by number or id"},
+	{"model-name", OPT_STR, ON_INDEX, AT(model_name), 0, 0, 0, NULL, "NAME",
+		"name in the store; the directory's last part if absent"},
+	{"corpus-name", OPT_STR, ON_INDEX, AT(corpus_name), 0, 0, 0, NULL, "NAME",
+		"name in the store; the first file's if absent"},
+	{"memory", OPT_SIZE, ON_INDEX | ON_VERIFY, AT(memory_bytes), 0, MOST, 0, NULL,
+		"SIZE", "most memory to use, such as 4G; 0: half of the machine's"},
+	{"threads", OPT_INT, ON_INDEX | ON_VERIFY, AT(threads), 0, 1024, 0, NULL, "N",
+		"0: one for each CPU"},
+	{"batch-tokens", OPT_INT, ON_INDEX | ON_VERIFY, AT(batch_tokens), 1, 1u << 20,
+		4096, NULL, "N", "tokens that go through the model at a time"},
+	{"progress-interval", OPT_INT, ON_INDEX | ON_VERIFY, AT(progress_interval_s), 1,
+		86400, 10, NULL, "SECONDS", "between lines, where there is no terminal"},
+	{"quiet", OPT_FLAG, ON_ALL, AT(quiet), 0, 0, 0, NULL, NULL, "print no progress"},
+	{"help", OPT_FLAG, ON_ALL, AT(help), 0, 0, 0, NULL, NULL, "print this and exit"},
+	{"version", OPT_FLAG, ON_ALL, AT(version), 0, 0, 0, NULL, NULL,
+		"print the version and exit"},
+};
+#define TABLE_N (sizeof(table) / sizeof(table[0]))
+
+static const struct command {
+	const char *name;
+	unsigned on; /* ON_* */
+	size_t min_args, max_args;
+	const char *usage, *doc;
+} commands[] = {
+	{"index", ON_INDEX, 0, 0,
+		"--store DIR --model DIR --sae [NAME=]DIR ... --corpus FILE ...",
+		"index a corpus (the command when none is named)"},
+	{"list", ON_OTHER, 0, 1, "list STORE", "what the store holds"},
+	{"rm", ON_OTHER, 1, 2, "rm RUN --store DIR", "remove a run; gc frees the space"},
+	{"rename", ON_OTHER, 2, 2, "rename OLD NEW --store DIR", "rename an SAE"},
+	{"gc", ON_OTHER, 0, 1, "gc STORE", "remove what no run names"},
+	{"du", ON_OTHER, 0, 1, "du STORE", "bytes on disk by object"},
+	{"verify", ON_VERIFY, 0, 1, "verify STORE",
+		"recompute random features from the recorded inputs and compare"},
+};
+#define COMMANDS_N (sizeof(commands) / sizeof(commands[0]))
+
+static const struct command *
+find_command(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS_N; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static const struct option *
+find_option(const char *name, size_t n_bytes)
+{
+	for (size_t i = 0; i < TABLE_N; i++)
+		if (strlen(table[i].name) == n_bytes &&
+			memcmp(table[i].name, name, n_bytes) == 0)
+			return &table[i];
+	return NULL;
+}
+
+static bool
+parse_u64(const char *text, uint64_t *out, const char **rest)
+{
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9')
+		return false;
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	*rest = end;
+	return errno == 0;
+}
+
+bool
+options_size(const char *text, uint64_t *out)
+{
+	static const char units[] = "KMGT";
+	const char *rest, *unit;
+	uint64_t n;
+
+	if (!parse_u64(text, &n, &rest))
+		return false;
+	if (*rest != '\0' && *rest != 'B') {
+		unit = strchr(units, *rest >= 'a' ? *rest - 'a' + 'A' : *rest);
+		if (unit == NULL || *unit == '\0')
+			return false;
+		for (const char *u = units; u <= unit; u++)
+			if (__builtin_mul_overflow(n, UINT64_C(1024), &n))
+				return false;
+		rest++;
+		if (*rest == 'i')
+			rest++;
+	}
+	if (*rest == 'B')
+		rest++;
+	*out = n;
+	return *rest == '\0';
+}
+
+static int
+take_number(const struct option *p, uint64_t *to, const char *value, struct err *e)
+{
+	const char *rest = "";
+	bool good = p->type == OPT_SIZE ? options_size(value, to)
+					: parse_u64(value, to, &rest) && *rest == '\0';
+
+	if (!good)
+		return err_arg(e, ERR_ARG, p->name, "--%s: '%s' is no %s", p->name, value,
+			p->type == OPT_SIZE ? "size, such as 512M or 4G"
+					    : "whole number");
+	if (*to < p->min || *to > p->max)
+		return err_arg(e, ERR_ARG, p->name,
+			"--%s: %s is out of range: it takes %llu to %llu", p->name,
+			value, (unsigned long long)p->min, (unsigned long long)p->max);
+	return 0;
+}
+
+/* The number of the word in p->text, words parted by |. */
+static int
+take_choice(const struct option *p, uint64_t *to, const char *value, struct err *e)
+{
+	size_t n = strlen(value);
+	const char *word = p->text;
+
+	for (uint64_t i = 0; word != NULL; i++) {
+		size_t n_word = strcspn(word, "|");
+
+		if (n_word == n && memcmp(word, value, n) == 0) {
+			*to = i;
+			return 0;
+		}
+		word = word[n_word] == '|' ? word + n_word + 1 : NULL;
+	}
+	return err_arg(e, ERR_ARG, p->name, "--%s: '%s' is none of %s", p->name, value,
+		p->text);
+}
+
+static int
+take_item(struct option_list *list, const char *value, struct err *e)
+{
+	const char **more =
+		mem_resize(list->item, list->n + 1, sizeof(*list->item));
+
+	if (more == NULL)
+		return err_set(e, ERR_NOMEM, "no memory for the command line");
+	more[list->n++] = value;
+	list->item = more;
+	return 0;
+}
+
+static int
+take_value(struct options *o, const struct option *p, const char *value, struct err *e)
+{
+	void *to = (char *)o + p->at;
+
+	switch (p->type) {
+	case OPT_FLAG:
+		*(bool *)to = true;
+		return 0;
+	case OPT_STR:
+		if (value[0] == '\0')
+			return err_arg(e, ERR_ARG, p->name, "--%s is empty", p->name);
+		*(const char **)to = value;
+		return 0;
+	case OPT_LIST:
+		if (value[0] == '\0')
+			return err_arg(e, ERR_ARG, p->name, "--%s is empty", p->name);
+		return take_item(to, value, e);
+	case OPT_CHOICE:
+		return take_choice(p, to, value, e);
+	case OPT_INT:
+	case OPT_SIZE:
+		break;
+	}
+	return take_number(p, to, value, e);
+}
+
+static void
+set_defaults(struct options *o)
+{
+	*o = (struct options){.command = "index"};
+	for (size_t i = 0; i < TABLE_N; i++) {
+		void *to = (char *)o + table[i].at;
+
+		if (table[i].type == OPT_STR)
+			*(const char **)to = table[i].text;
+		else if (table[i].type == OPT_INT || table[i].type == OPT_SIZE ||
+			table[i].type == OPT_CHOICE)
+			*(uint64_t *)to = table[i].preset;
+	}
+}
+
+/* One --name, --name=value or --name value at argv[*i]. */
+static int
+take_option(struct options *o, const struct command *c, int argc, char **argv, int *i,
+	struct err *e)
+{
+	const char *name = argv[*i] + 2;
+	size_t n = strcspn(name, "=");
+	const char *value = name[n] == '=' ? name + n + 1 : NULL;
+	const struct option *p = find_option(name, n);
+
+	if (p == NULL)
+		return err_set(e, ERR_ARG, "there is no option --%.*s; see --help", (int)n,
+			name);
+	if ((p->commands & c->on) == 0)
+		return err_arg(e, ERR_ARG, p->name, "--%s is no option of %s", p->name,
+			c->name);
+	if (p->type == OPT_FLAG) {
+		if (value != NULL)
+			return err_arg(e, ERR_ARG, p->name, "--%s takes no value",
+				p->name);
+		return take_value(o, p, "", e);
+	}
+	if (value == NULL) {
+		if (*i + 1 >= argc)
+			return err_arg(e, ERR_MISSING, p->name, "--%s needs its %s",
+				p->name, p->unit);
+		value = argv[++*i];
+	}
+	return take_value(o, p, value, e);
+}
+
+static int
+take_argument(struct options *o, const struct command *c, const char *value,
+	struct err *e)
+{
+	if (o->n_args >= c->max_args)
+		return err_set(e, ERR_ARG, "%s takes no argument '%s'; see --help", c->name,
+			value);
+	o->arg[o->n_args++] = value;
+	return 0;
+}
+
+static int
+need(const char *value, const char *name, struct err *e)
+{
+	if (value != NULL)
+		return 0;
+	return err_arg(e, ERR_MISSING, name, "--%s is missing; see --help", name);
+}
+
+/* Commands on a store take it as their argument too: `list STORE`. */
+static int
+check_needed(struct options *o, const struct command *c, struct err *e)
+{
+	if (c->max_args > c->min_args && o->n_args == c->max_args && o->store == NULL)
+		o->store = o->arg[--o->n_args];
+	if (o->n_args < c->min_args || o->n_args > c->max_args ||
+		(c->max_args > c->min_args && o->n_args > c->min_args))
+		return err_set(e, ERR_ARG, "usage: saedb-index %s", c->usage);
+	if (need(o->store, "store", e) < 0)
+		return e->code;
+	if (c->on != ON_INDEX)
+		return 0;
+	if (need(o->model, "model", e) < 0 ||
+		need(o->sae.n > 0 ? "" : NULL, "sae", e) < 0 ||
+		need(o->corpus.n > 0 ? "" : NULL, "corpus", e) < 0)
+		return e->code;
+	if (o->sae.n > LIMIT_SAES)
+		return err_arg(e, ERR_LIMIT, "sae", "%zu SAEs; one run takes %d", o->sae.n,
+			LIMIT_SAES);
+	return 0;
+}
+
+int
+options_parse(struct options *o, int argc, char **argv, struct err *e)
+{
+	const struct command *c = &commands[0];
+	bool only_arguments = false;
+	int i = 1, rc;
+
+	set_defaults(o);
+	if (argc > 1 && argv[1][0] != '-') {
+		c = find_command(argv[1]);
+		if (c == NULL)
+			return err_set(e, ERR_ARG, "there is no command '%s'; see --help",
+				argv[1]);
+		o->command = c->name;
+		i = 2;
+	}
+	for (; i < argc; i++) {
+		if (!only_arguments && strcmp(argv[i], "--") == 0) {
+			only_arguments = true;
+			continue;
+		}
+		rc = 0;
+		if (!only_arguments && strcmp(argv[i], "-h") == 0)
+			o->help = true;
+		else if (!only_arguments && strncmp(argv[i], "--", 2) == 0)
+			rc = take_option(o, c, argc, argv, &i, e);
+		else
+			rc = take_argument(o, c, argv[i], e);
+		if (rc < 0)
+			return rc;
+	}
+	return o->help || o->version ? 0 : check_needed(o, c, e);
+}
+
+void
+options_clear(struct options *o)
+{
+	mem_free(o->sae.item);
+	mem_free(o->corpus.item);
+	*o = (struct options){0};
+}
+
+static void
+help_option(struct buf *b, const struct option *p)
+{
+	buf_printf(b, "  --%s%s%s\n      %s", p->name, p->unit ? " " : "",
+		p->unit ? p->unit : "", p->doc);
+	if (p->type == OPT_STR && p->text != NULL)
+		buf_printf(b, " [%s]", p->text);
+	else if (p->type == OPT_INT || p->type == OPT_SIZE)
+		buf_printf(b, " [%llu]", (unsigned long long)p->preset);
+	buf_puts(b, "\n");
+}
+
+void
+options_help(struct buf *b)
+{
+	buf_puts(b, "usage:");
+	for (size_t i = 0; i < COMMANDS_N; i++)
+		buf_printf(b, "%s saedb-index %s\n        %s\n", i == 0 ? "" : "      ",
+			commands[i].usage, commands[i].doc);
+	buf_puts(b, "\noptions:\n");
+	for (size_t i = 0; i < TABLE_N; i++)
+		help_option(b, &table[i]);
+}

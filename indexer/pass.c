@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: ISC */
+#include "indexer/pass.h"
+
+#include "indexer/pass_int.h"
+#include "indexer/stop.h"
+#include "util/mem.h"
+
+#include <float.h>
+#include <string.h>
+
+#define PIECES_PER_THREAD 2
+#define FIRST_BATCH 512 /* tokens, before it is known how many features fire */
+#define BYTES_PER_HIT 96 /* in all the forms that an activation takes on its way */
+
+/* ---- life ------------------------------------------------------------------ */
+
+static size_t
+batch_most(const struct pass_job *job, size_t batch_tokens)
+{
+	return batch_tokens > job->windows->max_tokens ? batch_tokens
+						       : job->windows->max_tokens;
+}
+
+static size_t
+piece_most(const struct pass_job *job, size_t batch_tokens)
+{
+	size_t n = pool_n_threads(job->pool) * PIECES_PER_THREAD;
+
+	return batch_most(job, batch_tokens) / n + job->windows->max_tokens + 1;
+}
+
+size_t
+pass_bytes(const struct pass_job *job, size_t batch_tokens)
+{
+	size_t n = batch_most(job, batch_tokens);
+	size_t bytes = n * (sizeof(uint32_t) * 2 + 1);
+
+	for (uint32_t i = 0; i < job->n_saes; i++)
+		bytes += encoder_bytes(job->sae[i], n);
+	bytes += (size_t)job->n_hooks * n * lm_info(job->lm)->d_model * sizeof(float);
+	return bytes +
+		pool_n_threads(job->pool) *
+		lm_work_bytes(job->lm, piece_most(job, batch_tokens));
+}
+
+static int
+no_memory(struct err *e)
+{
+	return err_set(e, ERR_NOMEM, "no memory for a batch; use a smaller "
+		"--batch-tokens");
+}
+
+static int
+sae_init(struct pass_sae *s, const struct pass_job *job, const struct sae *sae,
+	size_t n_threads, size_t max_tokens, struct err *e)
+{
+	if (encoder_init(&s->encoder, sae, n_threads, max_tokens, e) < 0)
+		return e->code;
+	s->ranges = mem_new(s->encoder.n_ranges, sizeof(*s->ranges));
+	s->error = mem_new(n_threads, sizeof(*s->error));
+	s->work = mem_new(n_threads, sizeof(*s->work));
+	s->row_start = mem_new((size_t)job->windows->max_tokens + 1, sizeof(*s->row_start));
+	if (s->ranges == NULL || s->error == NULL || s->work == NULL ||
+		s->row_start == NULL)
+		return no_memory(e);
+	for (size_t r = 0; r < s->encoder.n_ranges; r++)
+		if (by_feature_init(&s->ranges[r], s->encoder.bound[r],
+			    s->encoder.bound[r + 1] - s->encoder.bound[r], e) < 0)
+			return e->code;
+	for (size_t i = 0; i < n_threads; i++) {
+		s->work[i].acc = mem_new(sae->info.d_in, sizeof(double));
+		s->work[i].x_hat = mem_new(sae->info.d_in, sizeof(float));
+		if (s->work[i].acc == NULL || s->work[i].x_hat == NULL)
+			return no_memory(e);
+	}
+	return 0;
+}
+
+static void
+sae_clear(struct pass_sae *s, size_t n_threads)
+{
+	for (size_t r = 0; s->ranges != NULL && r < s->encoder.n_ranges; r++)
+		by_feature_clear(&s->ranges[r]);
+	for (size_t i = 0; s->work != NULL && i < n_threads; i++) {
+		mem_free(s->work[i].acc);
+		mem_free(s->work[i].x_hat);
+		mem_free(s->work[i].acts);
+	}
+	encoder_clear(&s->encoder);
+	mem_free(s->ranges);
+	mem_free(s->error);
+	mem_free(s->work);
+	mem_free(s->row_start);
+}
+
+static int
+hooks_init(struct pass *p, struct err *e)
+{
+	size_t d = lm_info(p->job->lm)->d_model, n = p->n_threads * p->job->n_hooks;
+
+	for (uint32_t h = 0; h < p->job->n_hooks; h++) {
+		p->x[h] = mem_new_aligned(p->max_tokens, d * sizeof(**p->x));
+		if (p->x[h] == NULL)
+			return no_memory(e);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (stream_stats_init(&p->stats[i], d, e) < 0)
+			return e->code;
+	for (size_t i = 0; i < p->n_threads; i++) {
+		size_t most = piece_most(p->job, p->job->batch_tokens);
+
+		p->piece_start[i] = mem_new(most + 1, sizeof(**p->piece_start));
+		if (p->piece_start[i] == NULL)
+			return no_memory(e);
+		if (lm_work_new(&p->work[i], p->job->lm, most, e) < 0)
+			return e->code;
+	}
+	return 0;
+}
+
+static int
+pass_init(struct pass *p, const struct pass_job *job, struct pass_result *out,
+	struct err *e)
+{
+	size_t n_threads = pool_n_threads(job->pool);
+
+	*p = (struct pass){.job = job, .result = out, .n_threads = n_threads};
+	p->max_tokens = batch_most(job, job->batch_tokens);
+	p->ids = mem_new(p->max_tokens, sizeof(*p->ids));
+	p->counts = mem_new(p->max_tokens, sizeof(*p->counts));
+	p->window_start = mem_new(p->max_tokens + 1, sizeof(*p->window_start));
+	p->x = mem_new(job->n_hooks, sizeof(*p->x));
+	p->stats = mem_new(n_threads * job->n_hooks, sizeof(*p->stats));
+	p->work = mem_new(n_threads, sizeof(*p->work));
+	p->piece_start = mem_new(n_threads, sizeof(*p->piece_start));
+	p->err = mem_new(n_threads, sizeof(*p->err));
+	p->sae = mem_new(job->n_saes, sizeof(*p->sae));
+	if (p->ids == NULL || p->counts == NULL || p->window_start == NULL ||
+		p->x == NULL || p->stats == NULL || p->work == NULL || p->piece_start == NULL ||
+		p->err == NULL || p->sae == NULL)
+		return no_memory(e);
+	if (hooks_init(p, e) < 0)
+		return e->code;
+	for (uint32_t i = 0; i < job->n_saes; i++) {
+		p->n_saes = i + 1;
+		if (sae_init(&p->sae[i], job, job->sae[i], n_threads, p->max_tokens, e) <
+			0)
+			return e->code;
+	}
+	return 0;
+}
+
+static void
+pass_clear(struct pass *p)
+{
+	for (uint32_t i = 0; i < p->n_saes; i++)
+		sae_clear(&p->sae[i], p->n_threads);
+	for (uint32_t h = 0; p->x != NULL && h < p->job->n_hooks; h++)
+		mem_free(p->x[h]);
+	for (size_t i = 0; p->stats != NULL && i < p->n_threads * p->job->n_hooks; i++)
+		stream_stats_clear(&p->stats[i]);
+	for (size_t i = 0; p->work != NULL && i < p->n_threads; i++)
+		lm_work_free(p->work[i]);
+	for (size_t i = 0; p->piece_start != NULL && i < p->n_threads; i++)
+		mem_free(p->piece_start[i]);
+	mem_free(p->ids);
+	mem_free(p->counts);
+	mem_free(p->window_start);
+	mem_free(p->x);
+	mem_free(p->stats);
+	mem_free(p->work);
+	mem_free(p->piece_start);
+	mem_free(p->err);
+	mem_free(p->sae);
+}
+
+static int
+result_init(struct pass_result *r, const struct pass_job *job, const struct sae *sae,
+	struct err *e)
+{
+	*r = (struct pass_result){0};
+	if (state_init(&r->state, sae->info.d_sae, job->examples, job->dedup_radius, e) < 0)
+		return e->code;
+	r->acts_of_token = mem_new(job->windows->n_vocab, sizeof(*r->acts_of_token));
+	return r->acts_of_token != NULL ? 0 : no_memory(e);
+}
+
+void
+pass_result_clear(struct pass_result *r)
+{
+	state_clear(&r->state);
+	mem_free(r->acts_of_token);
+	*r = (struct pass_result){0};
+}
+
+/* ---- the model ---------------------------------------------------------------- */
+
+static int
+first_error(struct pass *p, struct err *e)
+{
+	for (size_t i = 0; i < p->n_threads; i++)
+		if (p->err[i].code != 0) {
+			*e = p->err[i];
+			return e->code;
+		}
+	return 0;
+}
+
+/* Whole windows from first on, at most max_tokens of them (one at least). */
+static void
+fill_batch(struct pass *p, uint32_t first, size_t max_tokens)
+{
+	const struct windows *windows = p->job->windows;
+	struct rec_window w;
+
+	p->first = first;
+	p->n_windows = p->n_tokens = 0;
+	while (first + p->n_windows < windows->n_windows) {
+		windows_get(windows, first + p->n_windows, &w);
+		if (p->n_windows > 0 && p->n_tokens + w.n_tokens > max_tokens)
+			break;
+		memcpy(p->ids + p->n_tokens, w.token, w.n_tokens * sizeof(*w.token));
+		p->window_start[p->n_windows++] = p->n_tokens;
+		p->n_tokens += w.n_tokens;
+	}
+	p->window_start[p->n_windows] = p->n_tokens;
+	for (uint32_t i = 0; i < p->n_tokens; i++)
+		p->counts[i] = windows_counts(windows, p->ids[i]);
+}
+
+/* The first window whose tokens begin at or behind share i of n of the batch. */
+static uint32_t
+piece_bound(const struct pass *p, size_t i, size_t n)
+{
+	uint32_t at = (uint32_t)((uint64_t)p->n_tokens * i / n), w = 0;
+
+	while (w < p->n_windows && p->window_start[w] < at)
+		w++;
+	return w;
+}
+
+static bool
+all_finite(const float *x, size_t n)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < n; i++)
+		good &= x[i] <= FLT_MAX && x[i] >= -FLT_MAX;
+	return good;
+}
+
+static void
+forward_piece(void *ctx, size_t i, size_t thread)
+{
+	struct pass *p = ctx;
+	const struct pass_job *job = p->job;
+	size_t n = p->n_threads * PIECES_PER_THREAD, d = lm_info(job->lm)->d_model;
+	uint32_t w0 = piece_bound(p, i, n), w1 = piece_bound(p, i + 1, n);
+	uint32_t from = p->window_start[w0], n_tokens = p->window_start[w1] - from;
+	struct err *e = &p->err[thread];
+	uint32_t *start = p->piece_start[thread];
+	float *out[LIMIT_SAES];
+
+	if (w0 == w1 || e->code != 0)
+		return;
+	for (uint32_t w = w0; w <= w1; w++)
+		start[w - w0] = p->window_start[w] - from;
+	for (uint32_t h = 0; h < job->n_hooks; h++)
+		out[h] = p->x[h] + from * d;
+	if (lm_forward(job->lm, p->work[thread], p->ids + from, start, w1 - w0, job->hook,
+		    job->n_hooks, out, e) < 0)
+		return;
+	for (uint32_t h = 0; h < job->n_hooks; h++)
+		if (!all_finite(out[h], n_tokens * d))
+			err_set(e, ERR_FORMAT,
+				"%s is not finite in windows %u to %u: the model's weights "
+				"leave the range of float32",
+				job->hook[h].name, p->first + w0, p->first + w1 - 1);
+}
+
+/* ---- the loop ------------------------------------------------------------------- */
+
+static int
+run_batch(struct pass *p, struct err *e)
+{
+	const struct pass_job *job = p->job;
+
+	pool_run(job->pool, p->n_threads * PIECES_PER_THREAD, forward_piece, p);
+	if (first_error(p, e) < 0)
+		return e->code;
+	for (uint32_t i = 0; i < job->n_saes; i++)
+		if (encoder_run(&p->sae[i].encoder, job->pool, p->x[job->hook_of[i]],
+			    p->n_tokens, p->err, e) < 0)
+			return e->code;
+	pass_consume(p);
+	return first_error(p, e);
+}
+
+/* How many tokens the next batch may have, as the features fired in this one. */
+static size_t
+next_batch(const struct pass *p)
+{
+	size_t limit = p->job->batch_tokens, fit;
+	double bytes = 0;
+
+	for (uint32_t i = 0; i < p->n_saes; i++)
+		bytes += encoder_density(&p->sae[i].encoder) * BYTES_PER_HIT;
+	if (bytes * (double)limit < (double)p->job->hits_bytes)
+		return limit;
+	fit = (size_t)((double)p->job->hits_bytes / bytes);
+	return fit < limit ? fit : limit;
+}
+
+static void
+show_progress(const struct pass *p)
+{
+	const struct pass_job *job = p->job;
+	uint64_t alive = 0, all = 0;
+
+	if (!progress_due(job->progress))
+		return;
+	for (uint32_t i = 0; i < job->n_saes; i++) {
+		alive += state_n_alive(&p->result[i].state);
+		all += p->result[i].state.n_features;
+	}
+	progress_tokens(job->progress,
+		job->windows->token_at[p->first + p->n_windows],
+		windows_n_tokens(job->windows), alive, all);
+}
+
+static int
+run_all(struct pass *p, struct err *e)
+{
+	size_t batch = p->job->batch_tokens < FIRST_BATCH ? p->job->batch_tokens
+							  : FIRST_BATCH;
+
+	for (uint32_t at = 0; at < p->job->windows->n_windows; at += p->n_windows) {
+		fill_batch(p, at, batch);
+		if (run_batch(p, e) < 0 || stop_check(e) < 0)
+			return e->code;
+		batch = next_batch(p);
+		show_progress(p);
+	}
+	return 0;
+}
+
+int
+pass_run(const struct pass_job *job, struct pass_result *out, struct err *e)
+{
+	struct pass p;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < job->n_saes; i++)
+		out[i] = (struct pass_result){0};
+	for (uint32_t i = 0; i < job->n_saes && rc == 0; i++)
+		rc = result_init(&out[i], job, job->sae[i], e);
+	if (rc < 0)
+		return rc;
+	rc = pass_init(&p, job, out, e);
+	if (rc == 0)
+		rc = run_all(&p, e);
+	if (rc == 0)
+		pass_conclude(&p);
+	pass_clear(&p);
+	return rc;
+}

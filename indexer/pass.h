@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * pass: all windows, in order and in batches, through the model up to the hooks,
+ * through each SAE, into the features' states and the run's activations. What it
+ * finds depends neither on threads nor on batches.
+ */
+#ifndef INDEXER_PASS_H
+#define INDEXER_PASS_H
+
+#include "indexer/encode.h"
+#include "indexer/progress.h"
+#include "indexer/state.h"
+#include "indexer/stats.h"
+#include "indexer/windows.h"
+#include "model/lm.h"
+#include "store/store.h"
+#include "util/pool.h"
+
+struct pass_job {
+	const struct lm *lm;
+	struct pool *pool;
+	const struct windows *windows;
+	struct run_writer *writer; /* slot i takes the activations of sae[i]; or NULL */
+	struct progress *progress;
+	const struct hook *hook; /* (n_hooks) */
+	uint32_t n_hooks;
+	const struct sae *const *sae; /* (n_saes) */
+	const uint32_t *hook_of;      /* (n_saes) index in hook */
+	uint32_t n_saes;
+	uint32_t examples, dedup_radius;
+	size_t batch_tokens; /* most tokens at a time */
+	size_t hits_bytes;   /* what found activations of a batch may take */
+};
+
+struct pass_result { /* of one SAE */
+	struct state state;
+	uint64_t *acts_of_token; /* (n_vocab) activations on each token id, counted ones */
+	uint64_t n_tokens, n_active, n_alive;
+	double explained, mse;
+};
+
+/* out: (n_saes). new: pass_result_clear() each, also on error. */
+int pass_run(const struct pass_job *job, struct pass_result *out, struct err *e);
+void pass_result_clear(struct pass_result *r);
+/* Memory it takes beside weights, states and found activations. */
+size_t pass_bytes(const struct pass_job *job, size_t batch_tokens);
+
+#endif

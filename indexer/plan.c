@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: ISC */
+#include "indexer/plan.h"
+
+#include "indexer/pass.h"
+#include "util/file.h"
+#include "util/hash.h"
+#include "util/log.h"
+#include "util/mem.h"
+#include "util/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#define LEAST_HITS ((size_t)16 << 20) /* bytes for a batch's activations */
+#define OTHERS ((size_t)64 << 20)     /* what is not counted one by one */
+
+void
+plan_name_of(char out[LIMIT_NAME_BYTES], const char *path)
+{
+	static const char *const endings[] = {
+		".zst", ".zstd", ".gz", ".jsonl", ".ndjson", ".json", ".txt"};
+	size_t n = strlen(path), from;
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	for (from = n; from > 0 && path[from - 1] != '/'; from--)
+		;
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		size_t m = strlen(endings[i]);
+
+		if (n - from > m && memcmp(path + n - m, endings[i], m) == 0)
+			n -= m;
+	}
+	if (strcmp(path, "-") == 0) {
+		strcpy(out, "stdin");
+		return;
+	}
+	if (n - from >= LIMIT_NAME_BYTES)
+		n = from + LIMIT_NAME_BYTES - 1;
+	for (size_t i = from; i < n; i++)
+		out[i - from] = (unsigned char)path[i] > ' ' && path[i] != 0x7f
+			? path[i]
+			: '_';
+	out[n - from] = '\0';
+}
+
+static int
+set_name(char out[LIMIT_NAME_BYTES], const char *option, const char *given,
+	const char *path, struct err *e)
+{
+	if (given == NULL) {
+		char real[PATH_BYTES];
+
+		/* "." and ".." have names of their own */
+		if (strcmp(path, "-") != 0 && strlen(path) < sizeof(real) &&
+			realpath(path, real) != NULL)
+			path = real;
+		plan_name_of(out, path);
+		return 0;
+	}
+	if (strlen(given) >= LIMIT_NAME_BYTES)
+		return err_arg(e, ERR_LIMIT, option,
+			"--%s: a name has at most %d bytes", option,
+			LIMIT_NAME_BYTES - 1);
+	strcpy(out, given);
+	return 0;
+}
+
+uint8_t *
+plan_excluded(const struct tok *t, uint32_t n_vocab, bool count_special)
+{
+	uint8_t *excluded = mem_new(n_vocab, 1);
+
+	if (excluded != NULL && !count_special)
+		for (uint32_t id = 0; id < n_vocab && id < tok_n_vocab(t); id++)
+			excluded[id] = tok_is_special(t, id);
+	return excluded;
+}
+
+/* ---- SAEs ---------------------------------------------------------------------- */
+
+/* NAME=DIR, or DIR with a name from its last part. A path may hold "=" too: what
+ * stands in front of the first one is a name if it has no slash. */
+static int
+read_address(struct plan_sae *s, const char *given, struct err *e)
+{
+	size_t n = strcspn(given, "=/");
+
+	s->dir = given;
+	if (given[n] != '=')
+		return set_name(s->name, "sae", NULL, given, e);
+	s->dir = given + n + 1;
+	if (n == 0 || n >= LIMIT_NAME_BYTES || s->dir[0] == '\0')
+		return err_arg(e, ERR_ARG, "sae",
+			"--sae %s: NAME=DIR needs a name of 1 to %d bytes and a directory",
+			given, LIMIT_NAME_BYTES - 1);
+	memcpy(s->name, given, n);
+	return 0;
+}
+
+static int
+check_fit(const struct plan *p, const struct plan_sae *s, struct err *e)
+{
+	const struct lm_info *lm = lm_info(p->lm);
+	const struct sae_info *info = &s->sae->info;
+
+	if (lm_check_hook(p->lm, &info->hook, e) < 0)
+		return err_wrap(e, "%s", s->dir);
+	if (info->d_in != lm->d_model)
+		return err_set(e, ERR_MISMATCH,
+			"%s reads %u dimensions, but %s of %s has %u", s->dir, info->d_in,
+			info->hook.name, p->options->model, lm->d_model);
+	if (info->model_name[0] != '\0' &&
+		strcasecmp(info->model_name, p->model_name) != 0)
+		log_put(LOG_WARNING,
+			"%s was trained on a model called %s; this one is called %s",
+			s->dir, info->model_name, p->model_name);
+	return 0;
+}
+
+static int
+check_unlike(const struct plan *p, uint32_t i, struct err *e)
+{
+	for (uint32_t j = 0; j < i; j++) {
+		if (strcasecmp(p->sae[i].name, p->sae[j].name) == 0)
+			return err_arg(e, ERR_ARG, "sae",
+				"two SAEs are called %s; give them names with NAME=DIR",
+				p->sae[i].name);
+		if (memcmp(p->sae[i].sae->hash, p->sae[j].sae->hash, 32) == 0)
+			return err_arg(e, ERR_ARG, "sae", "%s and %s are the same SAE",
+				p->sae[j].dir, p->sae[i].dir);
+	}
+	return 0;
+}
+
+static int
+open_saes(struct plan *p, struct err *e)
+{
+	const struct option_list *list = &p->options->sae;
+
+	p->sae = mem_new(list->n, sizeof(*p->sae));
+	if (p->sae == NULL)
+		return err_set(e, ERR_NOMEM, "no memory for %zu SAEs", list->n);
+	p->n_saes = (uint32_t)list->n;
+	for (uint32_t i = 0; i < p->n_saes; i++) {
+		struct plan_sae *s = &p->sae[i];
+
+		if (read_address(s, list->item[i], e) < 0 ||
+			sae_open(&s->sae, s->dir, e) < 0 || check_fit(p, s, e) < 0 ||
+			check_unlike(p, i, e) < 0)
+			return e->code;
+		hash_hex(s->sae->hash, 8, s->id);
+	}
+	return 0;
+}
+
+/* ---- groups -------------------------------------------------------------------- */
+
+static int
+context_of(const struct plan *p, const struct plan_sae *s, uint32_t *out, struct err *e)
+{
+	uint32_t n_ctx = lm_info(p->lm)->n_ctx, n = s->sae->info.context_size;
+
+	if (p->options->context > n_ctx)
+		return err_arg(e, ERR_ARG, "context",
+			"--context %llu is longer than the %u tokens of the model",
+			(unsigned long long)p->options->context, n_ctx);
+	if (p->options->context != 0)
+		n = (uint32_t)p->options->context;
+	if (n == 0 || n > n_ctx)
+		n = n_ctx;
+	if (n > LIMIT_CONTEXT)
+		n = LIMIT_CONTEXT;
+	*out = n;
+	return 0;
+}
+
+static uint32_t
+add_hook(struct plan_group *g, const struct hook *hook)
+{
+	for (uint32_t i = 0; i < g->n_hooks; i++)
+		if (strcmp(g->hook[i].name, hook->name) == 0)
+			return i;
+	g->hook[g->n_hooks] = *hook;
+	return g->n_hooks++;
+}
+
+static struct plan_group *
+find_group(struct plan *p, uint32_t context, bool prepend_bos)
+{
+	for (uint32_t i = 0; i < p->n_groups; i++)
+		if (p->group[i].context == context &&
+			p->group[i].prepend_bos == prepend_bos)
+			return &p->group[i];
+	p->group[p->n_groups] =
+		(struct plan_group){.context = context, .prepend_bos = prepend_bos};
+	return &p->group[p->n_groups++];
+}
+
+static int
+make_groups(struct plan *p, struct err *e)
+{
+	p->group = mem_new(p->n_saes, sizeof(*p->group));
+	if (p->group == NULL)
+		return err_set(e, ERR_NOMEM, "no memory for %u SAEs", p->n_saes);
+	for (uint32_t i = 0; i < p->n_saes; i++) {
+		struct plan_sae *s = &p->sae[i];
+		bool bos = p->options->bos == BOS_AUTO ? s->sae->info.prepend_bos
+						       : p->options->bos == BOS_YES;
+		struct plan_group *g;
+		uint32_t context = 0;
+
+		if (context_of(p, s, &context, e) < 0)
+			return e->code;
+		if (bos && tok_bos(p->tok) < 0)
+			return err_arg(e, ERR_MISMATCH, "bos",
+				"%s wants BOS in front of each window, but the tokenizer "
+				"names no bos_token; see --bos",
+				s->dir);
+		g = find_group(p, context, bos);
+		s->group = (uint32_t)(g - p->group);
+		s->hook = add_hook(g, &s->sae->info.hook);
+		g->sae[g->n_saes++] = i;
+	}
+	return 0;
+}
+
+/* ---- the whole ------------------------------------------------------------------ */
+
+static int
+open_model(struct plan *p, struct err *e)
+{
+	const char *dir = p->options->model;
+	uint8_t hash[32];
+
+	if (lm_open(&p->lm, dir, e) < 0 || tok_open(&p->tok, dir, e) < 0 ||
+		lm_sha256(p->lm, hash, e) < 0)
+		return e->code;
+	hash_hex(hash, 32, p->weights_sha256);
+	hash_hex(hash, 8, p->model_id);
+	if (tok_sha256(p->tok, hash, e) < 0)
+		return e->code;
+	hash_hex(hash, 32, p->tokenizer_sha256);
+	p->n_vocab = lm_info(p->lm)->n_vocab;
+	p->excluded = plan_excluded(p->tok, p->n_vocab, p->options->count_special);
+	return p->excluded != NULL ? 0
+				   : err_set(e, ERR_NOMEM, "no memory for %u token ids",
+					     p->n_vocab);
+}
+
+static uint64_t
+machine_bytes(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), each = sysconf(_SC_PAGESIZE);
+
+	return pages > 0 && each > 0 ? (uint64_t)pages * (uint64_t)each : 0;
+}
+
+int
+plan_open(struct plan *p, const struct options *o, struct err *e)
+{
+	int rc;
+
+	*p = (struct plan){.options = o, .memory_bytes = o->memory_bytes};
+	p->n_threads = o->threads != 0 ? (size_t)o->threads : pool_cpus();
+	if (p->memory_bytes == 0)
+		p->memory_bytes = machine_bytes() / 2;
+	rc = set_name(p->model_name, "model-name", o->model_name, o->model, e);
+	if (rc == 0)
+		rc = set_name(p->corpus_name, "corpus-name", o->corpus_name,
+			o->corpus.item[0], e);
+	if (rc == 0)
+		rc = open_model(p, e);
+	if (rc == 0)
+		rc = open_saes(p, e);
+	if (rc == 0)
+		rc = make_groups(p, e);
+	return rc;
+}
+
+void
+plan_close(struct plan *p)
+{
+	for (uint32_t i = 0; p->sae != NULL && i < p->n_saes; i++)
+		sae_close(p->sae[i].sae);
+	mem_free(p->sae);
+	mem_free(p->group);
+	mem_free(p->excluded);
+	tok_close(p->tok);
+	lm_close(p->lm);
+	*p = (struct plan){0};
+}
+
+/* ---- memory ----------------------------------------------------------------------- */
+
+/* Weights (as read, and packed for the products), SAEs and their states. */
+static size_t
+fixed_bytes(const struct plan *p, const struct plan_group *g)
+{
+	size_t bytes = OTHERS + (size_t)lm_info(p->lm)->n_params * 2 * sizeof(float);
+
+	for (uint32_t i = 0; i < p->n_saes; i++) {
+		const struct sae_info *s = &p->sae[i].sae->info;
+
+		bytes += (size_t)s->d_sae * s->d_in * 3 * sizeof(float);
+	}
+	for (uint32_t i = 0; i < g->n_saes; i++)
+		bytes += state_bytes(p->sae[g->sae[i]].sae->info.d_sae,
+			(uint32_t)p->options->examples);
+	return bytes;
+}
+
+int
+plan_memory(const struct plan *p, const struct plan_group *g, const struct pass_job *job,
+	struct plan_memory *out, struct err *e)
+{
+	size_t fixed = fixed_bytes(p, g), batch = p->options->batch_tokens, need;
+
+	for (;; batch /= 2) {
+		need = fixed + pass_bytes(job, batch) + LEAST_HITS;
+		if (need <= p->memory_bytes || batch <= job->windows->max_tokens)
+			break;
+	}
+	if (need > p->memory_bytes)
+		return err_set(e, ERR_NOMEM,
+			"%.0f MiB are not enough: model, SAEs and statistics take %.0f "
+			"MiB, and a batch of %zu tokens on %zu threads %.0f MiB; raise "
+			"--memory or lower --threads",
+			(double)p->memory_bytes / 0x1p20, (double)fixed / 0x1p20, batch,
+			p->n_threads, (double)(need - fixed) / 0x1p20);
+	out->batch_tokens = batch > 0 ? batch : 1;
+	out->finish_bytes = p->memory_bytes - fixed;
+	out->hits_bytes = p->memory_bytes - need + LEAST_HITS;
+	return 0;
+}

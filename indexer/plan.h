@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * plan: the inputs of one `saedb-index`, opened and checked against one another
+ * before any work is done, and the groups of SAEs that share a cut and a pass.
+ */
+#ifndef INDEXER_PLAN_H
+#define INDEXER_PLAN_H
+
+#include "indexer/options.h"
+#include "model/lm.h"
+#include "model/sae.h"
+#include "model/tok.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct plan_sae {
+	char name[LIMIT_NAME_BYTES]; /* in the store */
+	const char *dir;	     /* borrowed from the options */
+	struct sae *sae;
+	char id[STORE_ID_CHARS];
+	uint32_t group;
+	uint32_t hook; /* index in its group's hooks */
+};
+
+/* SAEs that agree on context and BOS: one cut, one pass, one run. */
+struct plan_group {
+	uint32_t context;
+	bool prepend_bos;
+	uint32_t sae[LIMIT_SAES]; /* indexes in plan.sae */
+	uint32_t n_saes;
+	struct hook hook[LIMIT_SAES];
+	uint32_t n_hooks;
+};
+
+struct plan {
+	const struct options *options;
+	struct lm *lm;
+	struct tok *tok;
+	struct plan_sae *sae; /* (n_saes) as on the command line */
+	uint32_t n_saes;
+	struct plan_group *group; /* (n_groups) */
+	uint32_t n_groups;
+	char weights_sha256[65], tokenizer_sha256[65];
+	char model_id[STORE_ID_CHARS];
+	char model_name[LIMIT_NAME_BYTES], corpus_name[LIMIT_NAME_BYTES];
+	uint8_t *excluded; /* (n_vocab) by token id: left out of statistics */
+	uint32_t n_vocab;  /* of the model */
+	size_t n_threads;
+	uint64_t memory_bytes;
+};
+
+/* Opens the model, the tokenizer and the SAEs. Warnings are logged. new:
+ * plan_close(). */
+int plan_open(struct plan *p, const struct options *o, struct err *e);
+void plan_close(struct plan *p);
+
+/* Which token ids statistics leave out: special ones, unless count_special.
+ * new: mem_free(). */
+uint8_t *plan_excluded(const struct tok *t, uint32_t n_vocab, bool count_special);
+/* The last part of a path, without .gz and the like when a file; "stdin" for "-".
+ * Characters that no name may have become _. */
+void plan_name_of(char out[LIMIT_NAME_BYTES], const char *path);
+
+/* What fits the memory, for one group. ERR_NOMEM with numbers when nothing does. */
+struct plan_memory {
+	size_t batch_tokens, hits_bytes, finish_bytes;
+};
+struct pass_job;
+int plan_memory(const struct plan *p, const struct plan_group *g,
+		const struct pass_job *job, struct plan_memory *out, struct err *e);
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: ISC */
+#include "indexer/provenance.h"
+
+#include "config.h"
+#include "kernel/kernel.h"
+#include "schema/out.h"
+#include "util/file.h"
+#include "util/hash.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RUN_FORMAT 1 /* changes when what a run computes changes */
+
+static int
+by_hash(const void *a, const void *b)
+{
+	return memcmp(a, b, 32);
+}
+
+int
+provenance_run_id(char id[STORE_ID_CHARS], const struct plan *p,
+	const struct plan_group *g, const struct cat_cut *cut, struct err *e)
+{
+	const struct options *o = p->options;
+	uint8_t hash[32], sae[LIMIT_SAES][32];
+	struct buf b;
+	int rc;
+
+	for (uint32_t i = 0; i < g->n_saes; i++)
+		memcpy(sae[i], p->sae[g->sae[i]].sae->hash, 32);
+	qsort(sae, g->n_saes, sizeof(sae[0]), by_hash);
+	buf_init(&b);
+	buf_printf(&b, "saedb run %d\n%s\n%s\n%d %llu %llu %llu %llu %u\n", RUN_FORMAT,
+		p->weights_sha256, cut->id, o->count_special,
+		(unsigned long long)o->examples, (unsigned long long)o->dedup_radius,
+		(unsigned long long)o->interval_samples, (unsigned long long)o->seed,
+		g->n_saes);
+	buf_put(&b, sae, g->n_saes * sizeof(sae[0]));
+	rc = b.failed ? err_set(e, ERR_NOMEM, "no memory for a run's id")
+		      : sha256_of(b.data, b.n_bytes, hash, e);
+	if (rc == 0)
+		hash_hex(hash, 8, id);
+	buf_clear(&b);
+	return rc;
+}
+
+/* Absolute, so that it can be found again from anywhere. */
+static void
+key_path(struct out *o, const char *key, const char *path)
+{
+	char real[PATH_BYTES];
+	bool is_stdin = strcmp(path, "-") == 0;
+
+	out_key(o, key);
+	if (!is_stdin && realpath(path, real) != NULL)
+		path = real;
+	out_text(o, path, strlen(path));
+}
+
+static void
+put_model(struct out *o, const struct plan *p)
+{
+	const struct lm_info *lm = lm_info(p->lm);
+
+	out_key(o, "model");
+	out_map(o, 8);
+	key_path(o, "path", p->options->model);
+	out_key_str(o, "name", p->model_name);
+	out_key_str(o, "family", lm->family);
+	out_key_str(o, "architecture", lm->architecture);
+	out_key_str(o, "dtype", lm->dtype_file);
+	out_key_str(o, "sha256", p->weights_sha256);
+	out_key_str(o, "computed_in", "float32, ordered products");
+	out_key_str(o, "cpu_path", kernel_path_name(kernel_path()));
+	out_end(o);
+	out_key(o, "tokenizer");
+	out_map(o, 2);
+	key_path(o, "path", p->options->model);
+	out_key_str(o, "sha256", p->tokenizer_sha256);
+	out_end(o);
+}
+
+static void
+put_corpus(struct out *o, const struct plan *p, const struct cat_cut *cut)
+{
+	const struct options *opt = p->options;
+
+	out_key(o, "corpus");
+	out_map(o, 9);
+	out_key_str(o, "name", cut->name);
+	out_key(o, "paths");
+	out_array(o, opt->corpus.n);
+	for (size_t i = 0; i < opt->corpus.n; i++) {
+		char real[PATH_BYTES];
+		const char *path = opt->corpus.item[i];
+
+		if (strcmp(path, "-") != 0 && realpath(path, real) != NULL)
+			path = real;
+		out_text(o, path, strlen(path));
+	}
+	out_end(o);
+	out_key_str(o, "sha256", cut->corpus_sha256);
+	out_key_uint(o, "n_documents", cut->n_documents);
+	out_key_uint(o, "n_bytes", cut->n_bytes);
+	out_key_str(o, "text_field", opt->text_field);
+	out_key_str(o, "id_field", opt->id_field);
+	out_key_bool(o, "lines", opt->lines);
+	out_key_bool(o, "strict", opt->strict);
+	out_end(o);
+}
+
+static void
+put_cut(struct out *o, const struct plan *p, const struct cat_cut *cut)
+{
+	out_key(o, "cut");
+	out_map(o, 8);
+	out_key_str(o, "id", cut->id);
+	out_key_str(o, "packing", cut->joined ? "joined" : "by document");
+	out_key_uint(o, "context", cut->context);
+	out_key_bool(o, "prepend_bos", cut->prepend_bos);
+	out_key_int(o, "bos", cut->bos);
+	out_key_uint(o, "max_tokens", p->options->max_tokens);
+	out_key_uint(o, "n_windows", cut->n_windows);
+	out_key_uint(o, "n_tokens", cut->n_tokens);
+	out_end(o);
+}
+
+static const char *
+norm_name(enum sae_norm norm)
+{
+	return norm == SAE_NORM_NONE ? "none"
+		: norm == SAE_NORM_CONSTANT ? "constant_norm_rescale" : "layer_norm";
+}
+
+static void
+put_sae(struct out *o, const struct plan_sae *s)
+{
+	const struct sae_info *info = &s->sae->info;
+	char hash[65], file_hash[65];
+
+	hash_hex(s->sae->hash, 32, hash);
+	hash_hex(s->sae->file_hash, 32, file_hash);
+	out_map(o, 16);
+	out_key_str(o, "name", s->name);
+	key_path(o, "path", s->dir);
+	out_key_str(o, "sha256", file_hash);
+	out_key_str(o, "hash", hash);
+	out_key_str(o, "family", info->family);
+	out_key_str(o, "version", info->version);
+	out_key_str(o, "architecture", info->architecture);
+	out_key_str(o, "kind", sae_kind_name(info->kind));
+	out_key_str(o, "hook", info->hook.name);
+	out_key_uint(o, "d_in", info->d_in);
+	out_key_uint(o, "d_sae", info->d_sae);
+	out_key_uint(o, "k", info->k);
+	out_key_str(o, "dtype", info->dtype_file);
+	out_key_str(o, "normalization", norm_name(info->norm));
+	out_key_str(o, "rules", info->rules);
+	out_key_str(o, "trained_on", info->model_name);
+	out_end(o);
+}
+
+static void
+put_options(struct out *o, const struct plan *p)
+{
+	const struct options *opt = p->options;
+	size_t n = 0;
+
+	out_key(o, "options");
+	out_map(o, 5);
+	out_key_uint(o, "examples", opt->examples);
+	out_key_uint(o, "dedup_radius", opt->dedup_radius);
+	out_key_uint(o, "interval_samples", opt->interval_samples);
+	out_key_uint(o, "seed", opt->seed);
+	out_key_bool(o, "count_special", opt->count_special);
+	out_end(o);
+	for (uint32_t id = 0; id < p->n_vocab; id++)
+		n += p->excluded[id];
+	out_key(o, "excluded_tokens");
+	out_array(o, n);
+	for (uint32_t id = 0; id < p->n_vocab; id++)
+		if (p->excluded[id])
+			out_uint(o, id);
+	out_end(o);
+}
+
+int
+provenance_write(struct buf *b, const struct plan *p, const struct plan_group *g,
+	const struct cat_cut *cut, struct err *e)
+{
+	struct out o;
+
+	out_init_json(&o, b, 0);
+	out_map(&o, 11);
+	out_key_str(&o, "saedb", PACKAGE_VERSION);
+	out_key_uint(&o, "format", RUN_FORMAT);
+	put_model(&o, p);
+	put_corpus(&o, p, cut);
+	put_cut(&o, p, cut);
+	out_key(&o, "saes");
+	out_array(&o, g->n_saes);
+	for (uint32_t i = 0; i < g->n_saes; i++)
+		put_sae(&o, &p->sae[g->sae[i]]);
+	out_end(&o);
+	put_options(&o, p);
+	out_key_str(&o, "values", "canonical float32 dot products");
+	out_key_str(&o, "logits", "W_dec W_U without the final norm's gain");
+	out_end(&o);
+	return out_failed(&o) ? err_set(e, ERR_NOMEM, "no memory for the provenance") : 0;
+}
