@@ -525,8 +525,7 @@ catalog_load(struct db *db, struct generation *g, struct err *e)
 	int rc = db_version(db, &version, e);
 
 	if (rc == 0 && version != STORE_VERSION)
-		rc = err_set(e, ERR_VERSION,
-			     "the catalogue has version %" PRId64 "; this saedb reads %d",
+		rc = err_set(e, ERR_CORRUPT, "no catalogue: version %" PRId64 " where %d is",
 			     version, STORE_VERSION);
 	if (rc == 0)
 		rc = db_check(db, e);

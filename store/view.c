@@ -204,8 +204,8 @@ view_labels(struct store_view *v, struct db **db, struct err *e)
 		if (rc == 0)
 			rc = db_version(v->labels, &version, e);
 		if (rc == 0 && version != LABELS_DB_VERSION)
-			rc = err_set(e, ERR_VERSION, "%s: labels of version %lld", path,
-				     (long long)version);
+			rc = err_set(e, ERR_CORRUPT, "%s: no labels: version %lld where %d is",
+				     path, (long long)version, LABELS_DB_VERSION);
 		if (rc != 0) {
 			db_close(v->labels);
 			v->labels = NULL;
