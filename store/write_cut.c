@@ -13,10 +13,13 @@ static const char cut_schema[] =
     " meta TEXT NOT NULL, hash TEXT NOT NULL,"
     " n_bytes INTEGER NOT NULL, first_window INTEGER NOT NULL,"
     " n_windows INTEGER NOT NULL);"
+    "CREATE TABLE token(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL,"
+    " special INTEGER NOT NULL);"
     "CREATE VIRTUAL TABLE window_text USING fts5(text, content='',"
     " tokenize='unicode61 remove_diacritics 2');"
     "PRAGMA user_version=1;";
 static const char cut_finish[] = "CREATE INDEX document_id ON document(id, number);"
+				 "CREATE INDEX token_bytes ON token(bytes, id);"
 				 "INSERT INTO window_text(window_text) VALUES('optimize');";
 
 struct cut_writer {
@@ -111,6 +114,21 @@ cut_writer_document(struct cut_writer *w, const struct store_document *d, struct
 	if (rc == 0)
 		w->n_documents++;
 	return rc;
+}
+
+int
+cut_writer_token(struct cut_writer *w, uint32_t id, const char *bytes, size_t n_bytes,
+		 bool special, struct err *e)
+{
+	struct stmt *s;
+	int rc = db_prepare(w->db, &s, "INSERT INTO token VALUES(?,?,?)", e);
+
+	if (rc != 0)
+		return rc;
+	stmt_i64(s, 1, id);
+	stmt_blob(s, 2, n_bytes > 0 ? bytes : "", n_bytes);
+	stmt_i64(s, 3, special);
+	return stmt_done(s, e);
 }
 
 static int
