@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * lm: the forward pass of a language model in float32, from a Hugging Face
+ * directory, up to the hooks that are asked for. Bits depend neither on the
+ * batch nor on the number of threads. Thread: a struct lm is read-only after
+ * lm_open; each thread runs with its own struct lm_work.
+ */
+#ifndef MODEL_LM_H
+#define MODEL_LM_H
+
+#include "util/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum hook_site { HOOK_RESID_PRE, HOOK_RESID_MID, HOOK_RESID_POST, HOOK_ATTN_OUT,
+		 HOOK_MLP_OUT };
+
+/* A TransformerLens hook, as in blocks.8.hook_resid_pre. */
+struct hook {
+	char name[96];
+	enum hook_site site;
+	uint32_t layer;
+};
+/* ERR_ARG, naming what was understood and the hooks there are. */
+int hook_parse(struct hook *h, const char *name, struct err *e);
+
+struct lm; /* opaque */
+struct lm_info {
+	const char *family;	  /* "gpt2" */
+	const char *architecture; /* as in config.json */
+	uint32_t n_layers, d_model, n_heads, d_head, d_mlp, n_ctx, n_vocab;
+	uint64_t n_params;
+	const char *dtype_file; /* "F16": as stored; computing is in float32 */
+};
+
+/* dir: config.json and *.safetensors. Only GPT-2 for now; another family is
+ * ERR_UNSUPPORTED by name. Shapes are checked against the config, weights for
+ * NaN. new: lm_close(). */
+int lm_open(struct lm **out, const char *dir, struct err *e);
+void lm_close(struct lm *m);
+const struct lm_info *lm_info(const struct lm *m); /* borrowed */
+/* ERR_NOTFOUND when the model has no such layer, naming those it has. */
+int lm_check_hook(const struct lm *m, const struct hook *h, struct err *e);
+/* Unembedding W_U as (n_vocab, d_model) rows, borrowed. */
+const float *lm_unembed(const struct lm *m);
+/* The final norm's gain (d_model), or NULL. */
+const float *lm_final_gain(const struct lm *m);
+int lm_sha256(const struct lm *m, uint8_t out[32], struct err *e); /* weights */
+
+struct lm_work; /* opaque */
+/* max_tokens: the most tokens in one lm_forward call. */
+int lm_work_new(struct lm_work **out, const struct lm *m, size_t max_tokens,
+		struct err *e);
+void lm_work_free(struct lm_work *w);
+size_t lm_work_bytes(const struct lm *m, size_t max_tokens); /* what work_new takes */
+
+/* One window or several laid end to end: n_tokens ids, cut at window_start
+ * (n_windows + 1 offsets, the last is n_tokens); attention stays inside a
+ * window, positions count from 0 in each. out[h] receives the (n_tokens,
+ * d_model) floats at hooks[h]. An id past the vocabulary or a window longer
+ * than n_ctx is ERR_ARG. */
+int lm_forward(const struct lm *m, struct lm_work *w, const uint32_t *ids,
+	       const uint32_t *window_start, size_t n_windows, const struct hook *hooks,
+	       size_t n_hooks, float *const *out, struct err *e);
+
+/* Log-probabilities of one window after a whole forward pass (n_tokens, n_vocab),
+ * from the model's own final norm and unembedding, for checks;
+ * not fast. */
+int lm_logits(const struct lm *m, struct lm_work *w, const uint32_t *ids, size_t n_tokens,
+	      float *logits, struct err *e);
+
+#endif

@@ -1,3 +1,0 @@
-// SPDX-License-Identifier: ISC
-// Keeps the room from being empty; goes with the first real file.
-typedef int model_placeholder;

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: ISC */
+#include "model/sae.h"
+
+#include "model/sae_int.h"
+#include "util/hash.h"
+#include "util/mem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const kind_names[] = {
+	[SAE_RELU] = "relu",
+	[SAE_JUMPRELU] = "jumprelu",
+	[SAE_TOPK] = "topk",
+	[SAE_GATED] = "gated",
+};
+
+const char *
+sae_kind_name(enum sae_kind kind)
+{
+	return kind_names[kind];
+}
+
+/* ---- what was applied, and the hash over it ------------------------------ */
+
+static const char *const kind_rules[] = {
+	[SAE_RELU] = "relu(pre)",
+	[SAE_JUMPRELU] = "relu(pre) where pre > threshold",
+	[SAE_TOPK] = "relu(pre) of the k largest pre, ties to the lowest index",
+	[SAE_GATED] = "relu(dot * exp(r_mag) + b_mag) where dot + b_gate > 0",
+};
+
+static const char *const norm_rules[] = {
+	[SAE_NORM_NONE] = "",
+	[SAE_NORM_CONSTANT] = "x * sqrt(d)/|x|; ",
+	[SAE_NORM_LAYER] = "(x - mean)/(sd + 1e-5), sd unbiased; ",
+};
+
+/* Puts the line of rules in front of what the family has already noted. */
+static void
+write_rules(struct sae_info *n)
+{
+	char noted[80];
+
+	snprintf(noted, sizeof(noted), "%.79s", n->rules);
+	snprintf(n->rules, sizeof(n->rules), "float32; %s%s%s%s%s%s%s",
+		n->center ? "x - mean(x); " : "", norm_rules[n->norm],
+		n->subtract_b_dec ? "x - b_dec; " : "", kind_rules[n->kind],
+		n->rescale_by_decoder_norm ? ", pre times |W_dec row|" : "",
+		noted[0] ? "; " : "", noted);
+}
+
+static void
+hash_floats(struct sha256 *h, const float *p, size_t n)
+{
+	uint64_t present = p ? n : 0;
+
+	sha256_update(h, &present, sizeof(present));
+	if (p)
+		sha256_update(h, p, n * sizeof(*p));
+}
+
+static int
+hash_canonical(struct sae *s, struct err *e)
+{
+	const struct sae_info *n = &s->info;
+	size_t d = n->d_in, f = n->d_sae;
+	uint32_t head[] = {(uint32_t)n->kind, n->d_in, n->d_sae, n->k};
+	struct sha256 h;
+	int rc = sha256_init(&h, e);
+
+	if (rc < 0)
+		return rc;
+	sha256_update(&h, head, sizeof(head));
+	sha256_update(&h, n->rules, strlen(n->rules) + 1);
+	hash_floats(&h, s->w_enc, f * d);
+	hash_floats(&h, s->b_enc, f);
+	hash_floats(&h, s->w_dec, f * d);
+	hash_floats(&h, s->b_dec, d);
+	hash_floats(&h, s->threshold, f);
+	hash_floats(&h, s->mag_scale, f);
+	hash_floats(&h, s->mag_bias, f);
+	sha256_final(&h, s->hash);
+	return 0;
+}
+
+/* What every kind needs and no file holds. */
+static int
+derive(struct sae *s, struct err *e)
+{
+	size_t d = s->info.d_in, f = s->info.d_sae;
+
+	s->dec_norm = mem_new_aligned(f, sizeof(float));
+	s->ones = mem_new_aligned(d, sizeof(float));
+	if (!s->dec_norm || !s->ones)
+		return err_set(e, ERR_NOMEM, "memory ran out");
+	for (size_t i = 0; i < f; i++)
+		s->dec_norm[i] = kernel_norm(s->w_dec + i * d, d);
+	for (size_t i = 0; i < d; i++)
+		s->ones[i] = 1;
+	return kernel_rows_new(&s->rows, s->w_enc, f, d, e);
+}
+
+int
+sae_open(struct sae **out, const char *dir, struct err *e)
+{
+	struct err own = ERR_INIT;
+	struct sae *s = mem_new(1, sizeof(*s));
+	int rc;
+
+	e = e ? e : &own;
+	if (!s)
+		return err_set(e, ERR_NOMEM, "%s: memory ran out", dir);
+	rc = saelens_load(s, dir, e);
+	if (rc == 0) {
+		write_rules(&s->info);
+		rc = hash_canonical(s, e);
+	}
+	if (rc == 0)
+		rc = derive(s, e);
+	if (rc < 0)
+		sae_close(s);
+	else
+		*out = s;
+	return rc;
+}
+
+void
+sae_close(struct sae *s)
+{
+	if (!s)
+		return;
+	kernel_rows_free(s->rows);
+	mem_free(s->w_enc);
+	mem_free(s->b_enc);
+	mem_free(s->w_dec);
+	mem_free(s->b_dec);
+	mem_free(s->threshold);
+	mem_free(s->mag_scale);
+	mem_free(s->mag_bias);
+	mem_free(s->dec_norm);
+	mem_free(s->ones);
+	mem_free(s);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * tensors: named arrays in a safetensors file, mapped, every rule of the
+ * format checked before a byte of data is believed. Values are converted to
+ * float32 when copied out.
+ */
+#ifndef MODEL_TENSORS_H
+#define MODEL_TENSORS_H
+
+#include "util/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum dtype { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_F64, DTYPE_I64, DTYPE_I32,
+	     DTYPE_U8, DTYPE_OTHER };
+
+#define TENSOR_MAX_RANK 8
+
+struct tensor {
+	const char *name;   /* borrowed from the set */
+	const char *path;   /* of the file it stands in; borrowed from the set */
+	enum dtype dtype;
+	char dtype_name[12];
+	size_t rank;
+	size_t shape[TENSOR_MAX_RANK];
+	size_t n_values;
+	const uint8_t *data; /* borrowed from the set; unaligned, little-endian */
+	size_t n_bytes;
+};
+
+struct tensors; /* opaque: one file, or the shards an index names */
+
+/* path: a .safetensors file. new: tensors_close(). */
+int tensors_open(struct tensors **out, const char *path, struct err *e);
+/* dir/model.safetensors, or the shards of dir/model.safetensors.index.json. */
+int tensors_open_dir(struct tensors **out, const char *dir, struct err *e);
+void tensors_close(struct tensors *t);
+
+size_t tensors_n(const struct tensors *t);
+const struct tensor *tensors_at(const struct tensors *t, size_t i); /* by name order */
+const struct tensor *tensors_find(const struct tensors *t, const char *name); /* or NULL */
+/* Copies n_values floats to out (converted; F16, BF16 exactly). A NaN or an
+ * infinity is ERR_FORMAT naming file, tensor and index, unless allowed. */
+int tensor_floats(const struct tensor *t, float *out, bool allow_nonfinite,
+		  struct err *e);
+/* SHA-256 over the file (all shards, in name order). */
+int tensors_sha256(const struct tensors *t, uint8_t out[32], struct err *e);
+const char *tensors_path(const struct tensors *t);
+
+#endif

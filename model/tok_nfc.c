@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: ISC */
+#include "model/tok_int.h"
+#include "model/tok_nfc_table.h"
+#include "util/utf8.h"
+
+#include <stdlib.h>
+
+#define L_BASE 0x1100u /* Hangul: a syllable is L V or L V T */
+#define V_BASE 0x1161u
+#define T_BASE 0x11a7u
+#define S_BASE 0xac00u
+#define N_L 19u
+#define N_V 21u
+#define N_T 28u
+
+/* A character on its way, and the bytes of the input it comes from. */
+struct nf_char {
+	uint32_t cp, class, from, to, order;
+};
+
+/* Which of n sorted ranges (rows of width numbers, the first two its ends)
+ * holds cp; n if none does. */
+static size_t
+range_of(const uint32_t *ranges, size_t n, size_t width, uint32_t cp)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (ranges[middle * width + 1] < cp)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < n && ranges[low * width] <= cp ? low : n;
+}
+
+static bool
+is_safe(uint32_t cp)
+{
+	return cp < 0x300 ||
+		range_of(nfc_unsafe[0], NFC_N_UNSAFE, 2, cp) == NFC_N_UNSAFE;
+}
+
+static uint32_t
+class_of(uint32_t cp)
+{
+	size_t i = range_of(nfc_class[0], NFC_N_CLASS, 3, cp);
+
+	return i < NFC_N_CLASS ? nfc_class[i][2] : 0;
+}
+
+bool
+nfc_is(const char *p, size_t n_bytes)
+{
+	uint32_t cp;
+
+	for (size_t i = 0; i < n_bytes;) {
+		if ((uint8_t)p[i] < 0xcc) { /* below U+0300 */
+			i++;
+			continue;
+		}
+		i += utf8_next(p + i, n_bytes - i, &cp);
+		if (!is_safe(cp))
+			return false;
+	}
+	return true;
+}
+
+/* The two halves (or one: *b is 0) that cp decomposes into, one step. */
+static bool
+decompose(uint32_t cp, uint32_t *a, uint32_t *b)
+{
+	size_t low = 0, high = NFC_N_RUN;
+
+	if (cp >= S_BASE && cp < S_BASE + N_L * N_V * N_T) {
+		uint32_t s = cp - S_BASE, t = s % N_T;
+
+		*a = t ? cp - t : L_BASE + s / (N_V * N_T);
+		*b = t ? T_BASE + t : V_BASE + s / N_T % N_V;
+		return true;
+	}
+	while (low < high) { /* the last run that begins at or before cp */
+		size_t middle = (low + high) / 2;
+
+		if (nfc_run[middle][0] <= cp)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0 || cp - nfc_run[low - 1][0] >= nfc_run[low - 1][1])
+		return false;
+	{
+		const uint32_t *run = nfc_run[low - 1];
+		const uint32_t *value = nfc_value + run[3] + (cp - run[0]) * run[2];
+
+		*a = value[0];
+		*b = run[2] == 2 ? value[1] : 0;
+	}
+	return true;
+}
+
+/* What a and b join to, or 0. */
+static uint32_t
+compose(uint32_t a, uint32_t b)
+{
+	size_t low = 0, high = NFC_N_JOINED;
+
+	if (a - L_BASE < N_L && b - V_BASE < N_V)
+		return S_BASE + ((a - L_BASE) * N_V + (b - V_BASE)) * N_T;
+	if (a - S_BASE < N_L * N_V * N_T && (a - S_BASE) % N_T == 0 && b > T_BASE &&
+		b < T_BASE + N_T)
+		return a + (b - T_BASE);
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		uint32_t x = 0, y = 0;
+
+		decompose(nfc_joined[middle], &x, &y);
+		if (x == a && y == b)
+			return nfc_joined[middle];
+		if (x < a || (x == a && y < b))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return 0;
+}
+
+/* Appends cp, fully decomposed, to seq. */
+static void
+decompose_into(struct buf *seq, uint32_t cp, uint32_t from, uint32_t to)
+{
+	struct nf_char c = {.cp = cp, .from = from, .to = to};
+	uint32_t a, b;
+
+	if (decompose(cp, &a, &b)) { /* at most four steps deep */
+		decompose_into(seq, a, from, to);
+		if (b)
+			decompose_into(seq, b, from, to);
+		return;
+	}
+	c.class = class_of(cp);
+	c.order = (uint32_t)(seq->n_bytes / sizeof(c));
+	buf_put(seq, &c, sizeof(c));
+}
+
+static int
+by_class(const void *a, const void *b)
+{
+	const struct nf_char *x = a, *y = b;
+
+	if (x->class != y->class)
+		return x->class < y->class ? -1 : 1;
+	return x->order < y->order ? -1 : 1;
+}
+
+/* Orders each run of marks by class, then joins what can be joined. Returns
+ * how many characters are left. */
+static size_t
+join_all(struct nf_char *c, size_t n)
+{
+	size_t n_out = 0, starter = SIZE_MAX, first;
+	int64_t last = -1; /* class of what stands between the starter and here */
+
+	for (size_t i = 0; i < n; i++) {
+		if (c[i].class == 0)
+			continue;
+		for (first = i; i < n && c[i].class != 0; i++)
+			;
+		qsort(c + first, i - first, sizeof(*c), by_class);
+	}
+	for (size_t i = 0; i < n; i++) {
+		uint32_t joined = 0;
+
+		if (starter != SIZE_MAX && last < (int64_t)c[i].class)
+			joined = compose(c[starter].cp, c[i].cp);
+		if (joined) {
+			c[starter].cp = joined;
+			if (c[i].to > c[starter].to)
+				c[starter].to = c[i].to;
+			continue;
+		}
+		if (c[i].class == 0)
+			starter = n_out;
+		last = c[i].class == 0 ? -1 : (int64_t)c[i].class;
+		c[n_out++] = c[i];
+	}
+	return n_out;
+}
+
+static void
+put_segment(struct buf *seq, struct buf *out, struct buf *from, struct buf *to)
+{
+	struct nf_char *c = (void *)seq->data;
+	size_t n = join_all(c, seq->n_bytes / sizeof(*c));
+
+	for (size_t i = 0; i < n; i++) {
+		uint32_t f = c[i].from, t = c[i].to;
+		size_t n_before = out->n_bytes, n_put;
+
+		utf8_put(out, c[i].cp);
+		n_put = out->n_bytes - n_before;
+		for (size_t k = 0; k < n_put; k++) { /* byte by byte where that fits */
+			bool same = t - f == n_put;
+			uint32_t a = same ? f + (uint32_t)k : f;
+			uint32_t b = same ? a + 1 : t;
+
+			buf_put(from, &a, sizeof(a));
+			buf_put(to, &b, sizeof(b));
+		}
+	}
+	buf_reset(seq);
+}
+
+void
+nfc_put(struct buf *out, struct buf *from, struct buf *to, const char *p,
+	size_t n_bytes, uint32_t base)
+{
+	struct buf seq; /* struct nf_char: from a safe character up to the next */
+	uint32_t cp;
+	size_t step;
+
+	buf_init(&seq);
+	for (size_t i = 0; i < n_bytes; i += step) {
+		step = utf8_next(p + i, n_bytes - i, &cp);
+		if (seq.n_bytes > 0 && is_safe(cp))
+			put_segment(&seq, out, from, to);
+		decompose_into(&seq, cp, base + (uint32_t)i,
+			base + (uint32_t)(i + step));
+		if (seq.failed) {
+			out->failed = true;
+			break;
+		}
+	}
+	if (seq.n_bytes > 0 && !seq.failed)
+		put_segment(&seq, out, from, to);
+	buf_clear(&seq);
+}

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: ISC */
+#include "tests/model/fixture.h"
+#include "util/hash.h"
+
+/* Writes header and data bytes (0, 1, 2, ...) as a safetensors file. */
+static void
+put_tensors(const char *name, const char *header, size_t n_data)
+{
+	struct buf b;
+
+	buf_init(&b);
+	buf_u64(&b, strlen(header));
+	buf_puts(&b, header);
+	for (size_t i = 0; i < n_data; i++)
+		buf_u8(&b, (uint8_t)i);
+	put_file(at(name), b.data, b.n_bytes);
+	buf_clear(&b);
+}
+
+static void
+expect(const char *header, size_t n_data, int code, const char *says)
+{
+	struct err e = ERR_INIT;
+	struct tensors *t = NULL;
+	int rc;
+
+	put_tensors("t.safetensors", header, n_data);
+	rc = tensors_open(&t, at("t.safetensors"), &e);
+	if (rc == 0)
+		tensors_close(t);
+	if (rc != code || (says && !strstr(e.text, says)))
+		fail_msg("%s: %d \"%s\", not %d \"%s\"", header, rc, e.text, code,
+			says ? says : "");
+	if (rc < 0)
+		assert_non_null(strstr(e.text, "t.safetensors"));
+}
+
+#define T(name, dtype, shape, from, to) \
+	"\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape \
+	",\"data_offsets\":[" from "," to "]}"
+
+static void
+test_good(void **state)
+{
+	(void)state;
+	expect("{}", 0, 0, NULL);
+	expect("{" T("a", "F32", "[2,3]", "0", "24") "}", 24, 0, NULL);
+	expect("{" T("a", "F32", "[]", "0", "4") "}   ", 4, 0, NULL);
+	expect("{" T("b", "U8", "[3]", "2", "5") "," T("a", "F16", "[1]", "0", "2") "}",
+		5, 0, NULL);
+	expect("{" T("a", "F32", "[0,7]", "0", "0") "," T("b", "U8", "[1]", "0",
+		       "1") "}",
+		1, 0, NULL);
+	expect("{\"__metadata__\":{\"format\":\"pt\"}," T("a", "U8", "[1]", "0",
+		       "1") "}",
+		1, 0, NULL);
+	expect("{" T("a", "F4", "[2]", "0", "1") "}", 1, 0, NULL);
+}
+
+static void
+test_bad_header(void **state)
+{
+	(void)state;
+	expect("", 0, ERR_FORMAT, "'{'");
+	expect(" {}", 0, ERR_FORMAT, "'{'");
+	expect("[]", 0, ERR_FORMAT, "'{'");
+	expect("{", 0, ERR_FORMAT, "JSON");
+	expect("{}x", 0, ERR_FORMAT, "JSON");
+	expect("{\"a\xff\":1}", 0, ERR_FORMAT, "JSON");
+	expect("{\"a\":1}", 0, ERR_FORMAT, "object");
+	expect("{" T("a", "U8", "[1]", "0", "1") "," T("a", "U8", "[1]", "0", "1") "}",
+		1, ERR_FORMAT, "duplicate");
+	expect("{\"__metadata__\":{\"n\":1}}", 0, ERR_FORMAT, "__metadata__");
+	expect("{\"__metadata__\":[]}", 0, ERR_FORMAT, "__metadata__");
+	expect("{\"a\":[[[[[[[[]]]]]]]]}", 0, ERR_LIMIT, "deep");
+}
+
+static void
+test_bad_entry(void **state)
+{
+	(void)state;
+	expect("{\"a\":{\"shape\":[1],\"data_offsets\":[0,1]}}", 1, ERR_FORMAT,
+		"dtype");
+	expect("{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,1]}}", 1, ERR_FORMAT,
+		"shape");
+	expect("{\"a\":{\"dtype\":\"U8\",\"shape\":[1]}}", 1, ERR_FORMAT,
+		"data_offsets");
+	expect("{" T("a", "F33", "[1]", "0", "4") "}", 4, ERR_FORMAT, "F33");
+	expect("{" T("a", "U8", "[-1]", "0", "1") "}", 1, ERR_FORMAT, "dimension 0");
+	expect("{" T("a", "U8", "[1.0]", "0", "1") "}", 1, ERR_FORMAT, "dimension 0");
+	expect("{" T("a", "U8", "[1,1,1,1,1,1,1,1,1]", "0", "1") "}", 1, ERR_LIMIT,
+		"9 dimensions");
+	expect("{" T("a", "U8", "[4294967296,4294967296]", "0", "0") "}", 0, ERR_FORMAT,
+		"overflows");
+	expect("{" T("a", "F64", "[1152921504606846976,4]", "0", "0") "}", 0,
+		ERR_FORMAT, "do not fill"); /* 2^62 values of 64 bits overflow */
+	expect("{" T("a", "U8", "[99999999999999999999]", "0", "1") "}", 1, ERR_FORMAT,
+		NULL);
+	expect("{" T("a", "F32", "[2]", "0", "7") "}", 7, ERR_FORMAT, "do not fill");
+	expect("{" T("a", "F32", "[2]", "0", "4") "}", 4, ERR_FORMAT, "do not fill");
+	expect("{" T("a", "F4", "[1]", "0", "1") "}", 1, ERR_FORMAT, "do not fill");
+	expect("{" T("a", "U8", "[1]", "1", "0") "}", 1, ERR_FORMAT, "bytes 1 to 0");
+	expect("{" T("a", "U8", "[1]", "-1", "0") "}", 1, ERR_FORMAT, "data_offsets");
+	expect("{" T("a", "U8", "[1]", "0", "18446744073709551615") "}", 1, ERR_FORMAT,
+		NULL);
+	expect("{" T("a", "U8", "[9]", "0", "9") "}", 8, ERR_FORMAT, "truncated");
+}
+
+static void
+test_bad_layout(void **state)
+{
+	(void)state;
+	expect("{" T("a", "U8", "[2]", "1", "3") "}", 3, ERR_FORMAT, "hole of 1 bytes");
+	expect("{" T("a", "U8", "[1]", "0", "1") "," T("b", "U8", "[1]", "2", "3") "}",
+		3, ERR_FORMAT, "hole");
+	expect("{" T("a", "U8", "[2]", "0", "2") "," T("b", "U8", "[2]", "1", "3") "}",
+		3, ERR_FORMAT, "overlap");
+	expect("{" T("a", "U8", "[2]", "0", "2") "," T("b", "U8", "[2]", "0", "2") "}",
+		2, ERR_FORMAT, "overlap");
+	expect("{" T("a", "U8", "[1]", "0", "1") "}", 2, ERR_FORMAT,
+		"belong to no tensor");
+	expect("{}", 1, ERR_FORMAT, "belong to no tensor");
+}
+
+/* Every prefix of a good file is refused, and so is a length that lies. */
+static void
+test_truncated(void **state)
+{
+	struct err e = ERR_INIT;
+	struct tensors *t;
+	struct buf b;
+
+	(void)state;
+	assert_int_equal(file_read(fixture("sae-topk/sae_weights.safetensors"), 1 << 20,
+				 &b, &e),
+		0);
+	for (size_t n = 0; n < b.n_bytes; n += n < 700 ? 1 : 97) {
+		put_file(at("t"), b.data, n);
+		assert_int_equal(tensors_open(&t, at("t"), &e), ERR_FORMAT);
+	}
+	memset(b.data, 0xff, 8);
+	put_file(at("t"), b.data, b.n_bytes);
+	assert_int_equal(tensors_open(&t, at("t"), &e), ERR_FORMAT);
+	assert_non_null(strstr(e.text, "18446744073709551615"));
+	buf_clear(&b);
+	assert_int_equal(tensors_open(&t, at("none"), &e), ERR_NOTFOUND);
+}
+
+static void
+test_values(void **state)
+{
+	static const struct {
+		const char *dtype;
+		size_t n_bytes;
+		uint8_t bytes[8];
+		float value;
+	} cases[] = {
+		{"F32", 4, {0, 0, 0xc0, 0x3f}, 1.5f},
+		{"F16", 2, {0, 0x3c}, 1},
+		{"F16", 2, {1, 0}, 0x1p-24f},
+		{"F16", 2, {0xff, 0x83}, -0x3ffp-24f},
+		{"F16", 2, {0xff, 0x7b}, 65504},
+		{"F16", 2, {0, 0x04}, 0x1p-14f},
+		{"F16", 2, {0, 0xfc}, -INFINITY},
+		{"BF16", 2, {0xc0, 0xbf}, -1.5f},
+		{"F64", 8, {0, 0, 0, 0, 0, 0, 0xf8, 0x3f}, 1.5f},
+		{"I64", 8, {0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, -2},
+		{"I32", 4, {0xfd, 0xff, 0xff, 0xff}, -3},
+		{"U8", 1, {200}, 200},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct tensor t = {.name = "a",
+			.path = "p",
+			.n_values = 1,
+			.rank = 1,
+			.shape = {1},
+			.data = cases[i].bytes,
+			.n_bytes = cases[i].n_bytes};
+		struct err e = ERR_INIT;
+		float f;
+
+		for (enum dtype d = DTYPE_F32; d < DTYPE_OTHER; d++) {
+			static const char *const names[] = {"F32", "F16", "BF16", "F64",
+				"I64", "I32", "U8"};
+			if (strcmp(names[d], cases[i].dtype) == 0)
+				t.dtype = d;
+		}
+		assert_int_equal(tensor_floats(&t, &f, true, &e), 0);
+		if (memcmp(&f, &cases[i].value, sizeof(f)) != 0)
+			fail_msg("case %zu: %a, not %a", i, (double)f,
+				(double)cases[i].value);
+		assert_int_equal(tensor_floats(&t, &f, false, &e),
+			isinf(f) ? ERR_FORMAT : 0);
+	}
+}
+
+static void
+test_nan(void **state)
+{
+	const float data[] = {1, 2, NAN, 4};
+	struct tensor t = {.name = "W_enc",
+		.path = "file",
+		.n_values = 4,
+		.rank = 1,
+		.shape = {4},
+		.data = (const uint8_t *)data,
+		.n_bytes = sizeof(data)};
+	struct err e = ERR_INIT;
+	float out[4];
+
+	(void)state;
+	assert_int_equal(tensor_floats(&t, out, false, &e), ERR_FORMAT);
+	assert_non_null(strstr(e.text, "W_enc"));
+	assert_non_null(strstr(e.text, "file"));
+	assert_non_null(strstr(e.text, "index 2"));
+	assert_int_equal(tensor_floats(&t, out, true, &e), 0);
+	t.dtype = DTYPE_OTHER;
+	memcpy(t.dtype_name, "F4", 3);
+	assert_int_equal(tensor_floats(&t, out, true, &e), ERR_UNSUPPORTED);
+	assert_non_null(strstr(e.text, "F4"));
+}
+
+static void
+test_find(void **state)
+{
+	struct err e = ERR_INIT;
+	struct tensors *t;
+	uint8_t a[32], b[32];
+
+	(void)state;
+	assert_int_equal(tensors_open(&t, fixture("sae-gated/sae_weights.safetensors"),
+				 &e),
+		0);
+	assert_int_equal(tensors_n(t), 6);
+	for (size_t i = 1; i < tensors_n(t); i++)
+		assert_true(
+			strcmp(tensors_at(t, i - 1)->name, tensors_at(t, i)->name) < 0);
+	assert_null(tensors_at(t, 6));
+	assert_null(tensors_find(t, "W_en"));
+	assert_int_equal(tensors_find(t, "W_enc")->shape[1], 48);
+	assert_int_equal(tensors_sha256(t, a, &e), 0);
+	assert_int_equal(sha256_file(tensors_path(t), b, &e), 0);
+	assert_memory_equal(a, b, 32);
+	tensors_close(t);
+}
+
+static void
+shards(const char *index, int code, const char *says)
+{
+	struct err e = ERR_INIT;
+	struct tensors *t = NULL;
+	int rc;
+
+	put_file(at("model.safetensors.index.json"), index, strlen(index));
+	rc = tensors_open_dir(&t, scratch, &e);
+	if (rc != code || (says && !strstr(e.text, says)))
+		fail_msg("%s: %d \"%s\"", index, rc, e.text);
+	if (rc == 0) {
+		assert_int_equal(tensors_n(t), 2);
+		assert_int_equal(tensors_find(t, "a")->n_values, 1);
+		assert_int_equal(tensors_find(t, "c")->data[0], 0);
+		assert_null(tensors_find(t, "b")); /* in the shard, not in the map */
+		tensors_close(t);
+	}
+}
+
+static void
+test_shards(void **state)
+{
+	struct err e = ERR_INIT;
+	struct tensors *t;
+
+	(void)state;
+	assert_int_equal(tensors_open_dir(&t, scratch, &e), ERR_NOTFOUND);
+	put_file(at("pytorch_model.bin"), "x", 1);
+	assert_int_equal(tensors_open_dir(&t, scratch, &e), ERR_UNSUPPORTED);
+	put_tensors("1.safetensors",
+		"{" T("a", "U8", "[1]", "0", "1") "," T("b", "U8", "[1]", "1", "2") "}",
+		2);
+	put_tensors("2.safetensors", "{" T("c", "U8", "[1]", "0", "1") "}", 1);
+#define MAP(a, c) "{\"weight_map\":{\"a\":\"" a "\",\"c\":\"" c "\"}}"
+	shards(MAP("1.safetensors", "2.safetensors"), 0, NULL);
+	shards(MAP("1.safetensors", "1.safetensors"), ERR_MISMATCH, "tensor c");
+	shards(MAP("1.safetensors", "3.safetensors"), ERR_NOTFOUND, "3.safetensors");
+	shards(MAP("1.safetensors", "../2.safetensors"), ERR_FORMAT, "directory");
+	shards(MAP("1.safetensors", "x/2.safetensors"), ERR_FORMAT, "directory");
+	shards(MAP("1.safetensors", ".safetensors"), ERR_FORMAT, "directory");
+	shards(MAP("1.safetensors", "2.bin"), ERR_FORMAT, "directory");
+	shards("{\"weight_map\":{\"a\":3}}", ERR_FORMAT, "weight_map");
+	shards("{\"weight_map\":[]}", ERR_FORMAT, "weight_map");
+	shards("{}", ERR_FORMAT, "weight_map");
+}
+
+/* Whichever allocation fails, the answer is ERR_NOMEM and nothing leaks. */
+static void
+test_sweep(void **state)
+{
+	const char *path = fixture("sae-topk/sae_weights.safetensors");
+	struct err e = ERR_INIT;
+	struct tensors *t;
+	int rc = -1;
+
+	(void)state;
+	for (long n = 0; rc < 0; n++) {
+		mem_fail_at(n);
+		rc = tensors_open(&t, path, &e);
+		mem_fail_at(-1);
+		if (rc < 0 && rc != ERR_NOMEM)
+			fail_msg("allocation %ld: %d %s", n, rc, e.text);
+		assert_true(n < 10000);
+	}
+	tensors_close(t);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_bad_header),
+		cmocka_unit_test(test_bad_entry),
+		cmocka_unit_test(test_bad_layout),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_nan),
+		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_shards),
+		cmocka_unit_test(test_sweep),
+	};
+
+	return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
+}
