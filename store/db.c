@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "store/db.h"
 
+#include "store/disk.h"
 #include "util/buf.h"
 #include "util/hash.h"
 #include "util/mem.h"
@@ -51,6 +52,8 @@ fail(struct db *db, int rc, const char *what, struct err *e)
 	for (size_t i = 0; i < sizeof(code_of) / sizeof(code_of[0]); i++)
 		if (code_of[i].rc == (rc & 0xff))
 			code = code_of[i].code;
+	if (rc == SQLITE_IOERR_WRITE && disk_is_full(db->path))
+		os = ENOSPC;
 	if (code == ERR_IO && (os == ENOSPC || os == EDQUOT || os == EFBIG))
 		code = ERR_FULL;
 	if (rc == SQLITE_IOERR_NOMEM)

@@ -2,6 +2,7 @@
 #include "store/kv.h"
 
 #include "schema/limits.h"
+#include "store/disk.h"
 #include "util/buf.h"
 #include "util/file.h"
 #include "util/hash.h"
@@ -11,7 +12,6 @@
 #include <lmdb.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #define MAGIC 0x6b76u /* "vk" */
 #define CODEC 1u
@@ -41,21 +41,13 @@ struct kv_view {
 
 /* ---- errors -------------------------------------------------------------- */
 
-/* LMDB turns a short write into EIO: the file system tells what it was. */
-static bool
-disk_is_full(const char *path)
-{
-	struct statvfs fs;
-
-	return statvfs(path, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < 65536;
-}
-
 static int
 fail(const struct kv *kv, int rc, const char *what, struct err *e)
 {
 	int code = ERR_IO;
 
 	if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG || rc == MDB_MAP_FULL ||
+	    /* what LMDB makes of a short write */
 	    (rc == EIO && disk_is_full(kv->path)))
 		code = ERR_FULL;
 	else if (rc == ENOMEM)

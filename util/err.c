@@ -80,6 +80,7 @@ code_of_errno(int number)
 	switch (number) {
 	case ENOSPC:
 	case EDQUOT:
+	case EFBIG: /* a limit on file sizes */
 		return ERR_FULL;
 	case ENOMEM:
 		return ERR_NOMEM;

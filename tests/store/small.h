@@ -110,14 +110,23 @@ small_document(uint32_t d, struct store_document *out, char id[16])
 				       60 + d, d * 2, 2};
 }
 
+/* The first error of what follows; nothing is done after it. */
+static struct err small_error;
+#define TRY(call)                                                                        \
+	do {                                                                             \
+		struct err *e = &small_error;                                            \
+		if (e->code == 0)                                                        \
+			(void)(call);                                                    \
+	} while (0)
+
 /* *have >= 0: the store has it. */
 static inline void
 small_cut(struct store *s, unsigned seed, struct cat_cut *info, int64_t *have)
 {
-	struct cut_writer *w;
+	struct cut_writer *w = NULL;
 
 	*info = small_cut_info(seed);
-	OK(cut_writer_new(&w, have, s, info, e));
+	TRY(cut_writer_new(&w, have, s, info, e));
 	if (w == NULL)
 		return;
 	for (uint32_t i = 0; i < WINDOWS; i++) {
@@ -127,12 +136,12 @@ small_cut(struct store *s, unsigned seed, struct cat_cut *info, int64_t *have)
 
 		if (i % 2 == 0) {
 			small_document(i / 2, &d, id);
-			OK(cut_writer_document(w, &d, e));
+			TRY(cut_writer_document(w, &d, e));
 		}
 		small_window(i, &r, text);
-		OK(cut_writer_window(w, &r, e));
+		TRY(cut_writer_window(w, &r, e));
 	}
-	OK(cut_writer_finish(w, info, e));
+	TRY(cut_writer_finish(w, info, e));
 	cut_writer_free(w);
 }
 
@@ -156,13 +165,13 @@ small_sae(struct store *s, uint32_t slot, struct cat_sae *info, int64_t *have)
 {
 	uint32_t n = small_d_sae[slot];
 	float *rows = mem_new((size_t)n * D_IN, sizeof(*rows));
-	struct sae_writer *w;
+	struct sae_writer *w = NULL;
 
 	for (uint32_t f = 0; f < n; f++)
 		for (uint32_t i = 0; i < D_IN; i++)
 			rows[f * D_IN + i] = small_decoder(slot, f, i);
 	*info = small_sae_info(slot);
-	OK(sae_writer_new(&w, have, s, info, rows, e));
+	TRY(sae_writer_new(&w, have, s, info, rows, e));
 	mem_free(rows);
 	if (w == NULL)
 		return;
@@ -170,9 +179,9 @@ small_sae(struct store *s, uint32_t slot, struct cat_sae *info, int64_t *have)
 		struct rec_scored up = {f, 1.5f}, down = {f + 1, -2.5f};
 		struct rec_logits l = {&up, &down, 1, 1};
 
-		OK(sae_writer_logits(w, f, &l, e));
+		TRY(sae_writer_logits(w, f, &l, e));
 	}
-	OK(sae_writer_finish(w, e));
+	TRY(sae_writer_finish(w, e));
 	sae_writer_free(w);
 }
 
@@ -227,11 +236,11 @@ small_acts(struct run_writer *w, unsigned seed, uint32_t slot)
 		}
 		/* in two stretches */
 		x.n_tokens = 4;
-		OK(run_writer_acts(w, slot, i, &x, e));
+		TRY(run_writer_acts(w, slot, i, &x, e));
 		x.first_token = 4;
 		x.n_tokens = TOKENS - 4;
 		x.row_start = row + 4;
-		OK(run_writer_acts(w, slot, i, &x, e));
+		TRY(run_writer_acts(w, slot, i, &x, e));
 	}
 }
 
@@ -250,53 +259,53 @@ small_feature(struct run_writer *w, unsigned seed, uint32_t slot, uint32_t f)
 	struct rec_posting posting = {x.max_window, 1, x.max};
 	char label[64];
 
-	OK(run_writer_feature(w, slot, f, &r, e));
+	TRY(run_writer_feature(w, slot, f, &r, e));
 	if (x.count == 0)
 		return;
-	OK(run_writer_examples(w, slot, f, &examples, e));
-	OK(run_writer_postings(w, slot, f, &posting, 1, e));
+	TRY(run_writer_examples(w, slot, f, &examples, e));
+	TRY(run_writer_postings(w, slot, f, &posting, 1, e));
 	snprintf(label, sizeof(label), "%s, number%u", f % 2 ? "odd bridge" : "even gate", f);
-	OK(run_writer_keywords(w, slot, f, label, f, e));
+	TRY(run_writer_keywords(w, slot, f, label, f, e));
 }
 
 static inline void
 small_run(struct store *s, unsigned seed, char id[STORE_ID_CHARS], uint32_t *have)
 {
-	struct run_writer *w;
+	struct run_writer *w = NULL;
 
 	snprintf(id, STORE_ID_CHARS, "%016x", seed + 1);
-	OK(run_writer_new(&w, have, s, id, N_SAES, small_d_sae, e));
+	TRY(run_writer_new(&w, have, s, id, N_SAES, small_d_sae, e));
 	if (w == NULL)
 		return;
 	for (uint32_t slot = 0; slot < N_SAES; slot++)
 		small_acts(w, seed, slot);
-	OK(run_writer_acts_done(w, e));
+	TRY(run_writer_acts_done(w, e));
 	for (uint32_t slot = 0; slot < N_SAES; slot++) {
 		struct rec_token_feature tf = {3, 2, 1.5f};
 		struct rec_token t = {5, &tf, 1, 1};
 
 		for (uint32_t f = 0; f < small_d_sae[slot]; f++)
 			small_feature(w, seed, slot, f);
-		OK(run_writer_token(w, slot, 101, &t, e));
+		TRY(run_writer_token(w, slot, 101, &t, e));
 	}
-	OK(run_writer_finish(w, e));
+	TRY(run_writer_finish(w, e));
 	run_writer_free(w);
 }
 
 static inline void
 small_graph(struct store *s, const char *from, const char *to, bool *have)
 {
-	struct graph_writer *w;
+	struct graph_writer *w = NULL;
 
-	OK(graph_writer_new(&w, have, s, from, to, 4, e));
+	TRY(graph_writer_new(&w, have, s, from, to, 4, e));
 	if (w == NULL)
 		return;
 	for (uint32_t f = 0; f < small_d_sae[0]; f++) {
 		struct rec_scored x[2] = {{f % 20, 0.9f}, {(f + 1) % 20, 0.25f}};
 
-		OK(graph_writer_put(w, f, x, 2, e));
+		TRY(graph_writer_put(w, f, x, 2, e));
 	}
-	OK(graph_writer_finish(w, e));
+	TRY(graph_writer_finish(w, e));
 	graph_writer_free(w);
 }
 
@@ -313,10 +322,11 @@ small_publish(struct store *s, unsigned seed, uint32_t *number, struct err *e_ou
 	const char *sae_id[N_SAES];
 	char ids[N_SAES][STORE_ID_CHARS], run_id[STORE_ID_CHARS];
 	struct store_publish p = {0};
-	int64_t have;
-	uint32_t have_run;
-	bool have_graph;
+	int64_t have = -1;
+	uint32_t have_run = 0;
+	bool have_graph = false;
 
+	small_error = ERR_INIT;
 	strcpy(model.id, "00000000000000aa");
 	strcpy(model.name, "tiny");
 	p.model = &model;
@@ -349,9 +359,10 @@ small_publish(struct store *s, unsigned seed, uint32_t *number, struct err *e_ou
 	p.run_sae_id = sae_id;
 	p.run_sae = run_sae;
 	p.n_run_saes = N_SAES;
-	have = store_publish(s, &p, number, e_out);
+	TRY(store_publish(s, &p, number, e));
 	mem_free(p.graph);
-	return (int)have;
+	*e_out = small_error;
+	return small_error.code;
 }
 
 /* A store with one run, under the scratch directory. */
