@@ -9,7 +9,7 @@ packages_build="autoconf automake libtool make gcc g++ libc6-dev dpkg-dev pkg-co
 	libsqlite3-dev liblmdb-dev libevent-dev libmsgpack-dev libfaiss-dev
 	libopenblas-pthread-dev libjansson-dev libpcre2-dev zlib1g-dev libzstd-dev
 	libxxhash-dev libssl-dev libcmocka-dev"
-packages_check="clang-format-14 binutils xz-utils python3 python3-venv"
+packages_check="clang-format-14 binutils xz-utils python3 python3-venv python3-pynvim"
 packages_bench="redis-server redis-tools python3 python3-venv"
 
 say()
