@@ -151,7 +151,7 @@ store_labels(struct store_view *v, uint32_t run, uint32_t slot, uint32_t feature
 	     const struct store_label **out, uint32_t *n_out, struct arena *arena,
 	     struct err *e)
 {
-	struct store_label *list;
+	struct store_label *list = NULL;
 	struct place p;
 	struct stmt *s;
 	int rc = find_place(v, run, slot, &p, e);

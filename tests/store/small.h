@@ -78,8 +78,8 @@ small_cut_info(unsigned seed)
 static inline void
 small_window(uint32_t w, struct rec_window *r, char text[64])
 {
-	static uint32_t token[TOKENS], start[TOKENS], end[TOKENS];
-	static struct rec_segment segment;
+	static _Thread_local uint32_t token[TOKENS], start[TOKENS], end[TOKENS];
+	static _Thread_local struct rec_segment segment;
 	uint32_t n;
 
 	small_text(w, text);
