@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 int
 cli_usage(struct cli *c, const char *fmt, ...)
@@ -259,6 +260,26 @@ needs_db(const struct command *cmd)
 	return cmd->run != run_help && cmd->run != run_completion;
 }
 
+/* A daemon of our own may not write labels while another has them: then we wait
+ * for that one to end. */
+static int
+run_command(struct cli *c)
+{
+	struct timespec nap = {.tv_nsec = 100000000};
+	int rc = c->cmd->run(c);
+
+	for (int tries = 0; rc == SAEDB_DENIED && local_is_ours() && tries < 50;
+		tries++) {
+		local_close();
+		nanosleep(&nap, NULL);
+		c->err = ERR_INIT;
+		rc = open_db(c);
+		if (rc == 0)
+			rc = c->cmd->run(c);
+	}
+	return rc;
+}
+
 static int
 run(struct cli *c, int argc, char **argv)
 {
@@ -288,7 +309,7 @@ run(struct cli *c, int argc, char **argv)
 	rc = find_command(c);
 	if (rc == 0 && needs_db(c->cmd))
 		rc = open_db(c);
-	return rc != 0 ? rc : c->cmd->run(c);
+	return rc != 0 ? rc : run_command(c);
 }
 
 int

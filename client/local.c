@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@
 
 /* Static, since signals end the daemon too. */
 static volatile pid_t child;
-static char dir[64], sock_path[80], log_path[80];
+static char dir[64], sock_path[80], lock_path[80], log_path[80];
 
 static void
 sleep_ms(long ms)
@@ -39,6 +40,7 @@ sweep(void)
 		kill(child, SIGTERM);
 	if (dir[0] != '\0') {
 		unlink(sock_path);
+		unlink(lock_path);
 		unlink(log_path);
 		rmdir(dir);
 		dir[0] = '\0';
@@ -153,6 +155,7 @@ make_dir(struct err *e)
 		return err_sys(e, "cannot make a directory in %s", base);
 	}
 	snprintf(sock_path, sizeof(sock_path), "%s/sock", dir);
+	snprintf(lock_path, sizeof(lock_path), "%s/sock.lock", dir);
 	snprintf(log_path, sizeof(log_path), "%s/log", dir);
 	return 0;
 }
@@ -270,7 +273,15 @@ local_close(void)
 		if (child > 0)
 			sleep_ms(2);
 	}
-	sweep();
+	if (dir[0] != '\0')
+		dir_remove(dir, NULL); /* whatever it has left there */
+	dir[0] = '\0';
+}
+
+bool
+local_is_ours(void)
+{
+	return child > 0;
 }
 
 int

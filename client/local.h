@@ -10,8 +10,11 @@
 #include "client/saedb.h"
 #include "util/err.h"
 
+#include <stdbool.h>
+
 /* Connects db to the daemon of the store. */
 int local_open(struct saedb *db, const char *store, struct err *e);
 void local_close(void); /* stops the daemon if we started it */
+bool local_is_ours(void); /* whether we did */
 
 #endif

@@ -200,14 +200,39 @@ put_active(struct cli *c, const struct saedb_value *r, size_t i, int64_t index)
 	term_printf(&c->term, "\n");
 }
 
+#define MOST_ON_TOKEN 8192
+
+/* Where each feature on token i stands in the answer's lists, strongest first.
+ * Returns how many. */
+static size_t
+sort_row(const struct saedb_value *r, size_t i, int64_t *place)
+{
+	const struct saedb_value *starts = saedb_get(r, "row_start");
+	const struct saedb_value *values = saedb_get(r, "values");
+	int64_t from = saedb_int(saedb_at(starts, i), 0);
+	int64_t to = saedb_int(saedb_at(starts, i + 1), 0);
+	size_t n = 0;
+
+	for (int64_t k = from; k < to && n < MOST_ON_TOKEN; k++) {
+		double v = saedb_float(saedb_at(values, (size_t)k), 0);
+		size_t at = n++;
+
+		while (at > 0 &&
+			saedb_float(saedb_at(values, (size_t)place[at - 1]), 0) < v) {
+			place[at] = place[at - 1];
+			at--;
+		}
+		place[at] = k;
+	}
+	return n;
+}
+
 /* One line for a token's strongest feature, and one for each other. */
 static void
 show_token_row(struct cli *c, const struct saedb_value *r, size_t i, int width)
 {
-	const struct saedb_value *starts = saedb_get(r, "row_start");
-	int64_t from = saedb_int(saedb_at(starts, i), 0);
-	int64_t to = saedb_int(saedb_at(starts, i + 1), 0);
-	size_t n_bytes;
+	static int64_t place[MOST_ON_TOKEN];
+	size_t n = sort_row(r, i, place), n_bytes;
 	const char *s = bytes_of(saedb_at(saedb_get(r, "tokens"), i), &n_bytes);
 	struct buf b;
 
@@ -219,16 +244,17 @@ show_token_row(struct cli *c, const struct saedb_value *r, size_t i, int width)
 		term_put(&c->term, STYLE_BOLD, (const char *)b.data);
 		s = (const char *)b.data;
 		term_printf(&c->term, "%*s",
-			from < to ? width - (int)text_width(s, strlen(s)) + 2 : 0, "");
+			n > 0 ? width - (int)text_width(s, strlen(s)) + 2 : 0, "");
 	}
 	buf_clear(&b);
-	if (from >= to)
+	if (n == 0)
 		term_printf(&c->term, "\n");
-	for (int64_t k = from; k < to; k++) {
-		if (k > from)
+	for (size_t k = 0; k < n; k++) {
+		if (k > 0)
 			term_printf(&c->term, "%*s", 10 + width, "");
-		put_active(c, r, (size_t)k,
-			saedb_int(saedb_at(saedb_get(r, "features"), (size_t)k), 0));
+		put_active(c, r, (size_t)place[k],
+			saedb_int(saedb_at(saedb_get(r, "features"), (size_t)place[k]),
+				0));
 	}
 }
 

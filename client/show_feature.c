@@ -153,7 +153,10 @@ show_labels(struct cli *c, const struct saedb_value *r)
 		const struct saedb_value *l = saedb_at(list, i);
 		const struct saedb_value *score = saedb_get(l, "score");
 
-		table_printf(&t, "%" PRId64, int_of(l, "id"));
+		if (int_of(l, "id") > 0)
+			table_printf(&t, "%" PRId64, int_of(l, "id"));
+		else
+			table_put(&t, ""); /* kept with the run: cannot be deleted */
 		table_text(&t, str_of(l, "source", ""));
 		table_text(&t, str_of(l, "author", ""));
 		table_put(&t, fmt_time(int_of(l, "time_s")).s);
@@ -178,7 +181,7 @@ key(struct cli *c, const char *name)
 
 /* Neighboring bins are joined when there are more than a line has room for. */
 static void
-show_histogram(struct cli *c, const struct saedb_value *h)
+show_histogram(struct cli *c, const struct saedb_value *h, double max)
 {
 	const struct saedb_value *edges = saedb_get(h, "edges"),
 				 *counts = saedb_get(h, "counts");
@@ -201,8 +204,7 @@ show_histogram(struct cli *c, const struct saedb_value *h)
 	term_printf(&c->term, "%s ", fmt_value(saedb_float(saedb_at(edges, 0), 0)).s);
 	if (buf_str(&b) != NULL)
 		term_put(&c->term, STYLE_ADDR, (const char *)b.data);
-	term_printf(&c->term, " %s\n",
-		fmt_value(saedb_float(saedb_at(edges, saedb_length(edges) - 1), 0)).s);
+	term_printf(&c->term, " %s\n", fmt_value(max).s);
 	buf_clear(&b);
 }
 
@@ -225,10 +227,10 @@ show_intervals(struct cli *c, const struct saedb_value *list, double max)
 
 		buf_init(&b);
 		text_bar(&b, x / most, BAR_COLUMNS, c->term.utf8);
-		term_printf(&c->term, "  %*s to %*s  %10s  ", (int)width + 1,
+		term_printf(&c->term, "  %*s to %*s  %10s%s", (int)width + 1,
 			fmt_value(max * (double)i / 10).s, (int)width + 1,
 			fmt_value(max * (double)(i + 1) / 10).s,
-			fmt_count((uint64_t)x).s);
+			fmt_count((uint64_t)x).s, x > 0 ? "  " : "");
 		if (buf_str(&b) != NULL)
 			term_put(&c->term, STYLE_ADDR, (const char *)b.data);
 		term_printf(&c->term, "\n");
@@ -283,7 +285,8 @@ show_effects(struct cli *c, const struct saedb_value *r)
 static void
 show_other_labels(struct cli *c, const struct saedb_value *list)
 {
-	for (size_t i = 0; i < saedb_length(list); i++) {
+	/* The best one stands on top already. */
+	for (size_t i = 0; saedb_length(list) > 1 && i < saedb_length(list); i++) {
 		const struct saedb_value *l = saedb_at(list, i);
 		const char *author = str_of(l, "author", "");
 
@@ -321,7 +324,7 @@ show_numbers(struct cli *c, const struct saedb_value *r)
 	term_printf(t, "mean %s, max %s (window %" PRId64 ", token %" PRId64 ")\n",
 		fmt_value(float_of(r, "mean")).s, fmt_value(float_of(r, "max")).s,
 		int_of(r, "max_window"), int_of(r, "max_offset"));
-	show_histogram(c, saedb_get(r, "histogram"));
+	show_histogram(c, saedb_get(r, "histogram"), float_of(r, "max"));
 }
 
 void

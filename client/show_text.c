@@ -118,6 +118,7 @@ show_document(struct cli *c, const struct saedb_value *r)
 		{"", false, STYLE_PLAIN},
 		{NULL, false, STYLE_PLAIN},
 	};
+	int64_t n_windows, first;
 	size_t n_bytes;
 	const char *text = bytes_of(saedb_get(r, "text"), &n_bytes);
 	struct table t;
@@ -131,10 +132,15 @@ show_document(struct cli *c, const struct saedb_value *r)
 	table_put(&t, "document");
 	table_text(&t, str_of(r, "document", "?"));
 	table_put(&t, "size");
-	table_printf(&t, "%s bytes in %s windows from %" PRId64 " on",
-		fmt_count((uint64_t)int_of(r, "n_bytes")).s,
-		fmt_count((uint64_t)int_of(r, "n_windows")).s,
-		int_of(r, "first_window"));
+	n_windows = int_of(r, "n_windows");
+	first = int_of(r, "first_window");
+	if (n_windows == 1)
+		table_printf(&t, "%s bytes, window %" PRId64,
+			fmt_count((uint64_t)int_of(r, "n_bytes")).s, first);
+	else
+		table_printf(&t, "%s bytes, windows %" PRId64 " to %" PRId64,
+			fmt_count((uint64_t)int_of(r, "n_bytes")).s, first,
+			first + n_windows - 1);
 	table_put(&t, "sha256");
 	table_text(&t, str_of(r, "hash", ""));
 	if (saedb_length(saedb_get(r, "meta")) > 0) {

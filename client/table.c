@@ -120,7 +120,7 @@ print_row(const struct table *t, const struct term *term, const size_t *width,
 {
 	size_t at = (size_t)t->indent, end = t->n_columns;
 
-	while (!titles && end > 1 && row[end - 1][0] == '\0')
+	while (end > 1 && (titles ? t->column[end - 1].title : row[end - 1])[0] == '\0')
 		end--; /* no spaces behind a line */
 	term_printf(term, "%*s", t->indent, "");
 	for (size_t c = 0; c < end; c++) {
