@@ -10,28 +10,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef int again_fn(struct buf *out, const uint8_t *p, size_t n_bytes, struct arena *a);
+typedef int again_fn(struct buf *out, const uint8_t *p, size_t n_bytes,
+	struct arena *a);
 
-#define AGAIN(kind)                                                                      \
-	static int kind(struct buf *out, const uint8_t *p, size_t n_bytes, struct arena *a) \
-	{                                                                                \
-		struct rec_##kind x;                                                     \
-		int rc = rec_##kind##_unpack(&x, p, n_bytes, a, NULL);                   \
-                                                                                         \
-		if (rc == 0)                                                             \
-			rec_##kind##_pack(out, &x);                                      \
-		return rc;                                                               \
+#define AGAIN(kind) \
+	static int kind(struct buf *out, const uint8_t *p, size_t n_bytes, \
+		struct arena *a) \
+	{ \
+		struct rec_##kind x; \
+		int rc = rec_##kind##_unpack(&x, p, n_bytes, a, NULL); \
+\
+		if (rc == 0) \
+			rec_##kind##_pack(out, &x); \
+		return rc; \
 	}
-#define AGAIN_LIST(kind, item)                                                           \
-	static int kind(struct buf *out, const uint8_t *p, size_t n_bytes, struct arena *a) \
-	{                                                                                \
-		const struct rec_##item *x;                                              \
-		size_t n;                                                                \
-		int rc = rec_##kind##_unpack(&x, &n, p, n_bytes, a, NULL);               \
-                                                                                         \
-		if (rc == 0)                                                             \
-			rec_##kind##_pack(out, x, n);                                    \
-		return rc;                                                               \
+#define AGAIN_LIST(kind, item) \
+	static int kind(struct buf *out, const uint8_t *p, size_t n_bytes, \
+		struct arena *a) \
+	{ \
+		const struct rec_##item *x; \
+		size_t n; \
+		int rc = rec_##kind##_unpack(&x, &n, p, n_bytes, a, NULL); \
+\
+		if (rc == 0) \
+			rec_##kind##_pack(out, x, n); \
+		return rc; \
 	}
 AGAIN(window)
 AGAIN(feature)
@@ -42,8 +45,8 @@ AGAIN(token)
 AGAIN_LIST(postings, posting)
 AGAIN_LIST(neighbors, scored)
 
-static again_fn *const kinds[] = {window, feature,  examples,  acts,
-				  logits, token, postings, neighbors};
+static again_fn *const kinds[] = {window, feature, examples, acts, logits, token,
+	postings, neighbors};
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n_bytes)
@@ -60,8 +63,8 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n_bytes)
 	buf_init(&twice);
 	if (again(&once, p + 1, n_bytes - 1, &a) == 0) {
 		if (again(&twice, once.data, once.n_bytes, &a) != 0 ||
-		    once.n_bytes != twice.n_bytes ||
-		    memcmp(once.data, twice.data, once.n_bytes) != 0)
+			once.n_bytes != twice.n_bytes ||
+			memcmp(once.data, twice.data, once.n_bytes) != 0)
 			abort();
 	}
 	buf_clear(&once);
