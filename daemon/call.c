@@ -37,11 +37,13 @@ may_write(const struct daemon *d, const struct method *m, bool read_only, struct
 	if ((m->needs & NEED_WRITE) == 0)
 		return 0;
 	if (!d->labels)
-		return err_set(e, ERR_DENIED, "another process writes the labels of this "
-		    "store, so that this daemon only reads them");
+		return err_set(e, ERR_DENIED,
+			"another process writes the labels of this "
+			"store, so that this daemon only reads them");
 	if (read_only)
-		return err_set(e, ERR_DENIED, "labels are not written over TCP; use the Unix "
-		    "socket");
+		return err_set(e, ERR_DENIED,
+			"labels are not written over TCP; use the Unix "
+			"socket");
 	return 0;
 }
 
@@ -63,7 +65,7 @@ handle(struct req *q, handler_fn *fn, uint32_t id, struct buf *reply, struct err
 	if (reply->failed)
 		return err_set(e, ERR_NOMEM, "no memory for the answer; ask for less");
 	return err_set(e, ERR_LIMIT, "the answer is larger than %u MiB; ask for less",
-	    LIMIT_REPLY_BYTES >> 20);
+		LIMIT_REPLY_BYTES >> 20);
 }
 
 /* With a view of the newest generation known; once more where a generation went
@@ -100,8 +102,10 @@ answer(struct req *q, const struct rpc *r, struct buf *reply, struct err *e)
 	int shown = r->method->n < 64 ? (int)r->method->n : 64;
 
 	if (at < 0)
-		return err_set(e, ERR_METHOD, "there is no method \"%.*s\"; server.methods "
-		    "names them", shown, r->method->str);
+		return err_set(e, ERR_METHOD,
+			"there is no method \"%.*s\"; server.methods "
+			"names them",
+			shown, r->method->str);
 	rc = may_write(q->daemon, m, q->read_only, e);
 	if (rc == 0)
 		rc = args_check(&q->args, m, r->params, q->arena, e);
@@ -110,9 +114,11 @@ answer(struct req *q, const struct rpc *r, struct buf *reply, struct err *e)
 
 void
 call_answer(struct daemon *d, const struct rpc *r, bool read_only, struct arena *arena,
-    struct buf *reply)
+	struct buf *reply)
 {
-	struct req q = {.daemon = d, .arena = arena, .read_only = read_only || !d->labels};
+	struct req q = {.daemon = d,
+		.arena = arena,
+		.read_only = read_only || !d->labels};
 	struct err e = ERR_INIT;
 	size_t start = reply->n_bytes;
 	int rc = answer(&q, r, reply, &e);

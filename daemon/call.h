@@ -15,7 +15,7 @@ bool call_is_slow(const struct rpc *r);
  * out too. arena is scratch: it may be reset when this returns. Thread: any, each
  * with its own arena and buffer. */
 void call_answer(struct daemon *d, const struct rpc *r, bool read_only,
-    struct arena *arena, struct buf *reply);
+	struct arena *arena, struct buf *reply);
 /* Appends an error reply, and counts it. */
 void call_refuse(struct daemon *d, uint32_t id, const struct err *e, struct buf *reply);
 

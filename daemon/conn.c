@@ -13,27 +13,27 @@
 
 #define READ_BYTES (64u << 10)
 #define TURN_FRAMES 128 /* before other connections get theirs */
-#define POLL_MS 20     /* a busy connection looks for a new generation so often */
+#define POLL_MS 20 /* a busy connection looks for a new generation so often */
 #define KEEP_BYTES (1u << 20)
 
 struct conn {
 	struct loop *loop;
 	struct conn *next, **back; /* in loop->conns */
-	int fd;			   /* -1 = closed */
+	int fd; /* -1 = closed */
 	struct event *rd, *wr;
 	struct buf in, out;
-	size_t need;	   /* bytes of in that make a whole frame, at least */
-	size_t sent;	   /* bytes of out that are gone */
-	size_t counted;	   /* of loop->unsent_bytes */
-	unsigned n_jobs;   /* under way */
+	size_t need; /* bytes of in that make a whole frame, at least */
+	size_t sent; /* bytes of out that are gone */
+	size_t counted; /* of loop->unsent_bytes */
+	unsigned n_jobs; /* under way */
 	unsigned n_strikes;
-	unsigned refs;	   /* of the list, of each job, of each function at work */
+	unsigned refs; /* of the list, of each job, of each function at work */
 	bool read_only;
-	bool eof;	   /* the peer sends no more */
-	bool closing;	   /* nor do we read more; what waits is sent */
-	bool more;	   /* a turn ended before the frames did */
-	int64_t frame_ms;  /* when the frame that is not whole yet began; 0 = none */
-	int64_t sent_ms;   /* when the peer last took something, or got new */
+	bool eof; /* the peer sends no more */
+	bool closing; /* nor do we read more; what waits is sent */
+	bool more; /* a turn ended before the frames did */
+	int64_t frame_ms; /* when the frame that is not whole yet began; 0 = none */
+	int64_t sent_ms; /* when the peer last took something, or got new */
 	int64_t active_ms;
 };
 
@@ -90,7 +90,7 @@ static bool
 may_take(const struct conn *c)
 {
 	return c->fd >= 0 && !c->closing && !c->loop->stopping &&
-	       c->n_jobs < DAEMON_CONN_JOBS && unsent(c) <= DAEMON_CONN_UNSENT_BYTES;
+		c->n_jobs < DAEMON_CONN_JOBS && unsent(c) <= DAEMON_CONN_UNSENT_BYTES;
 }
 
 /* ---- out ------------------------------------------------------------------ */
@@ -100,7 +100,7 @@ flush(struct conn *c)
 {
 	while (c->fd >= 0 && unsent(c) > 0) {
 		ssize_t n = send(c->fd, c->out.data + c->sent, unsent(c),
-		    MSG_NOSIGNAL | MSG_DONTWAIT);
+			MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -152,7 +152,8 @@ settle(struct conn *c)
 	if (c->fd < 0)
 		return;
 	if (l->unsent_bytes > DAEMON_ALL_UNSENT_BYTES && unsent(c) > 0) {
-		log_put(LOG_WARNING, "too much waits to be sent; a connection is closed");
+		log_put(LOG_WARNING,
+			"too much waits to be sent; a connection is closed");
 		conn_close(c);
 		return;
 	}
@@ -194,7 +195,8 @@ take_frame(struct conn *c, const uint8_t *p, size_t n_bytes)
 	if (rc == 0)
 		rc = rpc_read(&r, v, &e);
 	if (rc == 0 && r.type == RPC_RESPONSE)
-		rc = err_set(&e, ERR_FORMAT, "nothing was asked that could be answered");
+		rc = err_set(&e, ERR_FORMAT,
+			"nothing was asked that could be answered");
 	if (rc < 0) {
 		refuse(c, r.id, &e);
 		c->closing |= ++c->n_strikes >= DAEMON_STRIKES;
@@ -226,8 +228,8 @@ next_frame(struct conn *c, size_t *at)
 
 	if (left == 0 || left < c->need || !may_take(c))
 		return false;
-	rc = frame_scan(c->in.data + *at, left, LIMIT_FRAME_BYTES, LIMIT_DEPTH, LIMIT_NODES,
-	    &used, &e);
+	rc = frame_scan(c->in.data + *at, left, LIMIT_FRAME_BYTES, LIMIT_DEPTH,
+		LIMIT_NODES, &used, &e);
 	if (rc < 0) {
 		refuse(c, 0, &e);
 		c->closing = true;
@@ -379,8 +381,12 @@ conn_new(struct loop *l, int fd, bool read_only)
 	struct conn *c = mem_new(1, sizeof(*c));
 
 	if (c != NULL) {
-		*c = (struct conn){.loop = l, .fd = fd, .refs = 1, .read_only = read_only,
-			.active_ms = l->now_ms, .sent_ms = l->now_ms};
+		*c = (struct conn){.loop = l,
+			.fd = fd,
+			.refs = 1,
+			.read_only = read_only,
+			.active_ms = l->now_ms,
+			.sent_ms = l->now_ms};
 		buf_init(&c->in);
 		buf_init(&c->out);
 		c->rd = event_new(l->base, fd, EV_READ | EV_PERSIST, on_read, c);
@@ -408,7 +414,8 @@ overdue(const struct conn *c)
 
 	if (unsent(c) > 0 && now - c->sent_ms > DAEMON_SEND_S * 1000)
 		return "its answers were not taken";
-	if (c->frame_ms != 0 && may_take(c) && now - c->frame_ms > DAEMON_FRAME_S * 1000)
+	if (c->frame_ms != 0 && may_take(c) &&
+		now - c->frame_ms > DAEMON_FRAME_S * 1000)
 		return "a request did not come to its end";
 	return NULL;
 }
@@ -440,7 +447,7 @@ conn_make_room(struct loop *l)
 
 	for (struct conn *c = l->conns; c != NULL; c = c->next)
 		if (c->n_jobs == 0 && unsent(c) == 0 &&
-		    (oldest == NULL || c->active_ms < oldest->active_ms))
+			(oldest == NULL || c->active_ms < oldest->active_ms))
 			oldest = c;
 	if (oldest == NULL || l->now_ms - oldest->active_ms < DAEMON_IDLE_S * 1000)
 		return false;

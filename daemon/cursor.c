@@ -64,17 +64,20 @@ cursor_read(struct req *q, uint64_t check, struct cursor *c, struct err *e)
 	if (v == NULL)
 		return 0;
 	if (!decode(v, word))
-		return err_arg(e, ERR_ARG, "cursor", "cursor is not what an answer's next was");
+		return err_arg(e, ERR_ARG, "cursor",
+			"cursor is not what an answer's next was");
 	if (word[1] != check)
-		return err_arg(e, ERR_ARG, "cursor", "cursor belongs to another question");
+		return err_arg(e, ERR_ARG, "cursor",
+			"cursor belongs to another question");
 	if (word[0] != 0)
 		snprintf(c->run_id, sizeof(c->run_id), "%016llx",
-		    (unsigned long long)word[0]);
+			(unsigned long long)word[0]);
 	c->check = word[1];
 	memcpy(&c->key, &word[2], sizeof(c->key));
 	c->index = word[3];
 	if (!isfinite(c->key))
-		return err_arg(e, ERR_ARG, "cursor", "cursor is not what an answer's next was");
+		return err_arg(e, ERR_ARG, "cursor",
+			"cursor is not what an answer's next was");
 	return 1;
 }
 
@@ -90,12 +93,14 @@ cursor_run(struct req *q, const struct cursor *c, uint32_t *run, struct err *e)
 		if (strcmp(q->cat->run[i].id, c->run_id) != 0)
 			continue;
 		snprintf(number, sizeof(number), "%u", q->cat->run[i].number);
-		if (text[0] != '\0' && strcmp(text, number) != 0 && strcmp(text, c->run_id) != 0)
-			return err_arg(e, ERR_ARG, "cursor", "cursor belongs to run %s, not %s",
-			    number, text);
+		if (text[0] != '\0' && strcmp(text, number) != 0 &&
+			strcmp(text, c->run_id) != 0)
+			return err_arg(e, ERR_ARG, "cursor",
+				"cursor belongs to run %s, not %s", number, text);
 		*run = i;
 		return 0;
 	}
-	return err_arg(e, ERR_STALE, "cursor", "the run that cursor belongs to is gone; "
-	    "begin again");
+	return err_arg(e, ERR_STALE, "cursor",
+		"the run that cursor belongs to is gone; "
+		"begin again");
 }

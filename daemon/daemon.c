@@ -58,7 +58,7 @@ close_daemon(struct daemon *d)
 
 static int
 open_listeners(const struct options *o, struct listener *local, struct listener *tcp,
-    struct err *e)
+	struct err *e)
 {
 	char path[PATH_BYTES];
 	int rc = 0;
@@ -88,7 +88,7 @@ serve(const struct options *o, struct err *e)
 	if (rc == 0) {
 		lock_labels(&d);
 		log_put(LOG_NOTICE, "serving %s on %s%s%s", o->store, local.name,
-		    tcp.fd >= 0 ? " and " : "", tcp.fd >= 0 ? tcp.name : "");
+			tcp.fd >= 0 ? " and " : "", tcp.fd >= 0 ? tcp.name : "");
 		how.listener[0] = &local;
 		how.listener[1] = tcp.fd >= 0 ? &tcp : NULL;
 		rc = loop_run(&d, &how, e);

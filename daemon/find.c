@@ -18,13 +18,15 @@ blame(struct err *e, const char *arg)
 
 static int
 sae_by_name(struct req *q, const char *name, const char *arg, struct target *t,
-    struct err *e)
+	struct err *e)
 {
 	int64_t at = cat_find_sae(q->cat, name, strlen(name));
 
 	if (at < 0)
-		return err_arg(e, ERR_NOTFOUND, arg, "there is no SAE \"%s\"; sae.list names "
-		    "them", name);
+		return err_arg(e, ERR_NOTFOUND, arg,
+			"there is no SAE \"%s\"; sae.list names "
+			"them",
+			name);
 	t->sae = (uint32_t)at;
 	t->s = &q->cat->sae[at];
 	return 0;
@@ -47,7 +49,7 @@ find_run_text(struct req *q, char out[FIND_RUN_BYTES], struct err *e)
 	if (v == NULL)
 		return 0;
 	if (v->type == VALUE_STR && v->n < FIND_RUN_BYTES &&
-	    memchr(v->str, '\0', v->n) == NULL) {
+		memchr(v->str, '\0', v->n) == NULL) {
 		memcpy(out, v->str, v->n);
 		out[v->n] = '\0';
 		return 0;
@@ -102,34 +104,35 @@ find_any_run(struct req *q, uint32_t *run, struct err *e)
 		return 0;
 	for (uint32_t i = 0; i < q->cat->n_runs; i++) {
 		snprintf(number, sizeof(number), "%u", q->cat->run[i].number);
-		if (strcmp(text, number) == 0 || strcasecmp(text, q->cat->run[i].id) == 0) {
+		if (strcmp(text, number) == 0 ||
+			strcasecmp(text, q->cat->run[i].id) == 0) {
 			*run = i;
 			return 0;
 		}
 	}
-	return err_arg(e, ERR_NOTFOUND, "run", "there is no run %s; run.list names them",
-	    text);
+	return err_arg(e, ERR_NOTFOUND, "run",
+		"there is no run %s; run.list names them", text);
 }
 
 /* An address may name the model too; names of SAEs are unique, so it only has to
  * be true. */
 static int
-check_model(struct req *q, const struct addr *a, const struct target *t, const char *arg,
-    struct err *e)
+check_model(struct req *q, const struct addr *a, const struct target *t,
+	const char *arg, struct err *e)
 {
 	if (a->model[0] == '\0' || strcasecmp(a->model, t->s->model_id) == 0)
 		return 0;
 	for (uint32_t i = 0; i < q->cat->n_models; i++)
 		if (strcmp(q->cat->model[i].id, t->s->model_id) == 0 &&
-		    strcasecmp(q->cat->model[i].name, a->model) == 0)
+			strcasecmp(q->cat->model[i].name, a->model) == 0)
 			return 0;
 	return err_arg(e, ERR_NOTFOUND, arg, "the SAE \"%s\" is not of a model \"%s\"",
-	    t->s->name, a->model);
+		t->s->name, a->model);
 }
 
 int
 find_address(struct req *q, const char *text, size_t n_bytes, const char *arg,
-    struct target *t, struct err *e)
+	struct target *t, struct err *e)
 {
 	struct addr a;
 	int rc;
@@ -147,7 +150,7 @@ find_address(struct req *q, const char *text, size_t n_bytes, const char *arg,
 	t->index = a.index;
 	if (a.index >= t->s->d_sae)
 		return err_arg(e, ERR_NOTFOUND, arg, "%s has features 0 to %u, not %u",
-		    t->s->name, t->s->d_sae - 1, a.index);
+			t->s->name, t->s->d_sae - 1, a.index);
 	return 0;
 }
 

@@ -8,11 +8,12 @@
 
 /* What fires on a list of tokens, put together from several windows. */
 struct rows {
-	uint32_t n;	       /* tokens */
+	uint32_t n; /* tokens */
 	uint32_t *id, *window, *offset; /* (n) */
-	struct piece *piece;	/* (n) */
-	uint32_t *row_start;	/* (n + 1) */
-	struct buf feature, value; /* owned: uint32_t and float, one each an activation */
+	struct piece *piece; /* (n) */
+	uint32_t *row_start; /* (n + 1) */
+	struct buf feature,
+		value; /* owned: uint32_t and float, one each an activation */
 };
 
 static int
@@ -24,8 +25,8 @@ rows_new(struct req *q, struct rows *r, uint32_t cap, struct err *e)
 	r->offset = req_alloc(q, cap, sizeof(*r->offset), e);
 	r->piece = req_alloc(q, cap, sizeof(*r->piece), e);
 	r->row_start = req_alloc(q, (size_t)cap + 1, sizeof(*r->row_start), e);
-	if (r->id == NULL || r->window == NULL || r->offset == NULL || r->piece == NULL ||
-	    r->row_start == NULL)
+	if (r->id == NULL || r->window == NULL || r->offset == NULL ||
+		r->piece == NULL || r->row_start == NULL)
 		return ERR_NOMEM;
 	r->row_start[0] = 0;
 	buf_init(&r->feature);
@@ -58,7 +59,7 @@ by_value(const void *a, const void *b)
 /* One token's activations: all, ascending by feature; or the top strongest. */
 static int
 rows_add(struct req *q, struct rows *r, const struct rec_acts *acts, uint32_t at,
-    uint32_t top, struct err *e)
+	uint32_t top, struct err *e)
 {
 	uint32_t from = acts->row_start[at], n = acts->row_start[at + 1] - from;
 	struct active *x;
@@ -84,7 +85,7 @@ rows_add(struct req *q, struct rows *r, const struct rec_acts *acts, uint32_t at
 /* The tokens [first, first + n) of a window. */
 static int
 rows_window(struct req *q, const struct target *t, struct rows *r, uint32_t window,
-    const struct rec_window *w, uint32_t first, uint32_t n, struct err *e)
+	const struct rec_window *w, uint32_t first, uint32_t n, struct err *e)
 {
 	uint32_t top = (uint32_t)args_int(&q->args, "top");
 	struct rec_acts acts;
@@ -92,7 +93,8 @@ rows_window(struct req *q, const struct target *t, struct rows *r, uint32_t wind
 	int rc = read_pieces(q, t->r->cut, w, first, n, &piece, e);
 
 	if (rc == 0)
-		rc = store_acts(q->view, t->run, t->slot, window, first, n, &acts, q->arena, e);
+		rc = store_acts(q->view, t->run, t->slot, window, first, n, &acts,
+			q->arena, e);
 	if (rc < 0)
 		return rc;
 	assert(acts.n_tokens == n);
@@ -105,8 +107,9 @@ rows_window(struct req *q, const struct target *t, struct rows *r, uint32_t wind
 		r->row_start[++r->n] = (uint32_t)(r->value.n_bytes / sizeof(float));
 	}
 	if (rc == 0 && (r->feature.failed || r->value.failed))
-		rc = err_set(e, ERR_NOMEM, "no memory for the activations; ask for fewer "
-		    "tokens");
+		rc = err_set(e, ERR_NOMEM,
+			"no memory for the activations; ask for fewer "
+			"tokens");
 	return rc;
 }
 
@@ -133,7 +136,7 @@ by_number(const void *a, const void *b)
 /* Labels of all features that fire, each once. */
 static int
 put_labels(struct req *q, struct out *o, const struct target *t, const struct rows *r,
-    struct err *e)
+	struct err *e)
 {
 	size_t n = r->feature.n_bytes / sizeof(uint32_t), n_ids = 0, n_labels = 0;
 	uint32_t *id = req_alloc(q, n, sizeof(*id), e);
@@ -175,7 +178,7 @@ put_labels(struct req *q, struct out *o, const struct target *t, const struct ro
 
 static int
 put_rows(struct req *q, struct out *o, const struct target *t, const struct rows *r,
-    uint64_t n_tokens, struct err *e)
+	uint64_t n_tokens, struct err *e)
 {
 	bool raw = args_bool(&q->args, "raw");
 	size_t n = r->value.n_bytes / sizeof(float);
@@ -208,7 +211,8 @@ struct span { /* counted through the document */
 /* Takes those tokens of a window that are the document's and in the span. */
 static int
 document_window(struct req *q, const struct target *t, struct rows *r,
-    const struct store_document *d, uint32_t window, struct span *span, struct err *e)
+	const struct store_document *d, uint32_t window, struct span *span,
+	struct err *e)
 {
 	struct rec_window w;
 	int rc = read_window(q, t->r->cut, window, &w, e);
@@ -218,12 +222,16 @@ document_window(struct req *q, const struct target *t, struct rows *r,
 
 		if (w.segment[i].document != d->number || at >= end || end > w.n_tokens)
 			continue;
-		skip = span->seen < span->first ? (uint32_t)(span->first - span->seen < end - at
-			? span->first - span->seen : end - at) : 0;
+		skip = span->seen < span->first
+			? (uint32_t)(span->first - span->seen < end - at
+					  ? span->first - span->seen
+					  : end - at)
+			: 0;
 		n = end - at - skip;
 		if (span->seen + skip + n > span->end)
 			n = span->seen + skip < span->end
-				? (uint32_t)(span->end - span->seen - skip) : 0;
+				? (uint32_t)(span->end - span->seen - skip)
+				: 0;
 		span->seen += end - at;
 		if (n > 0)
 			rc = rows_window(q, t, r, window, &w, at + skip, n, e);
@@ -266,7 +274,7 @@ h_document_activations(struct req *q, struct out *o, struct err *e)
 
 static int
 put_segments(struct req *q, struct out *o, uint32_t cut, const struct rec_window *w,
-    struct err *e)
+	struct err *e)
 {
 	struct store_document d;
 	int rc = 0;
@@ -274,7 +282,8 @@ put_segments(struct req *q, struct out *o, uint32_t cut, const struct rec_window
 	out_key(o, "document");
 	out_array(o, w->n_segments);
 	for (uint32_t i = 0; i < w->n_segments && rc == 0; i++) {
-		rc = store_document(q->view, cut, w->segment[i].document, &d, q->arena, e);
+		rc = store_document(q->view, cut, w->segment[i].document, &d, q->arena,
+			e);
 		if (rc == 0)
 			out_text(o, d.id, strlen(d.id));
 	}
@@ -297,8 +306,9 @@ h_window_activations(struct req *q, struct out *o, struct err *e)
 	if (rc == 0)
 		rc = find_run(q, &t, e);
 	if (rc == 0 && window >= q->cat->cut[t.r->cut].n_windows)
-		rc = err_arg(e, ERR_NOTFOUND, "window", "run %u has windows 0 to %u, not %u",
-		    t.r->number, q->cat->cut[t.r->cut].n_windows - 1, window);
+		rc = err_arg(e, ERR_NOTFOUND, "window",
+			"run %u has windows 0 to %u, not %u", t.r->number,
+			q->cat->cut[t.r->cut].n_windows - 1, window);
 	if (rc == 0)
 		rc = read_window(q, t.r->cut, window, &w, e);
 	if (rc < 0)
@@ -327,7 +337,7 @@ h_window_activations(struct req *q, struct out *o, struct err *e)
 /* Where it fires in one window. */
 static int
 feature_window(struct req *q, const struct target *t, struct rows *r, uint32_t window,
-    struct err *e)
+	struct err *e)
 {
 	struct arena *mine = q->arena, scratch;
 	struct rec_window w;
@@ -339,7 +349,7 @@ feature_window(struct req *q, const struct target *t, struct rows *r, uint32_t w
 	rc = read_window(q, t->r->cut, window, &w, e);
 	if (rc == 0)
 		rc = store_acts(q->view, t->run, t->slot, window, 0, w.n_tokens, &acts,
-		    q->arena, e);
+			q->arena, e);
 	for (uint32_t i = 0; rc == 0 && i < acts.n_tokens; i++) {
 		const float *v = acts_value(&acts, i, t->index);
 		uint32_t at[2] = {window, i};
@@ -352,8 +362,9 @@ feature_window(struct req *q, const struct target *t, struct rows *r, uint32_t w
 	q->arena = mine;
 	arena_clear(&scratch);
 	if (rc == 0 && (r->feature.failed || r->value.failed))
-		rc = err_set(e, ERR_NOMEM, "no memory for the activations; ask for fewer "
-		    "windows");
+		rc = err_set(e, ERR_NOMEM,
+			"no memory for the activations; ask for fewer "
+			"windows");
 	return rc;
 }
 
@@ -374,7 +385,8 @@ put_places(struct out *o, const struct rows *r, const char *key, size_t which)
 int
 h_feature_activations(struct req *q, struct out *o, struct err *e)
 {
-	int64_t after = args_int(&q->args, "after"), limit = args_int(&q->args, "limit");
+	int64_t after = args_int(&q->args, "after"),
+		limit = args_int(&q->args, "limit");
 	const struct rec_posting *p;
 	size_t n_postings, i = 0, n_values;
 	struct rows r;

@@ -79,8 +79,8 @@ put_sae_runs(struct out *o, const struct store_catalog *c, uint32_t sae)
 	}
 	out_end(o);
 	if (newest == NULL) {
-		static const char *const none[] = {"l0", "explained", "n_alive", "n_dead",
-			"n_tokens"};
+		static const char *const none[] = {"l0", "explained", "n_alive",
+			"n_dead", "n_tokens"};
 
 		for (size_t i = 0; i < 5; i++)
 			out_key_str(o, none[i], NULL);
@@ -129,7 +129,7 @@ is_of_model(const struct store_catalog *c, const struct cat_sae *s, const char *
 	const struct cat_model *m = model_of(c, s->model_id);
 
 	return name == NULL || strcasecmp(s->model_id, name) == 0 ||
-	       (m != NULL && strcasecmp(m->name, name) == 0);
+		(m != NULL && strcasecmp(m->name, name) == 0);
 }
 
 static bool
@@ -137,7 +137,7 @@ has_model(const struct store_catalog *c, const char *name)
 {
 	for (uint32_t i = 0; i < c->n_models; i++)
 		if (strcasecmp(c->model[i].id, name) == 0 ||
-		    strcasecmp(c->model[i].name, name) == 0)
+			strcasecmp(c->model[i].name, name) == 0)
 			return true;
 	return false;
 }
@@ -149,8 +149,10 @@ h_sae_list(struct req *q, struct out *o, struct err *e)
 	size_t n = 0;
 
 	if (model != NULL && !has_model(q->cat, model))
-		return err_arg(e, ERR_NOTFOUND, "model", "there is no model \"%s\"; model.list "
-		    "names them", model);
+		return err_arg(e, ERR_NOTFOUND, "model",
+			"there is no model \"%s\"; model.list "
+			"names them",
+			model);
 	for (uint32_t i = 0; i < q->cat->n_saes; i++)
 		n += is_of_model(q->cat, &q->cat->sae[i], model);
 	put_head(o, q, 1);

@@ -46,10 +46,10 @@ find_page(struct req *q, struct page *p, struct err *e)
 	};
 	if ((p->key == NULL) != (p->value == NULL))
 		return err_arg(e, ERR_MISSING, p->key == NULL ? "key" : "value",
-		    "key and value go together");
+			"key and value go together");
 	if (p->key != NULL)
 		p->check = hash64(p->value, strlen(p->value),
-		    hash64(p->key, strlen(p->key), 2));
+			hash64(p->key, strlen(p->key), 2));
 	rc = cursor_read(q, p->check, &c, e);
 	if (rc == 0)
 		return find_any_run(q, &p->run, e);
@@ -76,7 +76,7 @@ h_document_list(struct req *q, struct out *o, struct err *e)
 	if (d == NULL)
 		return ERR_NOMEM;
 	rc = store_documents(q->view, r->cut, p.after, p.key, p.value, p.limit, d, &n,
-	    q->arena, e);
+		q->arena, e);
 	if (rc < 0)
 		return rc;
 	more = n == p.limit;
@@ -92,7 +92,8 @@ h_document_list(struct req *q, struct out *o, struct err *e)
 	}
 	out_end(o);
 	if (more) {
-		struct cursor c = {.check = p.check, .index = (uint64_t)d[n - 1].number + 1};
+		struct cursor c = {.check = p.check,
+			.index = (uint64_t)d[n - 1].number + 1};
 		char text[CURSOR_CHARS];
 
 		memcpy(c.run_id, r->id, sizeof(c.run_id));
@@ -108,17 +109,20 @@ h_document_list(struct req *q, struct out *o, struct err *e)
 /* Appends what a window holds of a document's text. */
 static int
 gather_window(struct buf *text, const struct rec_window *w, uint32_t number,
-    struct err *e)
+	struct err *e)
 {
 	for (uint32_t i = 0; i < w->n_segments; i++) {
 		const struct rec_segment *s = &w->segment[i];
-		uint32_t end = i + 1 < w->n_segments ? s[1].text_start : w->n_text_bytes;
+		uint32_t end =
+			i + 1 < w->n_segments ? s[1].text_start : w->n_text_bytes;
 
 		if (s->document != number)
 			continue;
 		if (s->text_start > end || end > w->n_text_bytes)
-			return err_set(e, ERR_CORRUPT, "a stretch of document %u lies outside "
-			    "its window", number);
+			return err_set(e, ERR_CORRUPT,
+				"a stretch of document %u lies outside "
+				"its window",
+				number);
 		buf_put(text, w->text + s->text_start, end - s->text_start);
 	}
 	return 0;
@@ -126,14 +130,16 @@ gather_window(struct buf *text, const struct rec_window *w, uint32_t number,
 
 static int
 gather(struct req *q, uint32_t cut, const struct store_document *d, struct buf *text,
-    struct err *e)
+	struct err *e)
 {
 	struct arena *mine = q->arena, scratch;
 	int rc = 0;
 
 	if (d->n_bytes > LIMIT_REPLY_BYTES)
-		return err_set(e, ERR_LIMIT, "the document has %llu bytes, more than a reply "
-		    "may have", (unsigned long long)d->n_bytes);
+		return err_set(e, ERR_LIMIT,
+			"the document has %llu bytes, more than a reply "
+			"may have",
+			(unsigned long long)d->n_bytes);
 	arena_init(&scratch, DAEMON_ARENA_BYTES);
 	q->arena = &scratch;
 	for (uint32_t i = 0; i < d->n_windows && rc == 0; i++) {
@@ -172,7 +178,7 @@ h_document_get(struct req *q, struct out *o, struct err *e)
 		out_key_str(o, "hash", d.hash);
 		out_key(o, "text");
 		put_bytes(o, (const char *)text.data, text.n_bytes,
-		    args_bool(&q->args, "raw"));
+			args_bool(&q->args, "raw"));
 		out_end(o);
 	}
 	buf_clear(&text);
@@ -191,7 +197,8 @@ struct tally { /* ascending documents, since windows are in their order */
 };
 
 static int
-tally_add(struct tally *t, uint32_t document, uint32_t n_fired, float max, struct err *e)
+tally_add(struct tally *t, uint32_t document, uint32_t n_fired, float max,
+	struct err *e)
 {
 	struct fired *f = t->n > 0 ? &t->x[t->n - 1] : NULL;
 
@@ -201,7 +208,8 @@ tally_add(struct tally *t, uint32_t document, uint32_t n_fired, float max, struc
 			struct fired *x = mem_resize(t->x, cap, sizeof(*x));
 
 			if (x == NULL)
-				return err_set(e, ERR_NOMEM, "no memory for %zu documents", cap);
+				return err_set(e, ERR_NOMEM,
+					"no memory for %zu documents", cap);
 			t->x = x;
 			t->cap = cap;
 		}
@@ -217,17 +225,18 @@ tally_add(struct tally *t, uint32_t document, uint32_t n_fired, float max, struc
 /* A window that more than one document shares: its activations tell. */
 static int
 tally_shared(struct req *q, const struct target *t, const struct rec_window *w,
-    uint32_t window, struct tally *tally, struct err *e)
+	uint32_t window, struct tally *tally, struct err *e)
 {
 	struct rec_acts acts;
 	int rc = store_acts(q->view, t->run, t->slot, window, 0, w->n_tokens, &acts,
-	    q->arena, e);
+		q->arena, e);
 
 	for (uint32_t i = 0; i < w->n_segments && rc == 0; i++) {
 		uint32_t n = 0, end = segment_end(w, i);
 		float max = 0;
 
-		for (uint32_t j = w->segment[i].token; j < end && j < acts.n_tokens; j++) {
+		for (uint32_t j = w->segment[i].token; j < end && j < acts.n_tokens;
+			j++) {
 			const float *v = acts_value(&acts, j, t->index);
 
 			n += v != NULL;
@@ -241,7 +250,7 @@ tally_shared(struct req *q, const struct target *t, const struct rec_window *w,
 
 static int
 tally_windows(struct req *q, const struct target *t, const struct rec_posting *p,
-    size_t n, struct tally *tally, struct err *e)
+	size_t n, struct tally *tally, struct err *e)
 {
 	struct arena *mine = q->arena, scratch;
 	int rc = 0;
@@ -253,7 +262,8 @@ tally_windows(struct req *q, const struct target *t, const struct rec_posting *p
 
 		rc = read_window(q, t->r->cut, p[i].window, &w, e);
 		if (rc == 0 && w.n_segments == 1)
-			rc = tally_add(tally, w.segment[0].document, p[i].n_fired, p[i].max, e);
+			rc = tally_add(tally, w.segment[0].document, p[i].n_fired,
+				p[i].max, e);
 		else if (rc == 0)
 			rc = tally_shared(q, t, &w, p[i].window, tally, e);
 		arena_reset(&scratch);
@@ -275,7 +285,7 @@ by_max(const void *a, const void *b)
 
 static int
 put_fired(struct req *q, struct out *o, uint32_t cut, const struct fired *f,
-    struct err *e)
+	struct err *e)
 {
 	struct store_document d;
 	int rc = store_document(q->view, cut, f->document, &d, q->arena, e);

@@ -41,7 +41,7 @@ choose(struct req *q, const struct asked *a, struct rec_examples *all, struct er
 
 static int
 read_examples(struct req *q, const struct target *t, const struct asked *a,
-    struct rec_examples *out, struct err *e)
+	struct rec_examples *out, struct err *e)
 {
 	struct store_place place = {TABLE_EXAMPLES, t->run, t->slot};
 	struct store_value v;
@@ -71,13 +71,14 @@ put_values(struct out *o, const struct rec_example *x, uint32_t first, uint32_t 
 
 static void
 put_example(struct out *o, const struct rec_example *x, const char *document,
-    const struct piece *piece, uint32_t first, uint32_t n, bool raw)
+	const struct piece *piece, uint32_t first, uint32_t n, bool raw)
 {
 	out_map(o, 8);
 	out_key_uint(o, "window", x->window);
 	out_key_uint(o, "offset", x->offset);
 	out_key_f32(o, "value", x->value);
-	out_key_int(o, "interval", x->interval < LIMIT_INTERVALS ? (int)x->interval : -1);
+	out_key_int(o, "interval",
+		x->interval < LIMIT_INTERVALS ? (int)x->interval : -1);
 	out_key(o, "document");
 	if (document != NULL)
 		out_text(o, document, strlen(document));
@@ -95,7 +96,7 @@ put_example(struct out *o, const struct rec_example *x, const char *document,
 
 static int
 example(struct req *q, struct out *o, const struct target *t, const struct asked *a,
-    const struct rec_example *x, struct err *e)
+	const struct rec_example *x, struct err *e)
 {
 	const struct rec_segment *segment;
 	struct store_document d = {0};
@@ -107,14 +108,17 @@ example(struct req *q, struct out *o, const struct target *t, const struct asked
 	if (rc < 0)
 		return rc;
 	if (x->offset >= w.n_tokens)
-		return err_set(e, ERR_CORRUPT, "an example of %s/%u lies outside window %u",
-		    t->s->name, t->index, x->window);
+		return err_set(e, ERR_CORRUPT,
+			"an example of %s/%u lies outside window %u", t->s->name,
+			t->index, x->window);
 	first = x->offset > a->context ? x->offset - a->context : 0;
-	end = w.n_tokens - x->offset > a->context ? x->offset + a->context + 1 : w.n_tokens;
+	end = w.n_tokens - x->offset > a->context ? x->offset + a->context + 1
+						  : w.n_tokens;
 	rc = read_pieces(q, t->r->cut, &w, first, end - first, &piece, e);
 	segment = window_segment(&w, x->offset);
 	if (rc == 0 && segment != NULL)
-		rc = store_document(q->view, t->r->cut, segment->document, &d, q->arena, e);
+		rc = store_document(q->view, t->r->cut, segment->document, &d, q->arena,
+			e);
 	if (rc < 0)
 		return rc;
 	put_example(o, x, d.id, piece, first, end - first, a->raw);

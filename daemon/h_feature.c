@@ -88,9 +88,11 @@ read_logits(struct req *q, const struct target *t, struct card *c, struct err *e
 	rc = rec_logits_unpack(&c->logits, v.p, v.n_bytes, q->arena, e);
 	if (rc < 0)
 		return rc;
-	if (c->logits.n_promoted > LIMIT_LOGITS || c->logits.n_suppressed > LIMIT_LOGITS)
-		return err_set(e, ERR_CORRUPT, "feature %u of %s has too many logit effects",
-		    t->index, t->s->name);
+	if (c->logits.n_promoted > LIMIT_LOGITS ||
+		c->logits.n_suppressed > LIMIT_LOGITS)
+		return err_set(e, ERR_CORRUPT,
+			"feature %u of %s has too many logit effects", t->index,
+			t->s->name);
 	for (uint32_t i = 0; i < c->logits.n_promoted; i++)
 		ids[n++] = c->logits.promoted[i].id;
 	for (uint32_t i = 0; i < c->logits.n_suppressed; i++)
@@ -111,7 +113,7 @@ read_card(struct req *q, const struct target *t, struct card *c, struct err *e)
 	rc = read_feature(q, t, t->index, &c->stat, e);
 	if (rc == 0)
 		rc = store_labels(q->view, t->run, t->slot, t->index, &c->label,
-		    &c->n_labels, q->arena, e);
+			&c->n_labels, q->arena, e);
 	if (rc == 0)
 		rc = read_logits(q, t, c, e);
 	if (rc == 0)
@@ -123,7 +125,7 @@ read_card(struct req *q, const struct target *t, struct card *c, struct err *e)
 
 static void
 put_effects(struct out *o, const char *key, const struct rec_scored *x,
-    const struct store_token *token, uint32_t n)
+	const struct store_token *token, uint32_t n)
 {
 	out_key(o, key);
 	out_array(o, n);
@@ -166,8 +168,8 @@ put_card(struct out *o, const struct target *t, const struct card *c)
 	out_key_str(o, "source", best != NULL ? best->source : NULL);
 	put_effects(o, "promoted", c->logits.promoted, c->token, c->logits.n_promoted);
 	put_effects(o, "suppressed", c->logits.suppressed,
-	    c->token != NULL ? c->token + c->logits.n_promoted : NULL,
-	    c->logits.n_suppressed);
+		c->token != NULL ? c->token + c->logits.n_promoted : NULL,
+		c->logits.n_suppressed);
 }
 
 int
@@ -274,7 +276,8 @@ read_sort(struct req *q, struct feature_query *fq, struct err *e)
 			fq->sort = known[i].sort;
 			return 0;
 		}
-	return err_arg(e, ERR_ARG, "sort", "sort must be index, count, density, max or mean");
+	return err_arg(e, ERR_ARG, "sort",
+		"sort must be index, count, density, max or mean");
 }
 
 static enum tristate
@@ -291,12 +294,13 @@ read_query(struct req *q, struct feature_query *fq, struct err *e)
 		.min_density = args_float(&q->args, "min_density"),
 		.max_density = args_float(&q->args, "max_density"),
 		.min_max = args_float(&q->args, "min_max"),
-		.max_max = args_has(&q->args, "max_max") ? args_float(&q->args, "max_max")
-							 : INFINITY,
+		.max_max = args_has(&q->args, "max_max")
+			? args_float(&q->args, "max_max")
+			: INFINITY,
 		.min_count = (uint64_t)args_int(&q->args, "min_count"),
 		.max_count = args_has(&q->args, "max_count")
-				 ? (uint64_t)args_int(&q->args, "max_count")
-				 : UINT64_MAX,
+			? (uint64_t)args_int(&q->args, "max_count")
+			: UINT64_MAX,
 		.dead = three(q, "dead"),
 		.labelled = three(q, "labelled"),
 		.limit = (uint32_t)args_int(&q->args, "limit") + 1,
@@ -317,7 +321,7 @@ question(const struct target *t, const struct feature_query *fq)
 
 static int
 find_page(struct req *q, struct target *t, struct feature_query *fq, uint64_t *check,
-    struct err *e)
+	struct err *e)
 {
 	struct cursor c;
 	int rc = find_sae(q, "sae", t, e);
@@ -345,7 +349,7 @@ find_page(struct req *q, struct target *t, struct feature_query *fq, uint64_t *c
 
 static int
 best_labels(struct req *q, const struct target *t, const struct feature_row *row,
-    uint32_t n, struct store_label **out, struct err *e)
+	uint32_t n, struct store_label **out, struct err *e)
 {
 	uint32_t *ids = req_alloc(q, n, sizeof(*ids), e);
 
@@ -391,7 +395,8 @@ h_feature_list(struct req *q, struct out *o, struct err *e)
 	}
 	out_end(o);
 	if (more) {
-		struct cursor c = {.check = check, .key = row[n - 1].key,
+		struct cursor c = {.check = check,
+			.key = row[n - 1].key,
 			.index = row[n - 1].index};
 		char text[CURSOR_CHARS];
 

@@ -18,7 +18,8 @@ h_label_get(struct req *q, struct out *o, struct err *e)
 	int rc = find_feature_run(q, &t, e);
 
 	if (rc == 0)
-		rc = store_labels(q->view, t.run, t.slot, t.index, &label, &n, q->arena, e);
+		rc = store_labels(q->view, t.run, t.slot, t.index, &label, &n, q->arena,
+			e);
 	if (rc < 0)
 		return rc;
 	put_head_run(o, q, &t, 1);
@@ -40,17 +41,20 @@ check_label(const struct store_label *l, const char *arg, struct err *e)
 
 	if (n == 0 || n > LIMIT_LABEL_BYTES)
 		return err_arg(e, ERR_ARG, arg, "a label must have 1 to %d bytes",
-		    LIMIT_LABEL_BYTES);
+			LIMIT_LABEL_BYTES);
 	if (utf8_valid(l->text, n) != n)
 		return err_arg(e, ERR_ARG, arg, "a label must be UTF-8");
 	if (strcasecmp(l->source, LABEL_KEYWORDS) == 0)
-		return err_arg(e, ERR_ARG, arg, "the source \"%s\" is for labels computed at "
-		    "index time", LABEL_KEYWORDS);
+		return err_arg(e, ERR_ARG, arg,
+			"the source \"%s\" is for labels computed at "
+			"index time",
+			LABEL_KEYWORDS);
 	return 0;
 }
 
 static int
-put(struct req *q, const struct store_label *labels, size_t n, int64_t *ids, struct err *e)
+put(struct req *q, const struct store_label *labels, size_t n, int64_t *ids,
+	struct err *e)
 {
 	int rc;
 
@@ -118,7 +122,7 @@ bad_item(struct err *e, uint32_t i, const char *what)
 /* A string of the map under any of several keys; "" where there is none. */
 static int
 item_str(struct req *q, const struct value *map, const char *const *keys, size_t max,
-    const char **out, uint32_t i, struct err *e)
+	const char **out, uint32_t i, struct err *e)
 {
 	const struct value *v = NULL;
 	char what[64];
@@ -130,7 +134,7 @@ item_str(struct req *q, const struct value *map, const char *const *keys, size_t
 		return 0;
 	if (v->type != VALUE_STR || v->n > max || memchr(v->str, '\0', v->n) != NULL) {
 		snprintf(what, sizeof(what), "%s must be a string of at most %zu bytes",
-		    keys[-1], max);
+			keys[-1], max);
 		return bad_item(e, i, what);
 	}
 	*out = arena_strndup(q->arena, v->str, v->n);
@@ -147,7 +151,8 @@ read_hash(const struct value *v, uint8_t out[32])
 		return false;
 	for (size_t i = 0; i < 32; i++) {
 		memcpy(pair, v->str + 2 * i, 2);
-		if (strspn(pair, "0123456789abcdefABCDEF") != 2 || sscanf(pair, "%x", &byte) != 1)
+		if (strspn(pair, "0123456789abcdefABCDEF") != 2 ||
+			sscanf(pair, "%x", &byte) != 1)
 			return false;
 		out[i] = (uint8_t)byte;
 	}
@@ -156,9 +161,10 @@ read_hash(const struct value *v, uint8_t out[32])
 
 static int
 item_feature(struct req *q, const struct value *map, struct store_label *l, uint32_t i,
-    struct err *e)
+	struct err *e)
 {
-	const struct value *v = value_get(map, "feature"), *hash = value_get(map, "sae_hash");
+	const struct value *v = value_get(map, "feature"),
+			   *hash = value_get(map, "sae_hash");
 	struct target t;
 	int64_t index;
 	int rc;
@@ -167,14 +173,15 @@ item_feature(struct req *q, const struct value *map, struct store_label *l, uint
 		if (!read_hash(hash, l->sae_hash))
 			return bad_item(e, i, "sae_hash must be 64 hexadecimal digits");
 		if (!value_as_int(value_get(map, "index"), &index) || index < 0 ||
-		    index > UINT32_MAX)
+			index > UINT32_MAX)
 			return bad_item(e, i, "index must be a feature's number");
 		l->feature = (uint32_t)index;
 		return 0;
 	}
 	if (v == NULL || v->type != VALUE_STR)
-		return bad_item(e, i, "feature must be an address, or sae_hash and index be "
-		    "given");
+		return bad_item(e, i,
+			"feature must be an address, or sae_hash and index be "
+			"given");
 	rc = find_address(q, v->str, v->n, "labels", &t, e);
 	if (rc < 0) {
 		err_wrap(e, "label %u", i);
@@ -187,12 +194,13 @@ item_feature(struct req *q, const struct value *map, struct store_label *l, uint
 
 static int
 read_item(struct req *q, const struct value *map, struct store_label *l, uint32_t i,
-    struct err *e)
+	struct err *e)
 {
 	static const char *const text[] = {"text", "explanation", "description", NULL};
 	static const char *const source[] = {"source", NULL};
 	static const char *const author[] = {"author", NULL};
-	const struct value *time_s = value_get(map, "time_s"), *score = value_get(map, "score");
+	const struct value *time_s = value_get(map, "time_s"),
+			   *score = value_get(map, "score");
 	int rc;
 
 	*l = (struct store_label){.time_s = (int64_t)time(NULL)};
@@ -209,11 +217,12 @@ read_item(struct req *q, const struct value *map, struct store_label *l, uint32_
 		return rc;
 	if (l->source[0] == '\0')
 		l->source = LABEL_IMPORT;
-	if (time_s != NULL && time_s->type != VALUE_NIL && !value_as_int(time_s, &l->time_s))
+	if (time_s != NULL && time_s->type != VALUE_NIL &&
+		!value_as_int(time_s, &l->time_s))
 		return bad_item(e, i, "time_s must be an integer");
 	l->has_score = score != NULL && score->type != VALUE_NIL;
-	if (l->has_score && (!value_as_float(score, &l->score) ||
-		!(l->score - l->score == 0)))
+	if (l->has_score &&
+		(!value_as_float(score, &l->score) || !(l->score - l->score == 0)))
 		return bad_item(e, i, "score must be a finite number");
 	rc = check_label(l, "labels", e);
 	if (rc < 0)
@@ -278,7 +287,7 @@ h_label_export(struct req *q, struct out *o, struct err *e)
 		rc = cursor_read(q, EXPORT_CHECK, &c, e);
 	if (rc >= 0)
 		rc = store_label_list(q->view, t.s != NULL ? t.s->hash : NULL,
-		    (int64_t)c.index, limit, l, &n, q->arena, e);
+			(int64_t)c.index, limit, l, &n, q->arena, e);
 	if (rc < 0)
 		return rc;
 	more = n == limit;
@@ -287,12 +296,14 @@ h_label_export(struct req *q, struct out *o, struct err *e)
 	out_key(o, "labels");
 	out_array(o, n);
 	for (uint32_t i = 0; i < n; i++)
-		put_label(o, &l[i], sae_of_hash(q->cat, l[i].sae_hash, l[i].feature), true);
+		put_label(o, &l[i], sae_of_hash(q->cat, l[i].sae_hash, l[i].feature),
+			true);
 	out_end(o);
 	if (more) {
 		char text[CURSOR_CHARS];
 
-		c = (struct cursor){.check = EXPORT_CHECK, .index = (uint64_t)l[n - 1].id};
+		c = (struct cursor){.check = EXPORT_CHECK,
+			.index = (uint64_t)l[n - 1].id};
 		cursor_write(&c, text);
 		out_key_str(o, "next", text);
 	}

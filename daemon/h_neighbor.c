@@ -6,14 +6,14 @@
 
 /* What is known of the features of one SAE's newest run. */
 struct known {
-	struct feature_row *row;   /* (n) */
+	struct feature_row *row; /* (n) */
 	struct store_label *label; /* (n) */
 	bool has_run;
 };
 
 static int
 read_known(struct req *q, struct target *to, const struct rec_scored *x, uint32_t n,
-    struct known *k, struct err *e)
+	struct known *k, struct err *e)
 {
 	uint32_t *ids = req_alloc(q, n, sizeof(*ids), e);
 	struct rec_feature f;
@@ -31,13 +31,13 @@ read_known(struct req *q, struct target *to, const struct rec_scored *x, uint32_
 	}
 	if (rc == 0)
 		rc = store_best_labels(q->view, to->run, to->slot, ids, n, k->label,
-		    q->arena, e);
+			q->arena, e);
 	return rc;
 }
 
 static void
 put_neighbors(struct out *o, const struct target *to, const struct rec_scored *x,
-    uint32_t n, const struct known *k)
+	uint32_t n, const struct known *k)
 {
 	out_key(o, "neighbors");
 	out_array(o, n);
@@ -67,21 +67,23 @@ put_neighbors(struct out *o, const struct target *to, const struct rec_scored *x
 
 static int
 find_graph(struct req *q, const struct target *from, const struct target *to,
-    uint32_t *graph, struct err *e)
+	uint32_t *graph, struct err *e)
 {
 	for (uint32_t i = 0; i < q->cat->n_graphs; i++)
-		if (q->cat->graph[i].from == from->sae && q->cat->graph[i].to == to->sae) {
+		if (q->cat->graph[i].from == from->sae &&
+			q->cat->graph[i].to == to->sae) {
 			*graph = i;
 			return 0;
 		}
-	return err_arg(e, ERR_NOTFOUND, "sae", "no neighbors of %s in %s are stored; they "
-	    "are for SAEs that read at the same place of one model", from->s->name,
-	    to->s->name);
+	return err_arg(e, ERR_NOTFOUND, "sae",
+		"no neighbors of %s in %s are stored; they "
+		"are for SAEs that read at the same place of one model",
+		from->s->name, to->s->name);
 }
 
 static int
 read_neighbors(struct req *q, const struct target *t, const struct target *to,
-    const struct rec_scored **x, uint32_t *n, struct err *e)
+	const struct rec_scored **x, uint32_t *n, struct err *e)
 {
 	struct store_place place = {.table = TABLE_NEIGHBORS};
 	uint32_t k = (uint32_t)args_int(&q->args, "k");
@@ -97,8 +99,9 @@ read_neighbors(struct req *q, const struct target *t, const struct target *to,
 	rc = rec_neighbors_unpack(x, &n_all, v.p, v.n_bytes, q->arena, e);
 	for (size_t i = 0; i < n_all && rc == 0; i++)
 		if ((*x)[i].id >= to->s->d_sae)
-			return err_set(e, ERR_CORRUPT, "a neighbor of %s/%u is no feature of %s",
-			    t->s->name, t->index, to->s->name);
+			return err_set(e, ERR_CORRUPT,
+				"a neighbor of %s/%u is no feature of %s", t->s->name,
+				t->index, to->s->name);
 	*n = n_all < k ? (uint32_t)n_all : k;
 	return rc;
 }
@@ -160,23 +163,28 @@ read_vector(struct req *q, const struct target *t, const float **out, struct err
 	if (x == NULL)
 		return ERR_NOMEM;
 	if (v->type != VALUE_BIN && v->type != VALUE_ARRAY)
-		return err_arg(e, ERR_ARG, "vector", "vector must be bytes of little-endian "
-		    "float32, or a list of numbers");
+		return err_arg(e, ERR_ARG, "vector",
+			"vector must be bytes of little-endian "
+			"float32, or a list of numbers");
 	if (n != d || (v->type == VALUE_BIN && v->n % sizeof(float) != 0))
-		return err_arg(e, ERR_ARG, "vector", "vector must have %u numbers for %s, not "
-		    "%zu", d, t->s->name, n);
+		return err_arg(e, ERR_ARG, "vector",
+			"vector must have %u numbers for %s, not "
+			"%zu",
+			d, t->s->name, n);
 	if (v->type == VALUE_BIN)
 		memcpy(x, v->str, v->n);
 	for (uint32_t i = 0; i < d && v->type == VALUE_ARRAY && rc == 0; i++)
 		rc = vector_element(&x[i], &v->v[i], e);
 	for (uint32_t i = 0; i < d && rc == 0; i++) {
 		if (!isfinite(x[i]))
-			rc = err_arg(e, ERR_ARG, "vector", "vector has a number that is not "
-			    "finite");
+			rc = err_arg(e, ERR_ARG, "vector",
+				"vector has a number that is not "
+				"finite");
 		zero = zero && x[i] == 0;
 	}
 	if (rc == 0 && zero)
-		rc = err_arg(e, ERR_ARG, "vector", "vector is zero and has no direction");
+		rc = err_arg(e, ERR_ARG, "vector",
+			"vector is zero and has no direction");
 	*out = x;
 	return rc;
 }

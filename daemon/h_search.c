@@ -8,7 +8,8 @@
 /* A page of what a search found: rows [skip, skip + limit). */
 struct page {
 	const char *query;
-	uint32_t limit, skip; /* limit: one more than asked, to see whether more follow */
+	uint32_t limit,
+		skip; /* limit: one more than asked, to see whether more follow */
 	uint64_t check;
 	struct store_found *found;
 	uint32_t n;
@@ -18,7 +19,8 @@ struct page {
 #define MAX_SKIP 1000000 /* rows; nobody reads so far */
 
 static int
-page_begin(struct req *q, struct page *p, uint64_t check, struct cursor *c, struct err *e)
+page_begin(struct req *q, struct page *p, uint64_t check, struct cursor *c,
+	struct err *e)
 {
 	int rc;
 
@@ -31,7 +33,8 @@ page_begin(struct req *q, struct page *p, uint64_t check, struct cursor *c, stru
 	if (rc < 0)
 		return rc;
 	if (c->index > MAX_SKIP)
-		return err_arg(e, ERR_LIMIT, "cursor", "a search ends after %d rows", MAX_SKIP);
+		return err_arg(e, ERR_LIMIT, "cursor", "a search ends after %d rows",
+			MAX_SKIP);
 	p->skip = (uint32_t)c->index;
 	p->found = req_alloc(q, p->limit, sizeof(*p->found), e);
 	return p->found != NULL ? rc : ERR_NOMEM;
@@ -121,8 +124,8 @@ h_label_search(struct req *q, struct out *o, struct err *e)
 	if (rc == 0)
 		rc = page_begin(q, &p, 4, &c, e);
 	if (rc >= 0)
-		rc = store_search_labels(q->view, scope, n_scopes, p.query, p.skip, p.limit,
-		    p.found, &p.n, q->arena, e);
+		rc = store_search_labels(q->view, scope, n_scopes, p.query, p.skip,
+			p.limit, p.found, &p.n, q->arena, e);
 	if (rc < 0)
 		return rc;
 	page_cut(&p);
@@ -144,14 +147,15 @@ h_label_search(struct req *q, struct out *o, struct err *e)
 
 static int
 put_window(struct req *q, struct out *o, uint32_t cut, const struct store_found *f,
-    struct err *e)
+	struct err *e)
 {
 	struct store_document d = {0};
 	struct rec_window w;
 	int rc = read_window(q, cut, f->window, &w, e);
 
 	if (rc == 0 && w.n_segments > 0)
-		rc = store_document(q->view, cut, w.segment[0].document, &d, q->arena, e);
+		rc = store_document(q->view, cut, w.segment[0].document, &d, q->arena,
+			e);
 	if (rc < 0)
 		return rc;
 	out_map(o, 4);
@@ -183,7 +187,7 @@ h_text_search(struct req *q, struct out *o, struct err *e)
 		return rc;
 	r = &q->cat->run[run];
 	rc = store_search_text(q->view, r->cut, p.query, p.skip, p.limit, p.found, &p.n,
-	    q->arena, e);
+		q->arena, e);
 	if (rc < 0)
 		return rc;
 	page_cut(&p);

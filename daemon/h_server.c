@@ -75,7 +75,7 @@ h_server_info(struct req *q, struct out *o, struct err *e)
 	out_key_int(o, "store_version", STORE_VERSION);
 	out_key_bool(o, "read_only", q->read_only);
 	out_key_f64(o, "uptime_s",
-	    (double)(daemon_now_ms() - q->daemon->start_ms) / 1000);
+		(double)(daemon_now_ms() - q->daemon->start_ms) / 1000);
 	out_key_str(o, "path", kernel_path_name(kernel_path()));
 	put_counters(o, &q->daemon->counters);
 	put_limits(o);

@@ -10,7 +10,7 @@
 
 struct on_token {
 	struct rec_token_feature f; /* over all ids of the text */
-	double total;		    /* of its values there */
+	double total; /* of its values there */
 	double share;
 };
 struct found {
@@ -52,7 +52,7 @@ by_mean(const void *a, const void *b)
 /* Adds what fires on one token id. */
 static int
 read_id(struct req *q, const struct target *t, uint32_t id, struct found *f,
-    struct err *e)
+	struct err *e)
 {
 	struct store_place place = {TABLE_TOKEN, t->run, t->slot};
 	struct rec_token token;
@@ -97,7 +97,8 @@ merge(struct found *f)
 
 		x->f.mean = x->f.n_fired > 0 ? (float)(x->total / x->f.n_fired) : 0;
 		x->share = f->n_occurrences > 0
-			       ? (double)x->f.n_fired / (double)f->n_occurrences : 0;
+			? (double)x->f.n_fired / (double)f->n_occurrences
+			: 0;
 	}
 }
 
@@ -125,10 +126,12 @@ read_found(struct req *q, const struct target *t, struct found *f, struct err *e
 	if (!mean && strcmp(sort, "share") != 0)
 		return err_arg(e, ERR_ARG, "sort", "sort must be share or mean");
 	rc = store_token_find(q->view, t->r->cut, token->str, token->n, MAX_IDS, f->id,
-	    &f->n_ids, e);
+		&f->n_ids, e);
 	if (rc == 0 && f->n_ids == 0)
-		rc = err_arg(e, ERR_NOTFOUND, "token", "no token is \"%s\"; a leading space is "
-		    "part of a token, and longer words are several", token->str);
+		rc = err_arg(e, ERR_NOTFOUND, "token",
+			"no token is \"%s\"; a leading space is "
+			"part of a token, and longer words are several",
+			token->str);
 	if (rc < 0)
 		return rc;
 	f->x = req_alloc(q, (size_t)f->n_ids * LIMIT_TOKEN_FEATURES, sizeof(*f->x), e);
@@ -139,14 +142,14 @@ read_found(struct req *q, const struct target *t, struct found *f, struct err *e
 	if (rc == 0) {
 		merge(f);
 		filter(f, args_float(&q->args, "min_share"),
-		    (size_t)args_int(&q->args, "limit"), mean);
+			(size_t)args_int(&q->args, "limit"), mean);
 	}
 	return rc;
 }
 
 static int
 put_found(struct req *q, struct out *o, const struct target *t, const struct found *f,
-    const struct store_label *label, struct err *e)
+	const struct store_label *label, struct err *e)
 {
 	int rc = 0;
 

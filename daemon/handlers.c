@@ -4,7 +4,10 @@
 
 #include <string.h>
 
-#define ROW(name, handler) {name, handler}
+#define ROW(name, handler) \
+	{ \
+		name, handler \
+	}
 
 static const struct {
 	const char *name;

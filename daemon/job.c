@@ -75,7 +75,8 @@ job_run(void *p)
 	struct rpc r = {0};
 	uint64_t one = 1;
 	bool first;
-	int rc = value_parse_msgpack(&v, j->frame.data, j->frame.n_bytes, &j->arena, &e);
+	int rc =
+		value_parse_msgpack(&v, j->frame.data, j->frame.n_bytes, &j->arena, &e);
 
 	if (rc == 0)
 		rc = rpc_read(&r, v, &e);
@@ -103,8 +104,8 @@ job_drop(void *p)
 }
 
 int
-job_push(struct loop *l, struct conn *c, const void *frame, size_t n_bytes, bool read_only,
-    struct err *e)
+job_push(struct loop *l, struct conn *c, const void *frame, size_t n_bytes,
+	bool read_only, struct err *e)
 {
 	struct job *j = job_take(l);
 	int rc;

@@ -25,7 +25,8 @@ is_live(const struct sockaddr_un *a)
 
 	if (fd < 0)
 		return false;
-	live = connect(fd, (const struct sockaddr *)a, sizeof(*a)) == 0 || errno == EAGAIN;
+	live = connect(fd, (const struct sockaddr *)a, sizeof(*a)) == 0 ||
+		errno == EAGAIN;
 	close(fd);
 	return live;
 }
@@ -39,9 +40,11 @@ make_room(const struct sockaddr_un *a, struct err *e)
 	if (lstat(a->sun_path, &st) < 0)
 		return errno == ENOENT ? 0 : err_sys(e, "%s", a->sun_path);
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(e, ERR_ARG, "%s is there and is not a socket", a->sun_path);
+		return err_set(e, ERR_ARG, "%s is there and is not a socket",
+			a->sun_path);
 	if (is_live(a))
-		return err_set(e, ERR_BUSY, "another daemon listens on %s", a->sun_path);
+		return err_set(e, ERR_BUSY, "another daemon listens on %s",
+			a->sun_path);
 	if (unlink(a->sun_path) < 0 && errno != ENOENT)
 		return err_sys(e, "%s", a->sun_path);
 	return 0;
@@ -77,9 +80,10 @@ listen_unix(struct listener *l, const char *path, struct err *e)
 
 	*l = LISTENER_INIT;
 	if (n >= sizeof(a.sun_path))
-		return err_set(e, ERR_LIMIT, "the socket's path %s has %zu bytes and may have "
-		    "%zu; name a shorter one with --socket", path, n,
-		    sizeof(a.sun_path) - 1);
+		return err_set(e, ERR_LIMIT,
+			"the socket's path %s has %zu bytes and may have "
+			"%zu; name a shorter one with --socket",
+			path, n, sizeof(a.sun_path) - 1);
 	memcpy(a.sun_path, path, n + 1);
 	snprintf(l->name, sizeof(l->name), "%s", path);
 	rc = path_join(lock, e, "%s.lock", path);
@@ -102,8 +106,10 @@ listen_unix(struct listener *l, const char *path, struct err *e)
 static int
 bad_where(struct err *e, const char *where)
 {
-	return err_set(e, ERR_ARG, "--listen must be ADDR:PORT, such as 127.0.0.1:7070 or "
-	    "[::1]:7070, not \"%s\"", where);
+	return err_set(e, ERR_ARG,
+		"--listen must be ADDR:PORT, such as 127.0.0.1:7070 or "
+		"[::1]:7070, not \"%s\"",
+		where);
 }
 
 /* Splits ADDR:PORT; the brackets of an IPv6 address are dropped. */
@@ -164,8 +170,11 @@ read_address(union address *a, socklen_t *n, const char *where, struct err *e)
 	} else
 		return bad_where(e, where);
 	if (!local)
-		return err_set(e, ERR_DENIED, "saedbd listens on loopback addresses only, and "
-		    "%s is not one: there are no passwords yet; use a tunnel (ssh -L)", host);
+		return err_set(e, ERR_DENIED,
+			"saedbd listens on loopback addresses only, and "
+			"%s is not one: there are no passwords yet; use a tunnel (ssh "
+			"-L)",
+			host);
 	return 0;
 }
 
@@ -180,12 +189,12 @@ name_tcp(struct listener *l)
 		return;
 	if (a.any.sa_family == AF_INET)
 		snprintf(l->name, sizeof(l->name), "%s:%u",
-		    inet_ntop(AF_INET, &a.in.sin_addr, host, sizeof(host)),
-		    ntohs(a.in.sin_port));
+			inet_ntop(AF_INET, &a.in.sin_addr, host, sizeof(host)),
+			ntohs(a.in.sin_port));
 	else
 		snprintf(l->name, sizeof(l->name), "[%s]:%u",
-		    inet_ntop(AF_INET6, &a.in6.sin6_addr, host, sizeof(host)),
-		    ntohs(a.in6.sin6_port));
+			inet_ntop(AF_INET6, &a.in6.sin6_addr, host, sizeof(host)),
+			ntohs(a.in6.sin6_port));
 }
 
 int
@@ -205,8 +214,8 @@ listen_tcp(struct listener *l, const char *where, struct err *e)
 	setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (bind(l->fd, &a.any, n) < 0 || listen(l->fd, BACKLOG) < 0) {
 		rc = errno == EADDRINUSE
-			 ? err_set(e, ERR_BUSY, "another program listens on %s", where)
-			 : err_sys(e, "cannot listen on %s", where);
+			? err_set(e, ERR_BUSY, "another program listens on %s", where)
+			: err_sys(e, "cannot listen on %s", where);
 		listen_close(l);
 		return rc;
 	}

@@ -10,9 +10,9 @@
 #include "util/file.h"
 
 struct listener {
-	int fd;			/* -1 = not open */
-	struct lock lock;	/* of a Unix socket's path */
-	char path[PATH_BYTES];	/* of a Unix socket, else "" */
+	int fd; /* -1 = not open */
+	struct lock lock; /* of a Unix socket's path */
+	char path[PATH_BYTES]; /* of a Unix socket, else "" */
 	char name[PATH_BYTES + 8]; /* for people: the path, or ADDR:PORT */
 };
 

@@ -24,7 +24,7 @@ turn_away(struct loop *l, int fd)
 	struct buf b;
 
 	err_set(&e, ERR_BUSY, "%d clients are connected already; try again later",
-	    DAEMON_MAX_CONNS);
+		DAEMON_MAX_CONNS);
 	buf_init(&b);
 	call_refuse(l->daemon, 0, &e, &b);
 	if (send(fd, b.data, b.n_bytes, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
@@ -82,7 +82,7 @@ check_stopped(struct loop *l)
 	if (!l->stopping)
 		return;
 	if ((l->n_conns == 0 && l->n_jobs == 0) ||
-	    l->now_ms - l->stop_ms > DAEMON_STOP_S * 1000)
+		l->now_ms - l->stop_ms > DAEMON_STOP_S * 1000)
 		event_base_loopbreak(l->base);
 }
 
@@ -178,7 +178,8 @@ start(struct loop *l, const struct loop_options *o, struct err *e)
 	l->tick = watch(l, -1, EV_TIMEOUT, on_tick);
 	l->term = watch(l, SIGTERM, EV_SIGNAL, on_signal);
 	l->interrupt = watch(l, SIGINT, EV_SIGNAL, on_signal);
-	ok = l->wake != NULL && l->tick != NULL && l->term != NULL && l->interrupt != NULL;
+	ok = l->wake != NULL && l->tick != NULL && l->term != NULL &&
+		l->interrupt != NULL;
 	for (size_t i = 0; i < 2 && ok; i++) {
 		if (l->listener[i] == NULL)
 			continue;
@@ -216,7 +217,9 @@ finish(struct loop *l)
 int
 loop_run(struct daemon *d, const struct loop_options *o, struct err *e)
 {
-	struct loop l = {.daemon = d, .wake_fd = -1, .idle_exit_s = o->idle_exit_s,
+	struct loop l = {.daemon = d,
+		.wake_fd = -1,
+		.idle_exit_s = o->idle_exit_s,
 		.listener = {o->listener[0], o->listener[1]}};
 	int rc;
 

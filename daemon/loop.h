@@ -17,8 +17,9 @@ struct event;
 struct event_base;
 
 struct loop_options {
-	struct listener *listener[2]; /* Unix, TCP; borrowed; NULL where there is none */
-	long idle_exit_s;	      /* 0 = never */
+	struct listener
+		*listener[2]; /* Unix, TCP; borrowed; NULL where there is none */
+	long idle_exit_s; /* 0 = never */
 	size_t n_workers;
 };
 /* Serves until SIGTERM, SIGINT or the idle time. Closes the listeners. */
@@ -31,7 +32,7 @@ struct job { /* one slow request */
 	struct conn *conn; /* stays while its jobs do */
 	bool read_only;
 	struct buf frame, reply; /* owned, kept for the next */
-	struct arena arena;	 /* owned */
+	struct arena arena; /* owned */
 	struct job *next;
 };
 
@@ -39,15 +40,15 @@ struct loop {
 	struct daemon *daemon;
 	struct event_base *base;
 	struct queue *queue; /* workers */
-	struct mutex *lock;  /* of done */
-	struct job *done;    /* finished by workers, newest first */
-	int wake_fd;	     /* eventfd: done is no longer empty */
-	struct job *spare;   /* for the next requests */
+	struct mutex *lock; /* of done */
+	struct job *done; /* finished by workers, newest first */
+	int wake_fd; /* eventfd: done is no longer empty */
+	struct job *spare; /* for the next requests */
 	size_t n_spare;
 	struct conn *conns;
 	size_t n_conns, n_jobs;
 	size_t unsent_bytes; /* of all connections */
-	struct arena arena;  /* of quick requests */
+	struct arena arena; /* of quick requests */
 	int64_t now_ms, alone_ms, stop_ms; /* alone: since when nobody is connected */
 	long idle_exit_s;
 	bool stopping;
@@ -67,7 +68,7 @@ bool conn_make_room(struct loop *l);
 
 /* Takes a copy of the frame. ERR_BUSY when too many wait. */
 int job_push(struct loop *l, struct conn *c, const void *frame, size_t n_bytes,
-    bool read_only, struct err *e);
+	bool read_only, struct err *e);
 /* On the loop: hands the finished ones to their connections. */
 void job_collect(struct loop *l);
 void job_clear(struct loop *l); /* once the queue is gone */

@@ -11,8 +11,8 @@ enum kind { KIND_TEXT, KIND_NUMBER, KIND_FLAG };
 struct row {
 	const char *name;
 	enum kind kind;
-	size_t at;	 /* offset in struct options */
-	long min, max;	 /* of numbers */
+	size_t at; /* offset in struct options */
+	long min, max; /* of numbers */
 	const char *arg; /* what --help calls it */
 	const char *doc;
 };
@@ -21,13 +21,13 @@ struct row {
 static const struct row rows[] = {
 	{"store", KIND_TEXT, AT(store), 0, 0, "DIR", "the store to serve (required)"},
 	{"socket", KIND_TEXT, AT(socket), 0, 0, "PATH",
-	    "Unix socket to listen on (DIR/saedbd.sock)"},
+		"Unix socket to listen on (DIR/saedbd.sock)"},
 	{"listen", KIND_TEXT, AT(listen), 0, 0, "ADDR:PORT",
-	    "listen on TCP too, loopback only, read-only"},
+		"listen on TCP too, loopback only, read-only"},
 	{"idle-exit", KIND_NUMBER, AT(idle_exit_s), 1, 31536000, "SECONDS",
-	    "end when nobody was connected for so long"},
+		"end when nobody was connected for so long"},
 	{"workers", KIND_NUMBER, AT(n_workers), 1, 256, "N",
-	    "threads for slow requests (one per CPU)"},
+		"threads for slow requests (one per CPU)"},
 	{"verbose", KIND_FLAG, AT(verbose), 0, 0, NULL, "say more on standard error"},
 	{"help", KIND_FLAG, AT(help), 0, 0, NULL, "print this"},
 	{"version", KIND_FLAG, AT(version), 0, 0, NULL, "print the version"},
@@ -52,8 +52,10 @@ read_number(long *out, const struct row *r, const char *text, struct err *e)
 	errno = 0;
 	v = strtol(text, &end, 10);
 	if (errno != 0 || end == text || *end != '\0' || v < r->min || v > r->max)
-		return err_set(e, ERR_ARG, "--%s must be a number from %ld to %ld, not "
-		    "\"%s\"", r->name, r->min, r->max, text);
+		return err_set(e, ERR_ARG,
+			"--%s must be a number from %ld to %ld, not "
+			"\"%s\"",
+			r->name, r->min, r->max, text);
 	*out = v;
 	return 0;
 }
@@ -89,18 +91,24 @@ options_read(struct options *o, int argc, char **argv, struct err *e)
 		int rc;
 
 		if (strncmp(arg, "--", 2) != 0)
-			return err_set(e, ERR_ARG, "\"%s\" is not an option; see --help", arg);
+			return err_set(e, ERR_ARG,
+				"\"%s\" is not an option; see --help", arg);
 		arg += 2;
 		equals = strchr(arg, '=');
-		r = find_row(arg, equals != NULL ? (size_t)(equals - arg) : strlen(arg));
+		r = find_row(arg,
+			equals != NULL ? (size_t)(equals - arg) : strlen(arg));
 		if (r == NULL)
-			return err_set(e, ERR_ARG, "there is no option \"--%s\"; see --help", arg);
+			return err_set(e, ERR_ARG,
+				"there is no option \"--%s\"; see --help", arg);
 		if (r->kind == KIND_FLAG && equals != NULL)
 			return err_set(e, ERR_ARG, "--%s takes no value", r->name);
 		if (r->kind != KIND_FLAG) {
-			value = equals != NULL ? equals + 1 : i + 1 < argc ? argv[++i] : NULL;
+			value = equals != NULL ? equals + 1
+				: i + 1 < argc ? argv[++i]
+					       : NULL;
 			if (value == NULL)
-				return err_set(e, ERR_MISSING, "--%s needs %s", r->name, r->arg);
+				return err_set(e, ERR_MISSING, "--%s needs %s", r->name,
+					r->arg);
 		}
 		rc = apply(o, r, value, e);
 		if (rc < 0)
@@ -117,10 +125,11 @@ options_help(FILE *f)
 	char left[40];
 
 	fputs("usage: saedbd --store DIR [options]\n"
-	      "Answers questions about the store that saedb-index made.\n\n", f);
+	      "Answers questions about the store that saedb-index made.\n\n",
+		f);
 	for (size_t i = 0; i < N_ROWS; i++) {
 		snprintf(left, sizeof(left), "--%s %s", rows[i].name,
-		    rows[i].arg != NULL ? rows[i].arg : "");
+			rows[i].arg != NULL ? rows[i].arg : "");
 		fprintf(f, "  %-22s %s\n", left, rows[i].doc);
 	}
 }

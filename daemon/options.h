@@ -11,11 +11,11 @@
 #include <stdio.h>
 
 struct options {
-	const char *store;  /* NULL = not given */
+	const char *store; /* NULL = not given */
 	const char *listen; /* ADDR:PORT; NULL = no TCP */
 	const char *socket; /* NULL = STORE/saedbd.sock */
-	long idle_exit_s;   /* 0 = never */
-	long n_workers;	    /* 0 = as many as CPUs */
+	long idle_exit_s; /* 0 = never */
+	long n_workers; /* 0 = as many as CPUs */
 	bool verbose, help, version;
 };
 

@@ -14,8 +14,9 @@ req_alloc(struct req *q, size_t n, size_t size, struct err *e)
 	void *p = arena_alloc(q->arena, n, size);
 
 	if (p == NULL)
-		err_set(e, ERR_NOMEM, "the request needs too much memory; ask for less at "
-		    "once");
+		err_set(e, ERR_NOMEM,
+			"the request needs too much memory; ask for less at "
+			"once");
 	return p;
 }
 
@@ -65,7 +66,7 @@ put_words(struct out *o, const char *s)
 
 void
 put_row(struct out *o, const struct target *t, const struct feature_row *r,
-    const struct store_label *label)
+	const struct store_label *label)
 {
 	out_key(o, "feature");
 	put_address(o, t->s, r->index);
@@ -82,7 +83,7 @@ put_row(struct out *o, const struct target *t, const struct feature_row *r,
 
 void
 put_row_of(struct feature_row *row, uint32_t index, const struct rec_feature *f,
-    uint64_t n_tokens)
+	uint64_t n_tokens)
 {
 	*row = (struct feature_row){
 		.index = index,
@@ -95,7 +96,7 @@ put_row_of(struct feature_row *row, uint32_t index, const struct rec_feature *f,
 
 void
 put_label(struct out *o, const struct store_label *l, const struct cat_sae *s,
-    bool with_index)
+	bool with_index)
 {
 	char hex[65];
 
@@ -129,7 +130,7 @@ put_label(struct out *o, const struct store_label *l, const struct cat_sae *s,
 
 int
 read_feature(struct req *q, const struct target *t, uint32_t index,
-    struct rec_feature *out, struct err *e)
+	struct rec_feature *out, struct err *e)
 {
 	struct store_place place = {TABLE_FEATURE, t->run, t->slot};
 	struct store_value v;
@@ -144,7 +145,7 @@ read_feature(struct req *q, const struct target *t, uint32_t index,
 
 int
 read_window(struct req *q, uint32_t cut, uint32_t window, struct rec_window *out,
-    struct err *e)
+	struct err *e)
 {
 	struct store_place place = {TABLE_WINDOW, cut, 0};
 	struct store_value v;
@@ -161,7 +162,7 @@ int
 find_document(struct req *q, uint32_t cut, struct store_document *out, struct err *e)
 {
 	int rc = store_document_by_id(q->view, cut, args_str(&q->args, "document"), out,
-	    q->arena, e);
+		q->arena, e);
 
 	if (rc == ERR_NOTFOUND)
 		snprintf(e->arg, sizeof(e->arg), "document");
@@ -170,7 +171,7 @@ find_document(struct req *q, uint32_t cut, struct store_document *out, struct er
 
 int
 read_postings(struct req *q, const struct target *t, const struct rec_posting **out,
-    size_t *n, struct err *e)
+	size_t *n, struct err *e)
 {
 	struct store_place place = {TABLE_POSTINGS, t->run, t->slot};
 	struct store_value v;
@@ -196,8 +197,9 @@ acts_value(const struct rec_acts *acts, uint32_t i, uint32_t feature)
 		else
 			hi = mid;
 	}
-	return lo < acts->row_start[i + 1] && acts->feature[lo] == feature ? &acts->value[lo]
-									   : NULL;
+	return lo < acts->row_start[i + 1] && acts->feature[lo] == feature
+		? &acts->value[lo]
+		: NULL;
 }
 
 const struct rec_segment *
@@ -213,13 +215,14 @@ window_segment(const struct rec_window *w, uint32_t offset)
 uint32_t
 segment_end(const struct rec_window *w, uint32_t segment)
 {
-	return segment + 1 < w->n_segments ? w->segment[segment + 1].token : w->n_tokens;
+	return segment + 1 < w->n_segments ? w->segment[segment + 1].token
+					   : w->n_tokens;
 }
 
 /* Tokens without text (BOS and others that were put in) by their vocabulary. */
 static int
 name_inserted(struct req *q, uint32_t cut, const uint32_t *ids, struct piece *piece,
-    uint32_t n, struct err *e)
+	uint32_t n, struct err *e)
 {
 	struct store_token token;
 
@@ -239,7 +242,7 @@ name_inserted(struct req *q, uint32_t cut, const uint32_t *ids, struct piece *pi
 
 int
 read_pieces(struct req *q, uint32_t cut, const struct rec_window *w, uint32_t first,
-    uint32_t n, struct piece **out, struct err *e)
+	uint32_t n, struct piece **out, struct err *e)
 {
 	struct piece *piece = req_alloc(q, n, sizeof(*piece), e);
 
@@ -250,8 +253,10 @@ read_pieces(struct req *q, uint32_t cut, const struct rec_window *w, uint32_t fi
 		uint32_t from = w->text_start[first + i], to = w->text_end[first + i];
 
 		if (from > to || to > w->n_text_bytes)
-			return err_set(e, ERR_CORRUPT, "token %u of a window of cut %u lies "
-			    "outside its text", first + i, cut);
+			return err_set(e, ERR_CORRUPT,
+				"token %u of a window of cut %u lies "
+				"outside its text",
+				first + i, cut);
 		piece[i] = (struct piece){w->text + from, to - from};
 	}
 	*out = piece;

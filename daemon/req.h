@@ -17,9 +17,9 @@
 
 struct req {
 	struct daemon *daemon;
-	struct store_view *view;	 /* NULL unless the row says NEED_STORE */
+	struct store_view *view; /* NULL unless the row says NEED_STORE */
 	const struct store_catalog *cat; /* of view */
-	struct arena *arena;		 /* until the reply is written */
+	struct arena *arena; /* until the reply is written */
 	struct args args;
 	bool read_only; /* this connection */
 };
@@ -47,7 +47,7 @@ int find_feature(struct req *q, struct target *t, struct err *e);
 int find_feature_run(struct req *q, struct target *t, struct err *e);
 /* An address: its SAE and index. Errors name the argument arg. */
 int find_address(struct req *q, const char *text, size_t n_bytes, const char *arg,
-    struct target *t, struct err *e);
+	struct target *t, struct err *e);
 /* Any run by the argument `run`, or the newest of the store. */
 int find_any_run(struct req *q, uint32_t *run, struct err *e);
 /* The argument `run` as text in out (""); ERR_ARG if it is neither string nor
@@ -62,38 +62,39 @@ void *req_alloc(struct req *q, size_t n, size_t size, struct err *e);
  * target, run and sae). */
 void put_head(struct out *o, const struct req *q, size_t n_pairs);
 void put_head_run(struct out *o, const struct req *q, const struct target *t,
-    size_t n_pairs);
+	size_t n_pairs);
 void put_address(struct out *o, const struct cat_sae *s, uint32_t index);
 /* Text for people, or bin of the bytes as they are. */
 void put_bytes(struct out *o, const char *p, size_t n_bytes, bool raw);
 /* The pairs of a feature row (PUT_ROW_PAIRS), without opening a map. */
 #define PUT_ROW_PAIRS 8
 void put_row(struct out *o, const struct target *t, const struct feature_row *r,
-    const struct store_label *label);
+	const struct store_label *label);
 /* A row from the stored record of a feature. */
 void put_row_of(struct feature_row *row, uint32_t index, const struct rec_feature *f,
-    uint64_t n_tokens);
+	uint64_t n_tokens);
 void put_label(struct out *o, const struct store_label *l, const struct cat_sae *s,
-    bool with_index);
+	bool with_index);
 /* The record of a feature, of zeros if it never fired. ERR_NOTFOUND past d_sae. */
 int read_feature(struct req *q, const struct target *t, uint32_t index,
-    struct rec_feature *out, struct err *e);
+	struct rec_feature *out, struct err *e);
 int read_window(struct req *q, uint32_t cut, uint32_t window, struct rec_window *out,
-    struct err *e);
+	struct err *e);
 /* The bytes of a window's tokens [first, first + n), special ones by their names. */
 struct piece {
 	const char *p;
 	uint32_t n_bytes;
 };
 int read_pieces(struct req *q, uint32_t cut, const struct rec_window *w, uint32_t first,
-    uint32_t n, struct piece **out, struct err *e);
+	uint32_t n, struct piece **out, struct err *e);
 /* The segment of token, by offset in the window. */
 const struct rec_segment *window_segment(const struct rec_window *w, uint32_t offset);
 /* The document of the argument `document`, by its id. */
-int find_document(struct req *q, uint32_t cut, struct store_document *out, struct err *e);
+int find_document(struct req *q, uint32_t cut, struct store_document *out,
+	struct err *e);
 /* Where a feature fires, ascending windows; none if it never does. */
 int read_postings(struct req *q, const struct target *t, const struct rec_posting **out,
-    size_t *n, struct err *e);
+	size_t *n, struct err *e);
 /* The value of a feature on token i of acts, NULL where it does not fire. */
 const float *acts_value(const struct rec_acts *acts, uint32_t i, uint32_t feature);
 /* The first token behind a segment. */
@@ -103,7 +104,7 @@ uint32_t segment_end(const struct rec_window *w, uint32_t segment);
 
 struct cursor {
 	char run_id[STORE_ID_CHARS]; /* "" = of no run */
-	uint64_t check;		     /* of the question: another one is refused */
+	uint64_t check; /* of the question: another one is refused */
 	double key;
 	uint64_t index;
 };

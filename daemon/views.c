@@ -73,7 +73,8 @@ views_give(struct views *v, struct store_view *view)
 	if (view == NULL)
 		return;
 	mutex_lock(v->lock);
-	if (v->n_idle < MAX_IDLE && store_view_catalog(view)->generation == v->generation)
+	if (v->n_idle < MAX_IDLE &&
+		store_view_catalog(view)->generation == v->generation)
 		v->idle[v->n_idle++] = view;
 	else
 		store_view_close(view);

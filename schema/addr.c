@@ -9,7 +9,8 @@ bad(struct err *e, const char *text, size_t n_bytes)
 	int n = n_bytes < 200 ? (int)n_bytes : 200;
 
 	return err_arg(e, ERR_ARG, "feature",
-	    "\"%.*s\" is no feature's address (SAE/INDEX, or MODEL/SAE/INDEX)", n, text);
+		"\"%.*s\" is no feature's address (SAE/INDEX, or MODEL/SAE/INDEX)", n,
+		text);
 }
 
 /* Where the index begins behind the last / or _, or 0. */

@@ -24,15 +24,16 @@ preset_value(struct value *v, const char *json, struct err *e)
 
 	*v = (struct value){.type = VALUE_NIL};
 	if (json[0] == '"' && n >= 2)
-		*v = (struct value){.type = VALUE_STR, .n = (uint32_t)n - 2,
+		*v = (struct value){.type = VALUE_STR,
+			.n = (uint32_t)n - 2,
 			.str = json + 1};
 	else if (strcmp(json, "true") == 0 || strcmp(json, "false") == 0)
 		*v = (struct value){.type = VALUE_BOOL, .boolean = json[0] == 't'};
 	else {
 		*v = (struct value){.type = VALUE_F64, .f = strtod(json, &end)};
 		if (*end != '\0')
-			return err_set(e, ERR_INTERNAL, "the default %s is not a scalar",
-			    json);
+			return err_set(e, ERR_INTERNAL,
+				"the default %s is not a scalar", json);
 	}
 	return 0;
 }
@@ -52,14 +53,15 @@ static int
 check_number(const struct param *p, double x, struct err *e)
 {
 	if (!isfinite(x))
-		return err_arg(e, ERR_ARG, p->name, "%s must be a finite number", p->name);
+		return err_arg(e, ERR_ARG, p->name, "%s must be a finite number",
+			p->name);
 	if (x >= p->min && x <= p->max)
 		return 0;
 	if (isfinite(p->min) && isfinite(p->max))
 		return err_arg(e, ERR_ARG, p->name, "%s must be from %.17g to %.17g",
-		    p->name, p->min, p->max);
+			p->name, p->min, p->max);
 	return err_arg(e, ERR_ARG, p->name, "%s must be at %s %.17g", p->name,
-	    x < p->min ? "least" : "most", x < p->min ? p->min : p->max);
+		x < p->min ? "least" : "most", x < p->min ? p->min : p->max);
 }
 
 static int
@@ -70,7 +72,7 @@ check_length(const struct param *p, uint32_t n, const char *unit, struct err *e)
 	if (n < p->min && p->min == 1)
 		return err_arg(e, ERR_ARG, p->name, "%s must not be empty", p->name);
 	return err_arg(e, ERR_ARG, p->name, "%s has %u %s and must have %.0f to %.0f",
-	    p->name, n, unit, p->min, p->max);
+		p->name, n, unit, p->min, p->max);
 }
 
 static int
@@ -142,26 +144,28 @@ find_param(const struct method *m, const struct value *key)
 
 static int
 take_named(struct args *a, const struct method *m, const struct value *map,
-    struct err *e)
+	struct err *e)
 {
 	for (uint32_t i = 0; i < map->n; i++) {
 		const struct value *key = &map->v[2 * i];
 		int at = find_param(m, key);
 
 		if (key->type != VALUE_STR)
-			return err_set(e, ERR_ARG, "names of parameters must be strings");
+			return err_set(e, ERR_ARG,
+				"names of parameters must be strings");
 		if (at < 0) {
 			char name[sizeof(e->arg)];
-			size_t n = key->n < sizeof(name) - 1 ? key->n : sizeof(name) - 1;
+			size_t n =
+				key->n < sizeof(name) - 1 ? key->n : sizeof(name) - 1;
 
 			memcpy(name, key->str, n);
 			name[n] = '\0';
-			return err_arg(e, ERR_ARG, name, "%s has no parameter %s", m->name,
-			    name);
+			return err_arg(e, ERR_ARG, name, "%s has no parameter %s",
+				m->name, name);
 		}
 		if (a->arg[at] != NULL)
-			return err_arg(e, ERR_ARG, m->param[at].name, "%s is given twice",
-			    m->param[at].name);
+			return err_arg(e, ERR_ARG, m->param[at].name,
+				"%s is given twice", m->param[at].name);
 		a->arg[at] = &map->v[2 * i + 1];
 	}
 	return 0;
@@ -169,11 +173,12 @@ take_named(struct args *a, const struct method *m, const struct value *map,
 
 static int
 take_ordered(struct args *a, const struct method *m, const struct value *list,
-    struct err *e)
+	struct err *e)
 {
 	if (list->n > m->n_params)
-		return err_set(e, ERR_ARG, "%s takes at most %zu parameters and was given %u",
-		    m->name, m->n_params, list->n);
+		return err_set(e, ERR_ARG,
+			"%s takes at most %zu parameters and was given %u", m->name,
+			m->n_params, list->n);
 	for (uint32_t i = 0; i < list->n; i++)
 		a->arg[i] = &list->v[i];
 	return 0;
@@ -182,7 +187,7 @@ take_ordered(struct args *a, const struct method *m, const struct value *list,
 /* Replaces what was given by a checked copy, or by the default. */
 static int
 settle(const struct value **arg, const struct param *p, struct arena *arena,
-    struct err *e)
+	struct err *e)
 {
 	const struct value *given = *arg;
 	struct value *v;
@@ -210,22 +215,22 @@ settle(const struct value **arg, const struct param *p, struct arena *arena,
 
 int
 args_check(struct args *a, const struct method *m, const struct value *params,
-    struct arena *arena, struct err *e)
+	struct arena *arena, struct err *e)
 {
 	int rc = 0;
 
 	assert(m->n_params <= METHOD_MAX_PARAMS);
 	*a = (struct args){.method = m};
 	if (params != NULL && params->type == VALUE_ARRAY && params->n == 1 &&
-	    params->v[0].type == VALUE_MAP)
+		params->v[0].type == VALUE_MAP)
 		params = &params->v[0];
 	if (params != NULL && params->type == VALUE_MAP)
 		rc = take_named(a, m, params, e);
 	else if (params != NULL && params->type == VALUE_ARRAY)
 		rc = take_ordered(a, m, params, e);
 	else if (params != NULL && params->type != VALUE_NIL)
-		rc = err_set(e, ERR_ARG, "the parameters of %s must be an array or a map",
-		    m->name);
+		rc = err_set(e, ERR_ARG,
+			"the parameters of %s must be an array or a map", m->name);
 	for (size_t i = 0; i < m->n_params && rc == 0; i++)
 		rc = settle(&a->arg[i], &m->param[i], arena, e);
 	return rc;

@@ -13,24 +13,26 @@
 #define ADDR_BYTES 300 /* MODEL/SAE/INDEX */
 #define TEXT_BYTES 4096
 
+/* clang-format off */
 #define STR(n, lo, hi, preset, doc) {n, PARAM_STR, false, lo, hi, preset, doc}
 #define INT(n, lo, hi, preset, doc) {n, PARAM_INT, false, lo, hi, preset, doc}
 #define FLOAT(n, lo, hi, preset, doc) {n, PARAM_FLOAT, false, lo, hi, preset, doc}
+#define ANY(n, doc) {n, PARAM_ANY, false, 0, INFINITY, NULL, doc}
 #define BOOL(n, preset, doc) {n, PARAM_BOOL, false, 0, 1, preset, doc}
 #define STR_(n, lo, hi, doc) {n, PARAM_STR, true, lo, hi, NULL, doc}
 #define INT_(n, lo, hi, doc) {n, PARAM_INT, true, lo, hi, NULL, doc}
 #define LIST_(n, lo, hi, doc) {n, PARAM_LIST, true, lo, hi, NULL, doc}
 #define ANY_(n, doc) {n, PARAM_ANY, true, 0, INFINITY, NULL, doc}
+/* clang-format on */
 #define FEATURE_ STR_("feature", 1, ADDR_BYTES, "address: SAE/INDEX or MODEL/SAE/INDEX")
 #define SAE_ STR_("sae", 1, LIMIT_NAME_BYTES, "name or id of an SAE")
 #define SAE STR("sae", 1, LIMIT_NAME_BYTES, NULL, "name or id of an SAE; default all")
-#define RUN {"run", PARAM_ANY, false, 0, INFINITY, NULL, \
-	     "number or id of a run; default the newest"}
+#define RUN ANY("run", "number or id of a run; default the newest")
 #define LIMIT(hi, preset) INT("limit", 1, hi, preset, "rows at most")
 #define CURSOR STR("cursor", 1, 256, NULL, "next of the page before")
 #define RAW BOOL("raw", "false", "bytes as they are, not shown as text")
-#define QUERY_ STR_("query", 1, TEXT_BYTES, \
-		    "words, \"a phrase\", prefix*, AND, OR, NOT")
+#define QUERY_ \
+	STR_("query", 1, TEXT_BYTES, "words, \"a phrase\", prefix*, AND, OR, NOT")
 #define DOCUMENT_ STR_("document", 1, TEXT_BYTES, "id of a document")
 #define TOP INT("top", 0, U32, "0", "the strongest on each token; 0 = all")
 #define WITH_LABELS BOOL("labels", "false", "with the labels of what fires")
@@ -58,7 +60,8 @@ static const struct param feature_list[] = {
 	INT("min_count", 0, WHOLE, "0", "tokens it fires on, at least"),
 	INT("max_count", 0, WHOLE, NULL, "tokens it fires on, at most"),
 	BOOL("dead", NULL, "only those that never fired, or only others"),
-	BOOL("labelled", NULL, "only those labelled by people or imports, or only others"),
+	BOOL("labelled", NULL,
+		"only those labelled by people or imports, or only others"),
 	LIMIT(LIMIT_PAGE, "100"),
 	CURSOR,
 };
@@ -66,7 +69,7 @@ static const struct param feature_examples[] = {
 	FEATURE_,
 	RUN,
 	INT("interval", -2, LIMIT_INTERVALS - 1, "-1",
-	    "-1 the best, 0 to 9 the sample of one interval, -2 all"),
+		"-1 the best, 0 to 9 the sample of one interval, -2 all"),
 	LIMIT(100, "20"),
 	INT("context", 0, LIMIT_CONTEXT, "10", "tokens on either side of the peak"),
 	RAW,
@@ -101,7 +104,8 @@ static const struct param document_activations[] = {
 	DOCUMENT_,
 	SAE_,
 	RUN,
-	INT("first", 0, U32, "0", "first token, counted through the document's windows"),
+	INT("first", 0, U32, "0",
+		"first token, counted through the document's windows"),
 	INT("n", 1, LIMIT_CONTEXT, "256", "tokens at most"),
 	TOP,
 	WITH_LABELS,
@@ -143,7 +147,8 @@ static const struct param label_delete[] = {
 	INT_("id", 1, WHOLE, "of a label"),
 };
 static const struct param label_import[] = {
-	LIST_("labels", 0, LIMIT_BATCH, "maps with feature, or sae_hash and index, and text"),
+	LIST_("labels", 0, LIMIT_BATCH,
+		"maps with feature, or sae_hash and index, and text"),
 };
 static const struct param label_export[] = {
 	SAE,
@@ -174,46 +179,47 @@ const struct method method_table[] = {
 	{"sae.list", "the sparse autoencoders", NEED_STORE, ROW(sae_list)},
 	{"run.list", "the runs of SAEs over corpora", NEED_STORE, NONE},
 	{"run.get", "one run with its provenance", NEED_STORE, ROW(run_get)},
-	{"feature.get", "one feature's statistics, labels and logit effects", NEED_STORE,
-	 ROW(feature_get)},
+	{"feature.get", "one feature's statistics, labels and logit effects",
+		NEED_STORE, ROW(feature_get)},
 	{"feature.many", "many features in one call", NEED_STORE | NEED_SLOW,
-	 ROW(feature_many)},
-	{"feature.list", "features of an SAE, filtered and sorted", NEED_STORE | NEED_SLOW,
-	 ROW(feature_list)},
-	{"feature.examples", "where a feature fires strongest, or a sample of an interval",
-	 NEED_STORE | NEED_SLOW, ROW(feature_examples)},
+		ROW(feature_many)},
+	{"feature.list", "features of an SAE, filtered and sorted",
+		NEED_STORE | NEED_SLOW, ROW(feature_list)},
+	{"feature.examples",
+		"where a feature fires strongest, or a sample of an interval",
+		NEED_STORE | NEED_SLOW, ROW(feature_examples)},
 	{"feature.neighbors", "the nearest features by their decoder rows", NEED_STORE,
-	 ROW(feature_neighbors)},
+		ROW(feature_neighbors)},
 	{"feature.vector", "a feature's decoder row", NEED_STORE, ROW(feature_vector)},
 	{"feature.documents", "the documents where a feature fires",
-	 NEED_STORE | NEED_SLOW, ROW(feature_documents)},
+		NEED_STORE | NEED_SLOW, ROW(feature_documents)},
 	{"vector.neighbors", "the features nearest to a vector", NEED_STORE | NEED_SLOW,
-	 ROW(vector_neighbors)},
+		ROW(vector_neighbors)},
 	{"document.list", "documents of a corpus", NEED_STORE | NEED_SLOW,
-	 ROW(document_list)},
+		ROW(document_list)},
 	{"document.get", "one document with its text", NEED_STORE | NEED_SLOW,
-	 ROW(document_get)},
+		ROW(document_get)},
 	{"document.activations", "what fires on the tokens of a document",
-	 NEED_STORE | NEED_SLOW, ROW(document_activations)},
+		NEED_STORE | NEED_SLOW, ROW(document_activations)},
 	{"window.activations", "what fires on the tokens of a window",
-	 NEED_STORE | NEED_SLOW, ROW(window_activations)},
+		NEED_STORE | NEED_SLOW, ROW(window_activations)},
 	{"feature.activations", "every activation of a feature", NEED_STORE | NEED_SLOW,
-	 ROW(feature_activations)},
+		ROW(feature_activations)},
 	{"token.features", "the features that fire on a token", NEED_STORE | NEED_SLOW,
-	 ROW(token_features)},
+		ROW(token_features)},
 	{"label.get", "a feature's labels, best first", NEED_STORE, ROW(label_get)},
 	{"label.set", "label a feature", NEED_STORE | NEED_WRITE | NEED_SLOW,
-	 ROW(label_set)},
+		ROW(label_set)},
 	{"label.delete", "delete a label", NEED_STORE | NEED_WRITE | NEED_SLOW,
-	 ROW(label_delete)},
+		ROW(label_delete)},
 	{"label.import", "set many labels, all or none",
-	 NEED_STORE | NEED_WRITE | NEED_SLOW, ROW(label_import)},
+		NEED_STORE | NEED_WRITE | NEED_SLOW, ROW(label_import)},
 	{"label.export", "all stored labels, page by page", NEED_STORE | NEED_SLOW,
-	 ROW(label_export)},
-	{"label.search", "features by the words of their labels", NEED_STORE | NEED_SLOW,
-	 ROW(label_search)},
+		ROW(label_export)},
+	{"label.search", "features by the words of their labels",
+		NEED_STORE | NEED_SLOW, ROW(label_search)},
 	{"text.search", "windows by the words of their text", NEED_STORE | NEED_SLOW,
-	 ROW(text_search)},
+		ROW(text_search)},
 };
 const size_t method_n = sizeof(method_table) / sizeof(method_table[0]);
 
@@ -222,7 +228,7 @@ method_find(const char *name, size_t n_bytes)
 {
 	for (size_t i = 0; i < method_n; i++)
 		if (strlen(method_table[i].name) == n_bytes &&
-		    memcmp(method_table[i].name, name, n_bytes) == 0)
+			memcmp(method_table[i].name, name, n_bytes) == 0)
 			return (int)i;
 	return -1;
 }
@@ -230,8 +236,8 @@ method_find(const char *name, size_t n_bytes)
 const char *
 param_type_name(enum param_type t)
 {
-	static const char *const name[] = {"str", "int", "float", "bool",
-		"bin", "list", "any"};
+	static const char *const name[] = {"str", "int", "float", "bool", "bin", "list",
+		"any"};
 
 	return name[t];
 }

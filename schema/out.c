@@ -7,7 +7,8 @@
 #include <assert.h>
 #include <string.h>
 
-#define MAX_LEVEL (sizeof(((struct out *)NULL)->level) / sizeof(((struct out *)NULL)->level[0]))
+#define MAX_LEVEL \
+	(sizeof(((struct out *)NULL)->level) / sizeof(((struct out *)NULL)->level[0]))
 
 /* Whether to write on; a sink that grew past its limit stops growing. */
 static bool
@@ -43,7 +44,7 @@ bool
 out_failed(const struct out *o)
 {
 	return o->over_limit || o->buf->failed ||
-	       (o->limit_bytes != 0 && o->buf->n_bytes > o->limit_bytes);
+		(o->limit_bytes != 0 && o->buf->n_bytes > o->limit_bytes);
 }
 
 void

@@ -17,7 +17,7 @@ static bool
 at_key(const struct out *o)
 {
 	return o->depth > 0 && o->level[o->depth - 1].is_map &&
-	       o->level[o->depth - 1].left % 2 == 0;
+		o->level[o->depth - 1].left % 2 == 0;
 }
 
 /* What stands in front of the next value: a comma, or the colon behind a key. */
@@ -86,8 +86,8 @@ put_integer(struct out *o, int64_t v)
 	uint64_t size = v < 0 ? -(uint64_t)v : (uint64_t)v;
 	char text[32];
 
-	snprintf(text, sizeof(text), size > WHOLE && !at_key(o) ? "\"%" PRId64 "\"" : "%" PRId64,
-	    v);
+	snprintf(text, sizeof(text),
+		size > WHOLE && !at_key(o) ? "\"%" PRId64 "\"" : "%" PRId64, v);
 	word(o, text);
 }
 
@@ -96,8 +96,8 @@ put_unsigned(struct out *o, uint64_t v)
 {
 	char text[32];
 
-	snprintf(text, sizeof(text), v > WHOLE && !at_key(o) ? "\"%" PRIu64 "\"" : "%" PRIu64,
-	    v);
+	snprintf(text, sizeof(text),
+		v > WHOLE && !at_key(o) ? "\"%" PRIu64 "\"" : "%" PRIu64, v);
 	word(o, text);
 }
 
@@ -181,7 +181,7 @@ static void
 put_bin(struct out *o, const void *data, size_t n_bytes)
 {
 	static const char digit[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const uint8_t *p = data;
 
 	lead(o);

@@ -40,7 +40,7 @@ rec_end(const struct cur *c, const char *what, struct err *e)
 		return err_set(e, ERR_CORRUPT, "%s record is malformed", what);
 	if (cur_left(c) > 0)
 		return err_set(e, ERR_CORRUPT, "%s record has %zu bytes too many", what,
-			       cur_left(c));
+			cur_left(c));
 	return 0;
 }
 
@@ -54,7 +54,7 @@ rec_alloc(struct arena *a, size_t n, size_t size, struct err *e)
 	return p;
 }
 
-/* ---- lists of (id, score) ----------------------------------------------- */
+/* ---- lists of (id, score) -------------------------------------------------- */
 
 static void
 put_scored(struct buf *b, const struct rec_scored *x, size_t n)
@@ -68,7 +68,7 @@ put_scored(struct buf *b, const struct rec_scored *x, size_t n)
 
 static int
 get_scored(struct cur *c, const struct rec_scored **x, uint32_t *n, struct arena *a,
-	   struct err *e)
+	struct err *e)
 {
 	struct rec_scored *list;
 
@@ -93,7 +93,7 @@ rec_logits_pack(struct buf *b, const struct rec_logits *x)
 
 int
 rec_logits_unpack(struct rec_logits *x, const void *p, size_t n_bytes, struct arena *a,
-		  struct err *e)
+	struct err *e)
 {
 	struct cur c = cur_of(p, n_bytes);
 	int rc;
@@ -113,7 +113,7 @@ rec_neighbors_pack(struct buf *b, const struct rec_scored *x, size_t n)
 
 int
 rec_neighbors_unpack(const struct rec_scored **x, size_t *n, const void *p,
-		     size_t n_bytes, struct arena *a, struct err *e)
+	size_t n_bytes, struct arena *a, struct err *e)
 {
 	struct cur c = cur_of(p, n_bytes);
 	uint32_t count;
@@ -123,7 +123,7 @@ rec_neighbors_unpack(const struct rec_scored **x, size_t *n, const void *p,
 	return rc != 0 ? rc : rec_end(&c, "a neighbors'", e);
 }
 
-/* ---- postings ----------------------------------------------------------- */
+/* ---- postings -------------------------------------------------------------- */
 
 void
 rec_postings_pack(struct buf *b, const struct rec_posting *x, size_t n)
@@ -141,7 +141,7 @@ rec_postings_pack(struct buf *b, const struct rec_posting *x, size_t n)
 
 int
 rec_postings_unpack(const struct rec_posting **x, size_t *n, const void *p,
-		    size_t n_bytes, struct arena *a, struct err *e)
+	size_t n_bytes, struct arena *a, struct err *e)
 {
 	struct cur c = cur_of(p, n_bytes);
 	struct rec_posting *list;
@@ -161,7 +161,7 @@ rec_postings_unpack(const struct rec_posting **x, size_t *n, const void *p,
 	return rec_end(&c, "a postings'", e);
 }
 
-/* ---- the features of a token id ----------------------------------------- */
+/* ---- the features of a token id -------------------------------------------- */
 
 void
 rec_token_pack(struct buf *b, const struct rec_token *x)
@@ -178,7 +178,7 @@ rec_token_pack(struct buf *b, const struct rec_token *x)
 
 int
 rec_token_unpack(struct rec_token *x, const void *p, size_t n_bytes, struct arena *a,
-		 struct err *e)
+	struct err *e)
 {
 	struct cur c = cur_of(p, n_bytes);
 	struct rec_token_feature *list;

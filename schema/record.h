@@ -18,32 +18,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- a window of a cut corpus ------------------------------------------ */
+/* ---- a window of a cut corpus ---------------------------------------------- */
 
 /* A stretch of a window that comes from one document. By-document windows have
  * one; joined windows have one per document they touch. */
 struct rec_segment {
-	uint32_t document;   /* number in the cut */
-	uint32_t token;	     /* first token of the stretch in the window */
+	uint32_t document; /* number in the cut */
+	uint32_t token; /* first token of the stretch in the window */
 	uint32_t text_start; /* first byte of the stretch in the window's text */
-	uint64_t doc_start;  /* that byte's offset in the document */
+	uint64_t doc_start; /* that byte's offset in the document */
 };
 
 struct rec_window {
 	uint32_t n_tokens;
 	uint32_t n_segments;
-	const uint32_t *token;	    /* (n_tokens) ids, BOS included */
+	const uint32_t *token; /* (n_tokens) ids, BOS included */
 	const uint32_t *text_start; /* (n_tokens) byte span of each token in text; */
-	const uint32_t *text_end;   /* BOS and other inserted tokens: empty spans */
+	const uint32_t *text_end; /* BOS and other inserted tokens: empty spans */
 	const struct rec_segment *segment;
 	const char *text; /* n_text_bytes, as in the documents, byte for byte */
 	uint32_t n_text_bytes;
 };
 void rec_window_pack(struct buf *b, const struct rec_window *w);
 int rec_window_unpack(struct rec_window *w, const void *p, size_t n_bytes,
-		      struct arena *a, struct err *e);
+	struct arena *a, struct err *e);
 
-/* ---- a feature's statistics (at most LIMIT_SMALL_BYTES) ---------------- */
+/* ---- a feature's statistics (at most LIMIT_SMALL_BYTES) -------------------- */
 
 /* Log bins: bin b holds values v > 0 whose float32 bits >> 21 equal b, so four
  * bins an octave with edges 2^e * {1, 1.25, 1.5, 1.75}; 0 <= b < 1024. */
@@ -57,26 +57,27 @@ struct rec_bin {
 };
 
 struct rec_feature {
-	uint64_t count;	    /* positions where it fires, excluded tokens left out */
+	uint64_t count; /* positions where it fires, excluded tokens left out */
 	uint64_t n_windows; /* windows, documents where it fires */
 	uint64_t n_documents;
-	double sum;	    /* of values, exact, rounded once */
+	double sum; /* of values, exact, rounded once */
 	double sum_squares;
-	float max;	    /* 0 when count is 0 */
+	float max; /* 0 when count is 0 */
 	uint32_t max_window, max_offset;
-	uint64_t interval[LIMIT_INTERVALS]; /* populations of (max*i/10, max*(i+1)/10] */
-	const struct rec_bin *bin;	    /* (n_bins) nonempty log bins, ascending */
+	uint64_t
+		interval[LIMIT_INTERVALS]; /* populations of (max*i/10, max*(i+1)/10] */
+	const struct rec_bin *bin; /* (n_bins) nonempty log bins, ascending */
 	uint32_t n_bins;
 };
 void rec_feature_pack(struct buf *b, const struct rec_feature *f);
 int rec_feature_unpack(struct rec_feature *f, const void *p, size_t n_bytes,
-		       struct arena *a, struct err *e);
+	struct arena *a, struct err *e);
 
 /* The interval (0 to LIMIT_INTERVALS - 1) of a value of a feature whose maximum
  * is max: ceil(value * 10 / max) - 1 in double, clamped. */
 uint32_t rec_interval(float value, float max);
 
-/* ---- a feature's examples ---------------------------------------------- */
+/* ---- a feature's examples -------------------------------------------------- */
 
 #define REC_BEST 255u /* rec_example.interval of the k best */
 
@@ -93,28 +94,29 @@ struct rec_example {
 	uint32_t n_at;
 };
 struct rec_examples {
-	const struct rec_example *example; /* best first, then by interval, then sample */
+	const struct rec_example
+		*example; /* best first, then by interval, then sample */
 	uint32_t n_examples;
 };
 void rec_examples_pack(struct buf *b, const struct rec_examples *x);
 int rec_examples_unpack(struct rec_examples *x, const void *p, size_t n_bytes,
-			struct arena *a, struct err *e);
+	struct arena *a, struct err *e);
 
-/* ---- the active features of a stretch of a window's tokens -------------- */
+/* ---- the active features of a stretch of a window's tokens ----------------- */
 
 /* Compressed rows: token i of the chunk has [row_start[i], row_start[i + 1]). */
 struct rec_acts {
 	uint32_t first_token; /* of the chunk, in the window */
 	uint32_t n_tokens;
 	const uint32_t *row_start; /* (n_tokens + 1) */
-	const uint32_t *feature;   /* (nnz) ascending in each row */
-	const float *value;	   /* (nnz) float32, exact */
+	const uint32_t *feature; /* (nnz) ascending in each row */
+	const float *value; /* (nnz) float32, exact */
 };
 void rec_acts_pack(struct buf *b, const struct rec_acts *x);
 int rec_acts_unpack(struct rec_acts *x, const void *p, size_t n_bytes, struct arena *a,
-		    struct err *e);
+	struct err *e);
 
-/* ---- lists -------------------------------------------------------------- */
+/* ---- lists ----------------------------------------------------------------- */
 
 struct rec_posting { /* a window where the feature fires */
 	uint32_t window;
@@ -123,29 +125,29 @@ struct rec_posting { /* a window where the feature fires */
 };
 void rec_postings_pack(struct buf *b, const struct rec_posting *x, size_t n);
 int rec_postings_unpack(const struct rec_posting **x, size_t *n, const void *p,
-			size_t n_bytes, struct arena *a, struct err *e);
+	size_t n_bytes, struct arena *a, struct err *e);
 
 struct rec_scored { /* a neighbor (cosine), or a token and its logit effect */
 	uint32_t id;
 	float score;
 };
 struct rec_logits { /* direct effect of a feature's decoder row on the logits */
-	const struct rec_scored *promoted;   /* largest first */
+	const struct rec_scored *promoted; /* largest first */
 	const struct rec_scored *suppressed; /* smallest first */
 	uint32_t n_promoted, n_suppressed;
 };
 void rec_logits_pack(struct buf *b, const struct rec_logits *x);
 int rec_logits_unpack(struct rec_logits *x, const void *p, size_t n_bytes,
-		      struct arena *a, struct err *e);
+	struct arena *a, struct err *e);
 
 void rec_neighbors_pack(struct buf *b, const struct rec_scored *x, size_t n);
 int rec_neighbors_unpack(const struct rec_scored **x, size_t *n, const void *p,
-			 size_t n_bytes, struct arena *a, struct err *e);
+	size_t n_bytes, struct arena *a, struct err *e);
 
 struct rec_token_feature {
 	uint32_t feature;
 	uint32_t n_fired; /* occurrences of the token on which it fires */
-	float mean;	  /* mean value over those */
+	float mean; /* mean value over those */
 };
 struct rec_token { /* the features that fire on a token id */
 	uint64_t n_occurrences; /* of the token in the cut, excluded ones left out */
@@ -154,7 +156,7 @@ struct rec_token { /* the features that fire on a token id */
 	uint32_t n_features_all; /* before the list was cut to LIMIT_TOKEN_FEATURES */
 };
 void rec_token_pack(struct buf *b, const struct rec_token *x);
-int rec_token_unpack(struct rec_token *x, const void *p, size_t n_bytes, struct arena *a,
-		     struct err *e);
+int rec_token_unpack(struct rec_token *x, const void *p, size_t n_bytes,
+	struct arena *a, struct err *e);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "schema/record_in.h"
 
-/* ---- examples ----------------------------------------------------------- */
+/* ---- examples -------------------------------------------------------------- */
 
 static void
 put_example(struct buf *b, const struct rec_example *x)
@@ -57,7 +57,7 @@ get_example(struct cur *c, struct rec_example *x, struct arena *a, struct err *e
 
 int
 rec_examples_unpack(struct rec_examples *x, const void *p, size_t n_bytes,
-		    struct arena *a, struct err *e)
+	struct arena *a, struct err *e)
 {
 	struct cur c = cur_of(p, n_bytes);
 	struct rec_example *list;
@@ -73,7 +73,7 @@ rec_examples_unpack(struct rec_examples *x, const void *p, size_t n_bytes,
 	return rec_end(&c, "an examples'", e);
 }
 
-/* ---- active features of tokens ------------------------------------------ */
+/* ---- active features of tokens --------------------------------------------- */
 
 void
 rec_acts_pack(struct buf *b, const struct rec_acts *x)
@@ -118,7 +118,7 @@ get_row(struct cur *c, uint32_t *list, uint32_t n, uint32_t most)
 
 int
 rec_acts_unpack(struct rec_acts *x, const void *p, size_t n_bytes, struct arena *a,
-		struct err *e)
+	struct err *e)
 {
 	struct cur c = cur_of(p, n_bytes);
 	uint32_t *row, *feature, n = 0, most;
@@ -127,7 +127,8 @@ rec_acts_unpack(struct rec_acts *x, const void *p, size_t n_bytes, struct arena 
 	*x = (struct rec_acts){0};
 	x->first_token = rec_u32(&c);
 	x->n_tokens = rec_count(&c, 1);
-	most = (uint32_t)((cur_left(&c) - x->n_tokens) / 5); /* entries that can follow */
+	most = (uint32_t)((cur_left(&c) - x->n_tokens) /
+		5); /* entries that can follow */
 	row = rec_alloc(a, (size_t)x->n_tokens + 1, sizeof(*row), e);
 	feature = rec_alloc(a, most, sizeof(*feature), e);
 	if (row == NULL || feature == NULL)

@@ -62,7 +62,7 @@ rec_feature_pack(struct buf *b, const struct rec_feature *f)
 
 int
 rec_feature_unpack(struct rec_feature *f, const void *p, size_t n_bytes,
-		   struct arena *a, struct err *e)
+	struct arena *a, struct err *e)
 {
 	struct cur c = cur_of(p, n_bytes);
 	struct rec_bin *list;

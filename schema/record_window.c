@@ -94,7 +94,7 @@ get_tokens(struct cur *c, struct rec_window *w, struct arena *a, struct err *e)
 
 int
 rec_window_unpack(struct rec_window *w, const void *p, size_t n_bytes, struct arena *a,
-		  struct err *e)
+	struct err *e)
 {
 	struct cur c = cur_of(p, n_bytes);
 
@@ -103,7 +103,7 @@ rec_window_unpack(struct rec_window *w, const void *p, size_t n_bytes, struct ar
 	w->n_segments = rec_u32(&c);
 	w->n_text_bytes = rec_u32(&c);
 	if (w->n_tokens > cur_left(&c) / 3 || w->n_segments > cur_left(&c) / 4 ||
-	    w->n_text_bytes > cur_left(&c))
+		w->n_text_bytes > cur_left(&c))
 		return err_set(e, ERR_CORRUPT, "a window's record is cut short");
 	w->segment = get_segments(&c, w, a, e);
 	if (w->segment == NULL || get_tokens(&c, w, a, e) != 0)

@@ -7,14 +7,15 @@ static int
 read_id(struct rpc *r, const struct value *v, struct err *e)
 {
 	if (v->type != VALUE_INT || v->i < 0 || v->i > UINT32_MAX)
-		return err_set(e, ERR_FORMAT, "a message's id must be from 0 to 4294967295");
+		return err_set(e, ERR_FORMAT,
+			"a message's id must be from 0 to 4294967295");
 	r->id = (uint32_t)v->i;
 	return 0;
 }
 
 static int
 read_call(struct rpc *r, const struct value *method, const struct value *params,
-    struct err *e)
+	struct err *e)
 {
 	if (method->type != VALUE_STR && method->type != VALUE_BIN)
 		return err_set(e, ERR_FORMAT, "a method's name must be a string");
@@ -33,9 +34,10 @@ rpc_read(struct rpc *r, const struct value *v, struct err *e)
 
 	*r = (struct rpc){0};
 	if (v->type != VALUE_ARRAY || v->n < 1 || v->v[0].type != VALUE_INT ||
-	    v->v[0].i < RPC_REQUEST || v->v[0].i > RPC_NOTIFY)
-		return err_set(e, ERR_FORMAT, "a message must be an array that begins with "
-		    "0, 1 or 2");
+		v->v[0].i < RPC_REQUEST || v->v[0].i > RPC_NOTIFY)
+		return err_set(e, ERR_FORMAT,
+			"a message must be an array that begins with "
+			"0, 1 or 2");
 	r->type = (enum rpc_type)v->v[0].i;
 	if (r->type != RPC_NOTIFY && v->n > 1) {
 		rc = read_id(r, &v->v[1], e);
@@ -43,8 +45,10 @@ rpc_read(struct rpc *r, const struct value *v, struct err *e)
 			return rc;
 	}
 	if (v->n != n_parts[r->type])
-		return err_set(e, ERR_FORMAT, "a message of type %d must have %u parts, "
-		    "not %u", (int)r->type, n_parts[r->type], v->n);
+		return err_set(e, ERR_FORMAT,
+			"a message of type %d must have %u parts, "
+			"not %u",
+			(int)r->type, n_parts[r->type], v->n);
 	if (r->type == RPC_REQUEST)
 		return read_call(r, &v->v[2], &v->v[3], e);
 	if (r->type == RPC_NOTIFY)

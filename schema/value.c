@@ -12,7 +12,7 @@ bool
 value_is_str(const struct value *v, const char *s)
 {
 	return v != NULL && v->type == VALUE_STR && strlen(s) == v->n &&
-	       memcmp(v->str, s, v->n) == 0;
+		memcmp(v->str, s, v->n) == 0;
 }
 
 const struct value *
@@ -36,7 +36,7 @@ value_as_int(const struct value *v, int64_t *out)
 		return true;
 	}
 	if ((v->type != VALUE_F32 && v->type != VALUE_F64) || !(v->f >= -TWO_63) ||
-	    !(v->f < TWO_63) || v->f != trunc(v->f))
+		!(v->f < TWO_63) || v->f != trunc(v->f))
 		return false;
 	*out = (int64_t)v->f;
 	return true;

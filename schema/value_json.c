@@ -7,7 +7,7 @@
 #include <string.h>
 
 static int convert(struct value *v, json_t *j, size_t depth, struct arena *arena,
-    struct err *e);
+	struct err *e);
 
 static int
 no_memory(struct err *e)
@@ -17,7 +17,7 @@ no_memory(struct err *e)
 
 static int
 convert_str(struct value *v, const char *s, size_t n_bytes, struct arena *arena,
-    struct err *e)
+	struct err *e)
 {
 	char *copy = arena_alloc(arena, n_bytes + 1, 1);
 
@@ -31,7 +31,7 @@ convert_str(struct value *v, const char *s, size_t n_bytes, struct arena *arena,
 
 static int
 convert_array(struct value *v, json_t *j, size_t depth, struct arena *arena,
-    struct err *e)
+	struct err *e)
 {
 	size_t n = json_array_size(j);
 	struct value *child = arena_alloc(arena, n, sizeof(*child));
@@ -47,7 +47,7 @@ convert_array(struct value *v, json_t *j, size_t depth, struct arena *arena,
 
 static int
 convert_map(struct value *v, json_t *j, size_t depth, struct arena *arena,
-    struct err *e)
+	struct err *e)
 {
 	size_t n = json_object_size(j);
 	struct value *child = arena_alloc(arena, n, 2 * sizeof(*child));
@@ -57,13 +57,13 @@ convert_map(struct value *v, json_t *j, size_t depth, struct arena *arena,
 		return no_memory(e);
 	*v = (struct value){.type = VALUE_MAP, .n = (uint32_t)n, .v = child};
 	for (void *it = json_object_iter(j); it != NULL && rc == 0;
-	     it = json_object_iter_next(j, it)) {
+		it = json_object_iter_next(j, it)) {
 		const char *key = json_object_iter_key(it);
 
 		rc = convert_str(child++, key, strlen(key), arena, e);
 		if (rc == 0)
 			rc = convert(child++, json_object_iter_value(it), depth + 1,
-			    arena, e);
+				arena, e);
 	}
 	return rc;
 }
@@ -74,14 +74,16 @@ convert(struct value *v, json_t *j, size_t depth, struct arena *arena, struct er
 	bool nests = json_is_array(j) || json_is_object(j);
 
 	if (nests && depth >= LIMIT_DEPTH)
-		return err_set(e, ERR_LIMIT, "JSON is nested deeper than %d", LIMIT_DEPTH);
+		return err_set(e, ERR_LIMIT, "JSON is nested deeper than %d",
+			LIMIT_DEPTH);
 	switch (json_typeof(j)) {
 	case JSON_OBJECT:
 		return convert_map(v, j, depth, arena, e);
 	case JSON_ARRAY:
 		return convert_array(v, j, depth, arena, e);
 	case JSON_STRING:
-		return convert_str(v, json_string_value(j), json_string_length(j), arena, e);
+		return convert_str(v, json_string_value(j), json_string_length(j),
+			arena, e);
 	case JSON_INTEGER:
 		*v = (struct value){.type = VALUE_INT, .i = json_integer_value(j)};
 		return 0;
@@ -99,7 +101,7 @@ convert(struct value *v, json_t *j, size_t depth, struct arena *arena, struct er
 
 int
 value_parse_json(const struct value **out, const char *p, size_t n_bytes,
-    struct arena *arena, struct err *e)
+	struct arena *arena, struct err *e)
 {
 	struct value *v = arena_alloc(arena, 1, sizeof(*v));
 	json_error_t why;
@@ -110,11 +112,11 @@ value_parse_json(const struct value **out, const char *p, size_t n_bytes,
 		return no_memory(e);
 	if (n_bytes > UINT32_MAX)
 		return err_set(e, ERR_LIMIT, "JSON of %zu bytes is too large", n_bytes);
-	j = json_loadb(p, n_bytes, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES |
-	    JSON_ALLOW_NUL, &why);
+	j = json_loadb(p, n_bytes,
+		JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
 	if (j == NULL)
-		return err_set(e, ERR_FORMAT, "line %d, column %d of the JSON: %s", why.line,
-		    why.column, why.text);
+		return err_set(e, ERR_FORMAT, "line %d, column %d of the JSON: %s",
+			why.line, why.column, why.text);
 	rc = convert(v, j, 0, arena, e);
 	json_decref(j);
 	if (rc == 0)

@@ -10,11 +10,11 @@
 /* Where one level of the tree is written. A request is at most LIMIT_DEPTH deep,
  * and msgpack-c itself refuses more than 32, so recursion is bounded. */
 static int convert(struct value *v, const msgpack_object *m, struct arena *arena,
-    struct err *e);
+	struct err *e);
 
 static int
 convert_array(struct value *v, const msgpack_object_array *m, struct arena *arena,
-    struct err *e)
+	struct err *e)
 {
 	struct value *child = arena_alloc(arena, m->size, sizeof(*child));
 
@@ -31,7 +31,7 @@ convert_array(struct value *v, const msgpack_object_array *m, struct arena *aren
 
 static int
 convert_map(struct value *v, const msgpack_object_map *m, struct arena *arena,
-    struct err *e)
+	struct err *e)
 {
 	struct value *child = arena_alloc(arena, m->size, 2 * sizeof(*child));
 	int rc = 0;
@@ -61,23 +61,27 @@ convert(struct value *v, const msgpack_object *m, struct arena *arena, struct er
 		if (m->via.u64 > INT64_MAX)
 			*v = (struct value){.type = VALUE_UINT, .u = m->via.u64};
 		else
-			*v = (struct value){.type = VALUE_INT, .i = (int64_t)m->via.u64};
+			*v = (struct value){.type = VALUE_INT,
+				.i = (int64_t)m->via.u64};
 		return 0;
 	case MSGPACK_OBJECT_NEGATIVE_INTEGER:
 		*v = (struct value){.type = VALUE_INT, .i = m->via.i64};
 		return 0;
 	case MSGPACK_OBJECT_FLOAT32:
 	case MSGPACK_OBJECT_FLOAT64:
-		*v = (struct value){.type = m->type == MSGPACK_OBJECT_FLOAT32 ? VALUE_F32
-									      : VALUE_F64,
+		*v = (struct value){.type = m->type == MSGPACK_OBJECT_FLOAT32
+				? VALUE_F32
+				: VALUE_F64,
 			.f = m->via.f64};
 		return 0;
 	case MSGPACK_OBJECT_STR:
-		*v = (struct value){.type = VALUE_STR, .n = m->via.str.size,
+		*v = (struct value){.type = VALUE_STR,
+			.n = m->via.str.size,
 			.str = m->via.str.ptr};
 		return 0;
 	case MSGPACK_OBJECT_BIN:
-		*v = (struct value){.type = VALUE_BIN, .n = m->via.bin.size,
+		*v = (struct value){.type = VALUE_BIN,
+			.n = m->via.bin.size,
 			.str = m->via.bin.ptr};
 		return 0;
 	case MSGPACK_OBJECT_ARRAY:
@@ -85,13 +89,14 @@ convert(struct value *v, const msgpack_object *m, struct arena *arena, struct er
 	case MSGPACK_OBJECT_MAP:
 		return convert_map(v, &m->via.map, arena, e);
 	default:
-		return err_set(e, ERR_FORMAT, "MessagePack extension types are not used here");
+		return err_set(e, ERR_FORMAT,
+			"MessagePack extension types are not used here");
 	}
 }
 
 int
 value_parse_msgpack(const struct value **out, const void *p, size_t n_bytes,
-    struct arena *arena, struct err *e)
+	struct arena *arena, struct err *e)
 {
 	struct value *v = arena_alloc(arena, 1, sizeof(*v));
 	msgpack_unpack_return got;
@@ -104,10 +109,13 @@ value_parse_msgpack(const struct value **out, const void *p, size_t n_bytes,
 		return err_set(e, ERR_NOMEM, "no memory for a frame");
 	got = msgpack_unpack(p, n_bytes, &used, &zone, &root);
 	if (got == MSGPACK_UNPACK_NOMEM_ERROR)
-		rc = err_set(e, ERR_NOMEM, "no memory for a frame of %zu bytes", n_bytes);
+		rc = err_set(e, ERR_NOMEM, "no memory for a frame of %zu bytes",
+			n_bytes);
 	else if (got != MSGPACK_UNPACK_SUCCESS || used != n_bytes)
-		rc = err_set(e, ERR_FORMAT, "a frame of %zu bytes is not one MessagePack "
-		    "value", n_bytes);
+		rc = err_set(e, ERR_FORMAT,
+			"a frame of %zu bytes is not one MessagePack "
+			"value",
+			n_bytes);
 	else
 		rc = convert(v, &root, arena, e);
 	msgpack_zone_destroy(&zone);

@@ -23,7 +23,7 @@ open_all(void **state)
 	arena_init(&arena, 0);
 	buf_init(&reply);
 	if (store_open(&d.store, dir, STORE_READ, &e) < 0 ||
-	    views_new(&d.views, d.store, &e) < 0 || mutex_new(&d.writing, &e) < 0)
+		views_new(&d.views, d.store, &e) < 0 || mutex_new(&d.writing, &e) < 0)
 		return -1;
 	d.labels = store_labels_lock(d.store, &e) == 0;
 	return 0;
@@ -47,7 +47,9 @@ ask(const char *method, const char *params, bool read_only, bool *failed)
 {
 	struct err e = ERR_INIT;
 	const struct value *v, *p;
-	struct value name = {.type = VALUE_STR, .n = (uint32_t)strlen(method), .str = method};
+	struct value name = {.type = VALUE_STR,
+		.n = (uint32_t)strlen(method),
+		.str = method};
 	struct rpc r = {.type = RPC_REQUEST, .id = 7, .method = &name};
 	size_t used;
 
@@ -56,10 +58,12 @@ ask(const char *method, const char *params, bool read_only, bool *failed)
 	assert_int_equal(value_parse_json(&p, params, strlen(params), &arena, &e), 0);
 	r.params = p;
 	call_answer(&d, &r, read_only, &arena, &reply);
-	assert_int_equal(frame_scan(reply.data, reply.n_bytes, 1 << 20, 16, 100000, &used, &e),
-	    1);
+	assert_int_equal(frame_scan(reply.data, reply.n_bytes, 1 << 20, 16, 100000,
+				 &used, &e),
+		1);
 	assert_int_equal(used, reply.n_bytes);
-	assert_int_equal(value_parse_msgpack(&v, reply.data, reply.n_bytes, &arena, &e), 0);
+	assert_int_equal(value_parse_msgpack(&v, reply.data, reply.n_bytes, &arena, &e),
+		0);
 	assert_int_equal(rpc_read(&r, v, &e), 0);
 	assert_true(r.type == RPC_RESPONSE && r.id == 7);
 	*failed = r.error->type != VALUE_NIL;
@@ -74,7 +78,7 @@ result(const char *method, const char *params)
 
 	if (failed)
 		fail_msg("%s%s: %.*s", method, params, (int)value_get(v, "message")->n,
-		    value_get(v, "message")->str);
+			value_get(v, "message")->str);
 	assert_non_null(value_get(v, "generation"));
 	return v;
 }
@@ -92,23 +96,34 @@ refused(const char *method, const char *params, bool read_only, const char *name
 static const struct {
 	const char *method, *params;
 } asked[] = {
-	{"server.ping", "[]"}, {"server.info", "[]"}, {"server.methods", "[]"},
-	{"model.list", "[]"}, {"sae.list", "[\"tiny\"]"}, {"run.list", "[]"},
-	{"run.get", "[1]"}, {"feature.get", "[\"alpha/3\"]"},
+	{"server.ping", "[]"},
+	{"server.info", "[]"},
+	{"server.methods", "[]"},
+	{"model.list", "[]"},
+	{"sae.list", "[\"tiny\"]"},
+	{"run.list", "[]"},
+	{"run.get", "[1]"},
+	{"feature.get", "[\"alpha/3\"]"},
 	{"feature.many", "[[\"alpha/3\", \"alpha/77\", \"Beta/1\"]]"},
 	{"feature.list", "[{\"sae\": \"alpha\", \"sort\": \"max\", \"limit\": 7}]"},
 	{"feature.examples", "[\"alpha/3\"]"},
 	{"feature.neighbors", "[{\"feature\": \"alpha/3\", \"sae\": \"beta\"}]"},
-	{"feature.vector", "[\"alpha/3\"]"}, {"feature.documents", "[\"alpha/3\"]"},
+	{"feature.vector", "[\"alpha/3\"]"},
+	{"feature.documents", "[\"alpha/3\"]"},
 	{"vector.neighbors", "[[1, 0, 0, 0, 0, 0, 0, 0], \"alpha\", 3]"},
 	{"document.list", "[{\"key\": \"lang\", \"value\": \"en\", \"limit\": 1}]"},
 	{"document.get", "[\"doc-3\"]"},
 	{"document.activations",
-	    "[{\"document\": \"doc-1\", \"sae\": \"alpha\", \"top\": 2, \"labels\": true}]"},
-	{"window.activations", "[1, \"alpha\"]"}, {"feature.activations", "[\"alpha/3\"]"},
-	{"label.set", "[\"alpha/3\", \"a label\"]"}, {"label.get", "[\"alpha/3\"]"},
+		"[{\"document\": \"doc-1\", \"sae\": \"alpha\", \"top\": 2, "
+		"\"labels\": true}]"},
+	{"window.activations", "[1, \"alpha\"]"},
+	{"feature.activations", "[\"alpha/3\"]"},
+	{"label.set", "[\"alpha/3\", \"a label\"]"},
+	{"label.get", "[\"alpha/3\"]"},
 	{"label.import", "[[{\"feature\": \"alpha/4\", \"text\": \"four\"}]]"},
-	{"label.export", "[]"}, {"label.search", "[\"bridge\"]"}, {"text.search", "[\"bridge\"]"},
+	{"label.export", "[]"},
+	{"label.search", "[\"bridge\"]"},
+	{"text.search", "[\"bridge\"]"},
 };
 #define N_ASKED (sizeof(asked) / sizeof(asked[0]))
 
@@ -167,7 +182,8 @@ test_out_of_memory(void **state)
 			arena_clear(&arena);
 			buf_clear(&reply);
 			assert_int_equal(value_parse_json(&r.params, asked[i].params,
-					     strlen(asked[i].params), &arena, &e), 0);
+						 strlen(asked[i].params), &arena, &e),
+				0);
 			mem_fail_at(n);
 			call_answer(&d, &r, false, &arena, &reply);
 			served = mem_fail_count() <= n;
@@ -190,8 +206,9 @@ test_notification(void **state)
 	(void)state;
 	arena_clear(&arena);
 	buf_reset(&reply);
-	assert_int_equal(value_parse_json(&r.params, "[\"beta/7\", \"told\"]", 18, &arena, &e),
-	    0);
+	assert_int_equal(value_parse_json(&r.params, "[\"beta/7\", \"told\"]", 18,
+				 &arena, &e),
+		0);
 	call_answer(&d, &r, false, &arena, &reply);
 	assert_int_equal(reply.n_bytes, 0);
 	label = value_get(result("feature.get", "[\"beta/7\"]"), "label");
@@ -222,12 +239,13 @@ test_publish(void **state)
 	uint32_t number;
 
 	(void)state;
-	next = value_get(result("feature.list", "[{\"sae\": \"alpha\", \"limit\": 30}]"),
-	    "next");
+	next = value_get(result("feature.list",
+				 "[{\"sae\": \"alpha\", \"limit\": 30}]"),
+		"next");
 	assert_non_null(next);
 	snprintf(params, sizeof(params),
-	    "[{\"sae\": \"alpha\", \"limit\": 30, \"cursor\": \"%.*s\"}]", (int)next->n,
-	    next->str);
+		"[{\"sae\": \"alpha\", \"limit\": 30, \"cursor\": \"%.*s\"}]",
+		(int)next->n, next->str);
 	assert_int_equal(views_take(d.views, &old, &err), 0);
 	OK(store_open(&s, dir, STORE_WRITE, e));
 	OK(small_publish(s, 1, &number, e));
@@ -239,8 +257,10 @@ test_publish(void **state)
 	assert_int_equal(store_view_catalog(new)->n_runs, 2);
 	views_give(d.views, old);
 	views_give(d.views, new);
-	assert_int_equal(value_get(result("feature.get", "[\"alpha/3\"]"), "run")->i, 2);
-	assert_int_equal(value_get(result("feature.get", "[\"alpha/3\", 1]"), "run")->i, 1);
+	assert_int_equal(value_get(result("feature.get", "[\"alpha/3\"]"), "run")->i,
+		2);
+	assert_int_equal(value_get(result("feature.get", "[\"alpha/3\", 1]"), "run")->i,
+		1);
 	assert_int_equal(value_get(result("feature.list", params), "run")->i, 1);
 	assert_int_equal(value_get(result("feature.list", params), "features")->n, 10);
 	/* The run goes, and with it the list. */

@@ -41,7 +41,8 @@ test_options(void **state)
 	assert_int_equal(read_line(&o, &e, "--stor=x", NULL, NULL), ERR_ARG);
 	assert_int_equal(read_line(&o, &e, "--storex=x", NULL, NULL), ERR_ARG);
 	assert_int_equal(read_line(&o, &e, "--store=x", "--verbose=1", NULL), ERR_ARG);
-	assert_int_equal(read_line(&o, &e, "--store=x", "--workers=257", NULL), ERR_ARG);
+	assert_int_equal(read_line(&o, &e, "--store=x", "--workers=257", NULL),
+		ERR_ARG);
 	assert_int_equal(read_line(&o, &e, "--store=x", "--workers=4x", NULL), ERR_ARG);
 	assert_int_equal(read_line(&o, &e, "--store=x", "more", NULL), ERR_ARG);
 }

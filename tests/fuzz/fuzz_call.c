@@ -27,7 +27,7 @@ begin(void)
 		abort();
 	small_store("store");
 	if (store_open(&d.store, at("store"), STORE_READ, &e) < 0 ||
-	    views_new(&d.views, d.store, &e) < 0 || mutex_new(&d.writing, &e) < 0)
+		views_new(&d.views, d.store, &e) < 0 || mutex_new(&d.writing, &e) < 0)
 		abort();
 	atexit(end);
 }
@@ -41,10 +41,11 @@ check_reply(const struct buf *reply, struct arena *arena)
 	struct rpc r;
 	size_t used;
 
-	if (frame_scan(reply->data, reply->n_bytes, LIMIT_REPLY_BYTES, 24, SIZE_MAX >> 1,
-		&used, &e) != 1 || used != reply->n_bytes ||
-	    value_parse_msgpack(&v, reply->data, used, arena, &e) < 0 ||
-	    rpc_read(&r, v, &e) < 0 || r.type != RPC_RESPONSE)
+	if (frame_scan(reply->data, reply->n_bytes, LIMIT_REPLY_BYTES, 24,
+		    SIZE_MAX >> 1, &used, &e) != 1 ||
+		used != reply->n_bytes ||
+		value_parse_msgpack(&v, reply->data, used, arena, &e) < 0 ||
+		rpc_read(&r, v, &e) < 0 || r.type != RPC_RESPONSE)
 		abort();
 }
 
@@ -60,12 +61,13 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n_bytes)
 
 	if (d.store == NULL)
 		begin();
-	if (frame_scan(p, n_bytes, LIMIT_FRAME_BYTES, LIMIT_DEPTH, LIMIT_NODES, &used, &e) != 1)
+	if (frame_scan(p, n_bytes, LIMIT_FRAME_BYTES, LIMIT_DEPTH, LIMIT_NODES, &used,
+		    &e) != 1)
 		return 0;
 	arena_reset(&arena);
 	buf_reset(&reply);
-	if (value_parse_msgpack(&v, p, used, &arena, &e) < 0 || rpc_read(&r, v, &e) < 0 ||
-	    r.type == RPC_RESPONSE)
+	if (value_parse_msgpack(&v, p, used, &arena, &e) < 0 ||
+		rpc_read(&r, v, &e) < 0 || r.type == RPC_RESPONSE)
 		return 0;
 	call_answer(&d, &r, true, &arena, &reply);
 	if (r.type == RPC_REQUEST)

@@ -46,8 +46,8 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n_bytes)
 	const struct value *v;
 	struct arena arena;
 	size_t used = 0;
-	int rc = frame_scan(p, n_bytes, LIMIT_FRAME_BYTES, LIMIT_DEPTH, LIMIT_NODES, &used,
-	    &e);
+	int rc = frame_scan(p, n_bytes, LIMIT_FRAME_BYTES, LIMIT_DEPTH, LIMIT_NODES,
+		&used, &e);
 
 	if (rc == 0 && (used <= n_bytes || used > LIMIT_FRAME_BYTES))
 		abort();

@@ -21,7 +21,8 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n_bytes)
 	if (value_parse_json(&v, (const char *)p, n_bytes, &arena, &e) == 0) {
 		out_init_json(&o, &b, 0);
 		value_write(&o, v);
-		if (value_parse_json(&again, (const char *)b.data, b.n_bytes, &arena, &e) < 0)
+		if (value_parse_json(&again, (const char *)b.data, b.n_bytes, &arena,
+			    &e) < 0)
 			abort();
 	}
 	buf_clear(&b);

@@ -94,8 +94,9 @@ replay_directory(const char *name)
 	size_t n;
 	int rc = 0;
 
-	if (path_join(dir, &e, "%s/tests/fuzz/seeds/%s", top != NULL ? top : ".", name) < 0 ||
-	    dir_list(dir, &file, &n, &e) < 0) {
+	if (path_join(dir, &e, "%s/tests/fuzz/seeds/%s", top != NULL ? top : ".",
+		    name) < 0 ||
+		dir_list(dir, &file, &n, &e) < 0) {
 		printf("1..0 # skip: no seeds: %s\n", e.text);
 		return 77;
 	}

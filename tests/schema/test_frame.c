@@ -25,18 +25,62 @@ test_whole(void **state)
 		size_t n;
 	} ok[] = {
 #define OK(s) {s, sizeof(s) - 1}
-		OK("\x00"), OK("\xff"), OK("\xc0"), OK("\xc2"), OK("\x90"), OK("\x80"),
-		OK("\xa3" "abc"), OK("\xd9\x03" "abc"), OK("\xda\x00\x01" "a"),
-		OK("\xdb\x00\x00\x00\x00"), OK("\xc4\x01" "a"), OK("\xc5\x00\x01" "a"),
-		OK("\xc6\x00\x00\x00\x01" "a"), OK("\xc7\x01\x05" "a"),
-		OK("\xc8\x00\x01\x05" "a"), OK("\xc9\x00\x00\x00\x01\x05" "a"),
-		OK("\xca" "abcd"), OK("\xcb" "abcdefgh"), OK("\xcc\x01"), OK("\xcd\x01\x02"),
-		OK("\xce" "abcd"), OK("\xcf" "abcdefgh"), OK("\xd0\x01"), OK("\xd1\x01\x02"),
-		OK("\xd2" "abcd"), OK("\xd3" "abcdefgh"), OK("\xd4\x01" "a"),
-		OK("\xd5\x01" "ab"), OK("\xd6\x01" "abcd"), OK("\xd7\x01" "abcdefgh"),
-		OK("\xd8\x01" "abcdefghijklmnop"), OK("\xdc\x00\x01\xc0"),
-		OK("\xdd\x00\x00\x00\x01\xc0"), OK("\xde\x00\x01\xc0\xc0"),
-		OK("\xdf\x00\x00\x00\x01\xc0\xc0"), OK("\x92\x81\xa1k\x90\x93\x01\x02\x03"),
+		OK("\x00"),
+		OK("\xff"),
+		OK("\xc0"),
+		OK("\xc2"),
+		OK("\x90"),
+		OK("\x80"),
+		OK("\xa3"
+		   "abc"),
+		OK("\xd9\x03"
+		   "abc"),
+		OK("\xda\x00\x01"
+		   "a"),
+		OK("\xdb\x00\x00\x00\x00"),
+		OK("\xc4\x01"
+		   "a"),
+		OK("\xc5\x00\x01"
+		   "a"),
+		OK("\xc6\x00\x00\x00\x01"
+		   "a"),
+		OK("\xc7\x01\x05"
+		   "a"),
+		OK("\xc8\x00\x01\x05"
+		   "a"),
+		OK("\xc9\x00\x00\x00\x01\x05"
+		   "a"),
+		OK("\xca"
+		   "abcd"),
+		OK("\xcb"
+		   "abcdefgh"),
+		OK("\xcc\x01"),
+		OK("\xcd\x01\x02"),
+		OK("\xce"
+		   "abcd"),
+		OK("\xcf"
+		   "abcdefgh"),
+		OK("\xd0\x01"),
+		OK("\xd1\x01\x02"),
+		OK("\xd2"
+		   "abcd"),
+		OK("\xd3"
+		   "abcdefgh"),
+		OK("\xd4\x01"
+		   "a"),
+		OK("\xd5\x01"
+		   "ab"),
+		OK("\xd6\x01"
+		   "abcd"),
+		OK("\xd7\x01"
+		   "abcdefgh"),
+		OK("\xd8\x01"
+		   "abcdefghijklmnop"),
+		OK("\xdc\x00\x01\xc0"),
+		OK("\xdd\x00\x00\x00\x01\xc0"),
+		OK("\xde\x00\x01\xc0\xc0"),
+		OK("\xdf\x00\x00\x00\x01\xc0\xc0"),
+		OK("\x92\x81\xa1k\x90\x93\x01\x02\x03"),
 	};
 	struct err e = ERR_INIT;
 	size_t used;
@@ -76,7 +120,8 @@ test_never(void **state)
 	assert_int_equal(SCAN("\xdb\xff\xff\xff\xff", &used, &e), ERR_LIMIT);
 	assert_int_equal(SCAN("\xc6\xff\xff\xff\xff", &used, &e), ERR_LIMIT);
 	assert_int_equal(SCAN("\xc9\xff\xff\xff\xff\x01", &used, &e), ERR_LIMIT);
-	assert_int_equal(SCAN("\x94\x00\x01\xdb\x40\x00\x00\x00", &used, &e), ERR_LIMIT);
+	assert_int_equal(SCAN("\x94\x00\x01\xdb\x40\x00\x00\x00", &used, &e),
+		ERR_LIMIT);
 	/* Values, not bytes, are too many. */
 	assert_int_equal(SCAN("\xdd\x00\x01\x86\xa0", &used, &e), ERR_LIMIT);
 	assert_int_equal(SCAN("\xdd\x00\x01\x86\x9f", &used, &e), 0);

@@ -130,19 +130,21 @@ compare(const struct method *m, const struct param *p, const struct told *t)
 
 	if (strcmp(p->name, t->name) != 0)
 		fail_msg("%s: %s in the table, %s in the document", m->name, p->name,
-		    t->name);
+			t->name);
 	if (strcmp(param_type_name(p->type), t->type) != 0)
-		fail_msg("%s: %s is %s in the table, %s in the document", m->name, p->name,
-		    param_type_name(p->type), t->type);
+		fail_msg("%s: %s is %s in the table, %s in the document", m->name,
+			p->name, param_type_name(p->type), t->type);
 	if (p->required != t->required)
 		fail_msg("%s: is %s required?", m->name, p->name);
 	if (!p->required &&
-	    strcmp(p->preset != NULL ? p->preset : "nil", t->preset) != 0)
-		fail_msg("%s: %s defaults to %s in the table, %s in the document", m->name,
-		    p->name, p->preset, t->preset);
-	if (sscanf(t->rest, ", %lf to %lf", &lo, &hi) == 2 && (lo != p->min || hi != p->max))
-		fail_msg("%s: %s goes from %g to %g in the table, %g to %g in the document",
-		    m->name, p->name, p->min, p->max, lo, hi);
+		strcmp(p->preset != NULL ? p->preset : "nil", t->preset) != 0)
+		fail_msg("%s: %s defaults to %s in the table, %s in the document",
+			m->name, p->name, p->preset, t->preset);
+	if (sscanf(t->rest, ", %lf to %lf", &lo, &hi) == 2 &&
+		(lo != p->min || hi != p->max))
+		fail_msg("%s: %s goes from %g to %g in the table, %g to %g in the "
+			 "document",
+			m->name, p->name, p->min, p->max, lo, hi);
 }
 
 static void
@@ -160,7 +162,7 @@ test_document_has_the_table(void **state)
 		for (size_t j = 0; j < m->n_params; j++) {
 			if (!next_told(&at, &t))
 				fail_msg("%s: %s is not in the document", m->name,
-				    m->param[j].name);
+					m->param[j].name);
 			compare(m, &m->param[j], &t);
 		}
 		if (next_told(&at, &t))

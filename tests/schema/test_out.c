@@ -120,8 +120,9 @@ test_json_shapes(void **state)
 	out_int(&o, INT64_C(1) << 53), out_int(&o, (INT64_C(1) << 53) + 1);
 	out_int(&o, -(INT64_C(1) << 53) - 1), out_uint(&o, UINT64_MAX);
 	out_end(&o);
-	json_is(&b, "[9007199254740992,\"9007199254740993\",\"-9007199254740993\","
-		    "\"18446744073709551615\"]");
+	json_is(&b,
+		"[9007199254740992,\"9007199254740993\",\"-9007199254740993\","
+		"\"18446744073709551615\"]");
 	out_array(&o, 4);
 	out_f64(&o, NAN), out_f32(&o, INFINITY), out_f64(&o, 0.1), out_f64(&o, 1e300);
 	out_end(&o);
@@ -191,8 +192,10 @@ test_text_shows_bytes(void **state)
 	(void)state;
 	buf_init(&b);
 	out_init_msgpack(&o, &b, 0);
-	out_text(&o, "a\xff", 2), EXPECT(&b, "\xa5"
-					     "a\\xFF");
+	out_text(&o, "a\xff", 2),
+		EXPECT(&b,
+			"\xa5"
+			"a\\xFF");
 	out_text(&o, "\xc3\xa9", 2), EXPECT(&b, "\xa2\xc3\xa9");
 	buf_clear(&b);
 }
@@ -234,7 +237,8 @@ test_json_text(void **state)
 	(void)state;
 	buf_init(&b);
 	out_init_json(&o, &b, 0);
-	assert_int_equal(out_json_text(&o, "{\"b\": [1, 2.5, \"x\"], \"a\": null}", &e), 0);
+	assert_int_equal(out_json_text(&o, "{\"b\": [1, 2.5, \"x\"], \"a\": null}", &e),
+		0);
 	json_is(&b, "{\"b\":[1,2.5,\"x\"],\"a\":null}");
 	assert_int_equal(out_json_text(&o, "{broken", &e), ERR_FORMAT);
 	json_is(&b, "null");

@@ -53,8 +53,9 @@ static void
 test_json(void **state)
 {
 	char deep[2 * LIMIT_DEPTH + 3] = "";
-	const struct value *v = json("{\"i\": 3, \"f\": 2.0, \"h\": 2.5, \"s\": \"a\\u0000b\", "
-				     "\"l\": [true, null], \"big\": 9223372036854775807}");
+	const struct value *v =
+		json("{\"i\": 3, \"f\": 2.0, \"h\": 2.5, \"s\": \"a\\u0000b\", "
+		     "\"l\": [true, null], \"big\": 9223372036854775807}");
 	int64_t i;
 	double f;
 
@@ -78,7 +79,8 @@ test_json(void **state)
 	assert_int_equal(json_code("99999999999999999999"), ERR_FORMAT);
 	memset(deep, '[', LIMIT_DEPTH), memset(deep + LIMIT_DEPTH, ']', LIMIT_DEPTH);
 	assert_int_equal(json_code(deep), 0);
-	memset(deep, '[', LIMIT_DEPTH + 1), memset(deep + LIMIT_DEPTH + 1, ']', LIMIT_DEPTH + 1);
+	memset(deep, '[', LIMIT_DEPTH + 1),
+		memset(deep + LIMIT_DEPTH + 1, ']', LIMIT_DEPTH + 1);
 	assert_int_equal(json_code(deep), ERR_LIMIT);
 }
 
@@ -89,14 +91,18 @@ test_msgpack(void **state)
 	int64_t i;
 
 	(void)state;
-	assert_int_equal(value_parse_msgpack(&v, "\xcf\xff\xff\xff\xff\xff\xff\xff\xff", 9,
-			     &arena, &e), 0);
+	assert_int_equal(value_parse_msgpack(&v, "\xcf\xff\xff\xff\xff\xff\xff\xff\xff",
+				 9, &arena, &e),
+		0);
 	assert_int_equal(v->type, VALUE_UINT);
 	assert_false(value_as_int(v, &i));
-	assert_int_equal(value_parse_msgpack(&v, "\xd4\x01\x00", 3, &arena, &e), ERR_FORMAT);
+	assert_int_equal(value_parse_msgpack(&v, "\xd4\x01\x00", 3, &arena, &e),
+		ERR_FORMAT);
 	assert_non_null(strstr(e.text, "extension"));
-	assert_int_equal(value_parse_msgpack(&v, "\x01\x02", 2, &arena, &e), ERR_FORMAT);
-	assert_int_equal(value_parse_msgpack(&v, "\x92\x02", 2, &arena, &e), ERR_FORMAT);
+	assert_int_equal(value_parse_msgpack(&v, "\x01\x02", 2, &arena, &e),
+		ERR_FORMAT);
+	assert_int_equal(value_parse_msgpack(&v, "\x92\x02", 2, &arena, &e),
+		ERR_FORMAT);
 	assert_int_equal(value_parse_msgpack(&v, "\xc1", 1, &arena, &e), ERR_FORMAT);
 }
 
@@ -128,15 +134,17 @@ test_args(void **state)
 	struct args a;
 
 	(void)state;
-	assert_int_equal(check(&a, "feature.list", "[{\"sae\": \"8k\", \"limit\": 7.0, "
-			     "\"min_density\": 0, \"cursor\": null}]"), 0);
+	assert_int_equal(check(&a, "feature.list",
+				 "[{\"sae\": \"8k\", \"limit\": 7.0, "
+				 "\"min_density\": 0, \"cursor\": null}]"),
+		0);
 	assert_string_equal(args_str(&a, "sae"), "8k");
 	assert_int_equal(args_int(&a, "limit"), 7);
 	assert_string_equal(args_str(&a, "sort"), "index");
 	assert_false(args_bool(&a, "descending"));
 	assert_true(args_float(&a, "max_density") == 1);
 	assert_false(args_has(&a, "cursor") || args_has(&a, "dead") ||
-		     args_has(&a, "max_max"));
+		args_has(&a, "max_max"));
 	assert_null(args_str(&a, "cursor"));
 	assert_int_equal(check(&a, "feature.list", "[\"8k\", null, \"max\", true]"), 0);
 	assert_true(args_bool(&a, "descending") && !args_has(&a, "run"));
@@ -163,12 +171,15 @@ test_args_refused(void **state)
 	refused("server.ping", "[1]", ERR_ARG, "");
 	refused("feature.list", "[\"8k\", null, 1]", ERR_ARG, "sort");
 	refused("feature.list", "[{\"sae\": \"8k\", \"limit\": 0}]", ERR_ARG, "limit");
-	refused("feature.list", "[{\"sae\": \"8k\", \"limit\": 1001}]", ERR_ARG, "limit");
-	refused("feature.list", "[{\"sae\": \"8k\", \"limit\": 1.5}]", ERR_ARG, "limit");
-	refused("feature.list", "[{\"sae\": \"8k\", \"limit\": \"9\"}]", ERR_ARG, "limit");
+	refused("feature.list", "[{\"sae\": \"8k\", \"limit\": 1001}]", ERR_ARG,
+		"limit");
+	refused("feature.list", "[{\"sae\": \"8k\", \"limit\": 1.5}]", ERR_ARG,
+		"limit");
+	refused("feature.list", "[{\"sae\": \"8k\", \"limit\": \"9\"}]", ERR_ARG,
+		"limit");
 	refused("feature.list", "[{\"sae\": \"8k\", \"dead\": 1}]", ERR_ARG, "dead");
 	refused("feature.list", "[{\"sae\": \"8k\", \"min_density\": -0.1}]", ERR_ARG,
-	    "min_density");
+		"min_density");
 	refused("feature.many", "[\"8k/1\"]", ERR_ARG, "features");
 }
 
@@ -178,7 +189,8 @@ test_args_hostile_map(void **state)
 {
 	const struct value key = {.type = VALUE_STR, .n = 5, .str = "model"},
 			   num = {.type = VALUE_INT, .i = 5};
-	struct value pair[4] = {key, key, key, key}, map = {.type = VALUE_MAP, .n = 2, .v = pair};
+	struct value pair[4] = {key, key, key, key},
+		     map = {.type = VALUE_MAP, .n = 2, .v = pair};
 	const struct method *m = &method_table[method_find("sae.list", 8)];
 	struct value nan = {.type = VALUE_F64, .f = __builtin_nan("")};
 	struct args a;
@@ -216,9 +228,9 @@ addr_is(const char *text, const char *model, const char *sae, uint32_t index)
 static void
 test_addr(void **state)
 {
-	static const char *const bad[] = {"", "/", "8k", "8k/", "/1", "_1", "8k/1x", "8k/-1",
-		"8k/4294967296", "8k/99999999999", "//1", "a//1", "/a/1", "8k/1/", "1",
-		"a\nb/1", "8k 1"};
+	static const char *const bad[] = {"", "/", "8k", "8k/", "/1", "_1", "8k/1x",
+		"8k/-1", "8k/4294967296", "8k/99999999999", "//1", "a//1", "/a/1",
+		"8k/1/", "1", "a\nb/1", "8k 1"};
 	char text[300];
 	struct addr a;
 
@@ -253,7 +265,8 @@ test_rpc(void **state)
 
 	(void)state;
 	assert_int_equal(rpc_read(&r, json("[0, 4294967295, \"m\", []]"), &e), 0);
-	assert_true(r.type == RPC_REQUEST && r.id == UINT32_MAX && value_is_str(r.method, "m"));
+	assert_true(r.type == RPC_REQUEST && r.id == UINT32_MAX &&
+		value_is_str(r.method, "m"));
 	assert_int_equal(rpc_read(&r, json("[2, \"m\", [1]]"), &e), 0);
 	assert_true(r.type == RPC_NOTIFY && r.params->n == 1);
 	assert_int_equal(rpc_read(&r, json("[1, 5, null, 7]"), &e), 0);
@@ -263,7 +276,8 @@ test_rpc(void **state)
 	assert_int_equal(rpc_read(&r, json("[3, 1, \"m\", []]"), &e), ERR_FORMAT);
 	assert_int_equal(rpc_read(&r, json("[\"0\", 1, \"m\", []]"), &e), ERR_FORMAT);
 	assert_int_equal(rpc_read(&r, json("[0, -1, \"m\", []]"), &e), ERR_FORMAT);
-	assert_int_equal(rpc_read(&r, json("[0, 4294967296, \"m\", []]"), &e), ERR_FORMAT);
+	assert_int_equal(rpc_read(&r, json("[0, 4294967296, \"m\", []]"), &e),
+		ERR_FORMAT);
 	assert_int_equal(rpc_read(&r, json("[0, 9, \"m\"]"), &e), ERR_FORMAT);
 	assert_int_equal(r.id, 9);
 	assert_int_equal(rpc_read(&r, json("[0, 9, 5, []]"), &e), ERR_FORMAT);
@@ -283,8 +297,10 @@ test_rpc_put(void **state)
 	out_init_json(&o, &b, 0);
 	err_arg(&e, ERR_ARG, "limit", "limit must be at most 3");
 	rpc_put_error(&o, 7, &e);
-	assert_string_equal(buf_str(&b), "[1,7,{\"code\":-2,\"name\":\"bad_argument\","
-	    "\"message\":\"limit must be at most 3\",\"argument\":\"limit\"},null]");
+	assert_string_equal(buf_str(&b),
+		"[1,7,{\"code\":-2,\"name\":\"bad_argument\","
+		"\"message\":\"limit must be at most "
+		"3\",\"argument\":\"limit\"},null]");
 	buf_reset(&b);
 	rpc_put_request(&o, 8, "server.ping");
 	out_array(&o, 0), out_end(&o), out_end(&o);
@@ -314,8 +330,9 @@ test_out_of_memory(void **state)
 		if (rc == 0)
 			rc = rpc_read(&r, v, &e);
 		if (rc == 0)
-			rc = args_check(&a, &method_table[method_find("feature.list", 12)],
-			    r.params, &arena, &e);
+			rc = args_check(&a,
+				&method_table[method_find("feature.list", 12)],
+				r.params, &arena, &e);
 		mem_fail_at(-1);
 		assert_true(rc == 0 || rc == ERR_NOMEM);
 	}
@@ -327,9 +344,15 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, fresh, drop)
 	const struct CMUnitTest tests[] = {
-		TEST(test_json), TEST(test_msgpack), TEST(test_args),
-		TEST(test_args_refused), TEST(test_args_hostile_map), TEST(test_addr),
-		TEST(test_rpc), TEST(test_rpc_put), TEST(test_out_of_memory),
+		TEST(test_json),
+		TEST(test_msgpack),
+		TEST(test_args),
+		TEST(test_args_refused),
+		TEST(test_args_hostile_map),
+		TEST(test_addr),
+		TEST(test_rpc),
+		TEST(test_rpc_put),
+		TEST(test_out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

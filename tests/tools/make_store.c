@@ -27,7 +27,8 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: make_store DIR [RUNS]\n");
 		return 2;
 	}
-	if (store_open(&s, argv[1], STORE_CREATE, &e) < 0 || store_view_open(&v, s, &e) < 0) {
+	if (store_open(&s, argv[1], STORE_CREATE, &e) < 0 ||
+		store_view_open(&v, s, &e) < 0) {
 		fprintf(stderr, "make_store: %s\n", e.text);
 		return 1;
 	}
