@@ -14,8 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum hook_site { HOOK_RESID_PRE, HOOK_RESID_MID, HOOK_RESID_POST, HOOK_ATTN_OUT,
-		 HOOK_MLP_OUT };
+enum hook_site {
+	HOOK_RESID_PRE,
+	HOOK_RESID_MID,
+	HOOK_RESID_POST,
+	HOOK_ATTN_OUT,
+	HOOK_MLP_OUT
+};
 
 /* A TransformerLens hook, as in blocks.8.hook_resid_pre. */
 struct hook {
@@ -28,7 +33,7 @@ int hook_parse(struct hook *h, const char *name, struct err *e);
 
 struct lm; /* opaque */
 struct lm_info {
-	const char *family;	  /* "gpt2" */
+	const char *family; /* "gpt2" */
 	const char *architecture; /* as in config.json */
 	uint32_t n_layers, d_model, n_heads, d_head, d_mlp, n_ctx, n_vocab;
 	uint64_t n_params;
@@ -52,7 +57,7 @@ int lm_sha256(const struct lm *m, uint8_t out[32], struct err *e); /* weights */
 struct lm_work; /* opaque */
 /* max_tokens: the most tokens in one lm_forward call. */
 int lm_work_new(struct lm_work **out, const struct lm *m, size_t max_tokens,
-		struct err *e);
+	struct err *e);
 void lm_work_free(struct lm_work *w);
 size_t lm_work_bytes(const struct lm *m, size_t max_tokens); /* what work_new takes */
 
@@ -62,13 +67,13 @@ size_t lm_work_bytes(const struct lm *m, size_t max_tokens); /* what work_new ta
  * d_model) floats at hooks[h]. An id past the vocabulary or a window longer
  * than n_ctx is ERR_ARG. */
 int lm_forward(const struct lm *m, struct lm_work *w, const uint32_t *ids,
-	       const uint32_t *window_start, size_t n_windows, const struct hook *hooks,
-	       size_t n_hooks, float *const *out, struct err *e);
+	const uint32_t *window_start, size_t n_windows, const struct hook *hooks,
+	size_t n_hooks, float *const *out, struct err *e);
 
 /* Log-probabilities of one window after a whole forward pass (n_tokens, n_vocab),
  * from the model's own final norm and unembedding, for checks;
  * not fast. */
-int lm_logits(const struct lm *m, struct lm_work *w, const uint32_t *ids, size_t n_tokens,
-	      float *logits, struct err *e);
+int lm_logits(const struct lm *m, struct lm_work *w, const uint32_t *ids,
+	size_t n_tokens, float *logits, struct err *e);
 
 #endif

@@ -323,3 +323,28 @@ sae_encode_plain(const struct sae *s, const float *x, float *out)
 		keep_largest(out, s->info.d_sae, s->info.k);
 	mem_free(y);
 }
+
+/* TopK chooses among all, so all are computed. */
+void
+sae_encode_plain_some(const struct sae *s, const float *x, const uint32_t *features,
+	size_t n, float *out)
+{
+	size_t n_all = s->info.kind == SAE_TOPK ? s->info.d_sae : 0;
+	float *y = mem_new_aligned(s->info.d_in, sizeof(*y));
+	float *all = mem_new(n_all, sizeof(*all));
+	bool good = y != NULL && all != NULL;
+
+	if (good && n_all > 0)
+		sae_encode_plain(s, x, all);
+	else if (good)
+		sae_prepare(s, y, x, 1, NULL, NULL);
+	for (size_t i = 0; i < n; i++) {
+		if (!good)
+			out[i] = NAN;
+		else
+			out[i] = n_all > 0 ? all[features[i]]
+					   : plain_value(s, y, features[i]);
+	}
+	mem_free(y);
+	mem_free(all);
+}

@@ -13,14 +13,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum dtype { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_F64, DTYPE_I64, DTYPE_I32,
-	     DTYPE_U8, DTYPE_OTHER };
+enum dtype {
+	DTYPE_F32,
+	DTYPE_F16,
+	DTYPE_BF16,
+	DTYPE_F64,
+	DTYPE_I64,
+	DTYPE_I32,
+	DTYPE_U8,
+	DTYPE_OTHER
+};
 
 #define TENSOR_MAX_RANK 8
 
 struct tensor {
-	const char *name;   /* borrowed from the set */
-	const char *path;   /* of the file it stands in; borrowed from the set */
+	const char *name; /* borrowed from the set */
+	const char *path; /* of the file it stands in; borrowed from the set */
 	enum dtype dtype;
 	char dtype_name[12];
 	size_t rank;
@@ -40,11 +48,12 @@ void tensors_close(struct tensors *t);
 
 size_t tensors_n(const struct tensors *t);
 const struct tensor *tensors_at(const struct tensors *t, size_t i); /* by name order */
-const struct tensor *tensors_find(const struct tensors *t, const char *name); /* or NULL */
+const struct tensor *tensors_find(const struct tensors *t,
+	const char *name); /* or NULL */
 /* Copies n_values floats to out (converted; F16, BF16 exactly). A NaN or an
  * infinity is ERR_FORMAT naming file, tensor and index, unless allowed. */
 int tensor_floats(const struct tensor *t, float *out, bool allow_nonfinite,
-		  struct err *e);
+	struct err *e);
 /* SHA-256 over the file (all shards, in name order). */
 int tensors_sha256(const struct tensors *t, uint8_t out[32], struct err *e);
 const char *tensors_path(const struct tensors *t);

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct tok;	 /* opaque */
+struct tok; /* opaque */
 struct tok_work; /* opaque scratch of one thread: word cache, merge heap */
 
 /* dir: holds tokenizer.json (and perhaps tokenizer_config.json). An unknown
@@ -28,7 +28,7 @@ void tok_work_free(struct tok_work *w);
 struct tok_ids { /* growing arrays, owned; tok_ids_clear() frees */
 	uint32_t *id;
 	uint32_t *start; /* byte offset of the token's first byte in the text */
-	uint32_t *end;	 /* one past its last byte */
+	uint32_t *end; /* one past its last byte */
 	size_t n;
 	size_t cap;
 };
@@ -39,8 +39,8 @@ void tok_ids_clear(struct tok_ids *ids);
  * (tokenizers itself cannot be given such text). Special tokens spelt in the
  * text are matched as tokenizers does with its default of doing so when
  * parse_special is true, and are ordinary text when false. */
-int tok_encode(const struct tok *t, struct tok_work *w, const char *text, size_t n_bytes,
-	       bool parse_special, struct tok_ids *out, struct err *e);
+int tok_encode(const struct tok *t, struct tok_work *w, const char *text,
+	size_t n_bytes, bool parse_special, struct tok_ids *out, struct err *e);
 
 size_t tok_n_vocab(const struct tok *t); /* one past the largest id */
 /* The bytes an id stands for (not its byte-level spelling), borrowed; NULL for
@@ -52,6 +52,7 @@ bool tok_is_special(const struct tok *t, uint32_t id); /* added and special */
 int64_t tok_bos(const struct tok *t); /* bos_token of tokenizer_config.json (or the
 					 only special token), -1 if there is none */
 int64_t tok_eos(const struct tok *t);
-int tok_sha256(const struct tok *t, uint8_t out[32], struct err *e); /* tokenizer.json */
+int tok_sha256(const struct tok *t, uint8_t out[32],
+	struct err *e); /* tokenizer.json */
 
 #endif
