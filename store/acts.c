@@ -11,7 +11,7 @@ struct chunk {
 
 struct gather {
 	uint32_t first, end; /* tokens wanted */
-	uint32_t at;	     /* tokens before this one are there */
+	uint32_t at; /* tokens before this one are there */
 	struct chunk *head, **tail;
 	struct arena *arena;
 };
@@ -31,8 +31,8 @@ take(void *ctx, uint16_t part, struct kv_value x, struct err *e)
 		return rc;
 	c->next = NULL;
 	if (c->acts.first_token != part || c->acts.first_token > g->at)
-		return err_set(e, ERR_CORRUPT, "activations from token %u on are missing",
-			       g->at);
+		return err_set(e, ERR_CORRUPT,
+			"activations from token %u on are missing", g->at);
 	if (c->acts.n_tokens > UINT32_MAX - c->acts.first_token)
 		return err_set(e, ERR_CORRUPT, "activations are malformed");
 	if (c->acts.first_token + c->acts.n_tokens > g->at)
@@ -78,9 +78,9 @@ put_together(const struct gather *g, struct rec_acts *out, struct err *e)
 		for (uint32_t i = from; i < to; i++)
 			row[++n_rows] = at + c->acts.row_start[i + 1] - base;
 		memcpy(feature + at, c->acts.feature + base,
-		       (row[n_rows] - at) * sizeof(*feature));
+			(row[n_rows] - at) * sizeof(*feature));
 		memcpy(value + at, c->acts.value + base,
-		       (row[n_rows] - at) * sizeof(*value));
+			(row[n_rows] - at) * sizeof(*value));
 	}
 	*out = (struct rec_acts){g->first, n_rows, row, feature, value};
 	return 0;
@@ -88,7 +88,7 @@ put_together(const struct gather *g, struct rec_acts *out, struct err *e)
 
 int
 acts_none(uint32_t first, uint32_t n, struct rec_acts *out, struct arena *arena,
-	  struct err *e)
+	struct err *e)
 {
 	uint32_t *row = arena_alloc(arena, (size_t)n + 1, sizeof(*row));
 
@@ -101,7 +101,7 @@ acts_none(uint32_t first, uint32_t n, struct rec_acts *out, struct arena *arena,
 
 int
 acts_gather(struct kv_view *v, uint32_t window, uint32_t first, uint32_t n,
-	    struct rec_acts *out, struct arena *arena, struct err *e)
+	struct rec_acts *out, struct arena *arena, struct err *e)
 {
 	struct gather g = {.first = first, .at = first, .arena = arena};
 	bool all = n == UINT32_MAX;
@@ -112,7 +112,7 @@ acts_gather(struct kv_view *v, uint32_t window, uint32_t first, uint32_t n,
 	g.end = all ? UINT32_MAX : first + n;
 	if (first > UINT16_MAX || (!all && n > UINT16_MAX))
 		return err_arg(e, ERR_ARG, "first", "no window has %u tokens",
-			       first > UINT16_MAX ? first : n);
+			first > UINT16_MAX ? first : n);
 	rc = kv_each(v, KV_ACTS, window, (uint16_t)first, take, &g, e);
 	if (rc != 0)
 		return err_wrap(e, "window %u", window);
@@ -120,7 +120,7 @@ acts_gather(struct kv_view *v, uint32_t window, uint32_t first, uint32_t n,
 		g.end = g.at;
 	if (g.at < g.end)
 		return err_set(e, ERR_CORRUPT,
-			       "window %u: activations from token %u on are missing", window,
-			       g.at);
+			"window %u: activations from token %u on are missing", window,
+			g.at);
 	return put_together(&g, out, e);
 }

@@ -27,7 +27,7 @@ fail(const char *what, struct err *e)
 	const char *text = faiss_get_last_error();
 
 	return err_set(e, ERR_INTERNAL, "FAISS could not %s: %.300s", what,
-		       text != NULL ? text : "no reason given");
+		text != NULL ? text : "no reason given");
 }
 
 /* out = x / |x|; zeros stay. */
@@ -50,7 +50,8 @@ add_rows(struct ann *a, const float *rows, struct err *e)
 	int rc = 0;
 
 	if (unit == NULL)
-		return err_set(e, ERR_NOMEM, "no memory for an index of %zu rows", a->n);
+		return err_set(e, ERR_NOMEM, "no memory for an index of %zu rows",
+			a->n);
 	for (size_t i = 0; rc == 0 && i < a->n; i += BATCH_ROWS) {
 		size_t n = a->n - i < BATCH_ROWS ? a->n - i : BATCH_ROWS;
 
@@ -109,10 +110,11 @@ nearer_first(const void *a, const void *b)
 
 int
 ann_search(const struct ann *a, const float *vector, uint32_t k, struct rec_scored *out,
-	   uint32_t *n_out, struct err *e)
+	uint32_t *n_out, struct err *e)
 {
 	size_t most = k < a->n ? k : a->n;
-	float *unit = mem_new(a->d, sizeof(*unit)), *score = mem_new(most, sizeof(*score));
+	float *unit = mem_new(a->d, sizeof(*unit)),
+	      *score = mem_new(most, sizeof(*score));
 	idx_t *id = mem_new(most, sizeof(*id));
 	uint32_t n = 0;
 	int rc = 0;

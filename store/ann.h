@@ -21,6 +21,6 @@ void ann_free(struct ann *a);
 /* The k nearest of vector (d), by cosine descending, then number; fewer where
  * there are fewer. */
 int ann_search(const struct ann *a, const float *vector, uint32_t k,
-	       struct rec_scored *out, uint32_t *n_out, struct err *e);
+	struct rec_scored *out, uint32_t *n_out, struct err *e);
 
 #endif

@@ -49,11 +49,11 @@ cat_find_sae(const struct store_catalog *c, const char *name, size_t n_name)
 
 	for (uint32_t i = 0; i < c->n_saes; i++)
 		if (strlen(c->sae[i].name) == n_name &&
-		    memcmp(c->sae[i].name, name, n_name) == 0)
+			memcmp(c->sae[i].name, name, n_name) == 0)
 			return i;
 	for (uint32_t i = 0; i < c->n_saes; i++) {
 		if (strlen(c->sae[i].name) != n_name ||
-		    strncasecmp(c->sae[i].name, name, n_name) != 0)
+			strncasecmp(c->sae[i].name, name, n_name) != 0)
 			continue;
 		if (found >= 0)
 			return -1;
@@ -61,7 +61,7 @@ cat_find_sae(const struct store_catalog *c, const char *name, size_t n_name)
 	}
 	for (uint32_t i = 0; found < 0 && i < c->n_saes; i++)
 		if (strlen(c->sae[i].id) == n_name &&
-		    memcmp(c->sae[i].id, name, n_name) == 0)
+			memcmp(c->sae[i].id, name, n_name) == 0)
 			found = i;
 	return found;
 }
@@ -82,7 +82,7 @@ run_is(const struct cat_run *r, const char *name)
 
 int
 cat_find_run(const struct store_catalog *c, uint32_t sae, const char *run_name,
-	     uint32_t *run, uint32_t *slot, struct err *e)
+	uint32_t *run, uint32_t *slot, struct err *e)
 {
 	bool any = run_name == NULL || *run_name == '\0', known = any;
 
@@ -101,12 +101,13 @@ cat_find_run(const struct store_catalog *c, uint32_t sae, const char *run_name,
 		}
 	}
 	if (!known)
-		return err_arg(e, ERR_NOTFOUND, "run", "there is no run %.40s", run_name);
+		return err_arg(e, ERR_NOTFOUND, "run", "there is no run %.40s",
+			run_name);
 	if (any)
 		return err_arg(e, ERR_NOTFOUND, "run", "no run has the SAE %s",
-			       c->sae[sae].name);
+			c->sae[sae].name);
 	return err_arg(e, ERR_NOTFOUND, "run", "run %.40s does not have the SAE %s",
-		       run_name, c->sae[sae].name);
+		run_name, c->sae[sae].name);
 }
 
 int
@@ -116,12 +117,12 @@ cat_check_name(const char *name, struct err *e)
 
 	if (n == 0 || n >= LIMIT_NAME_BYTES)
 		return err_arg(e, ERR_ARG, "name", "a name has 1 to %d bytes",
-			       LIMIT_NAME_BYTES - 1);
+			LIMIT_NAME_BYTES - 1);
 	if (utf8_valid(name, n) != n)
 		return err_arg(e, ERR_ARG, "name", "a name is UTF-8");
 	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)name[i] <= ' ' || name[i] == 0x7f || name[i] == '/')
 			return err_arg(e, ERR_ARG, "name",
-				       "a name has no slash, space or control character");
+				"a name has no slash, space or control character");
 	return 0;
 }

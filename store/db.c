@@ -35,13 +35,20 @@ static const struct {
 	int rc;
 	int code;
 } code_of[] = {
-	{SQLITE_NOMEM, ERR_NOMEM},     {SQLITE_FULL, ERR_FULL},
-	{SQLITE_BUSY, ERR_BUSY},       {SQLITE_LOCKED, ERR_BUSY},
-	{SQLITE_CORRUPT, ERR_CORRUPT}, {SQLITE_NOTADB, ERR_CORRUPT},
-	{SQLITE_IOERR, ERR_IO},	       {SQLITE_CANTOPEN, ERR_IO},
-	{SQLITE_READONLY, ERR_IO},     {SQLITE_PERM, ERR_IO},
-	{SQLITE_CONSTRAINT, ERR_ARG},  {SQLITE_TOOBIG, ERR_LIMIT},
-	{SQLITE_AUTH, ERR_DENIED},     {SQLITE_INTERRUPT, ERR_CANCELLED},
+	{SQLITE_NOMEM, ERR_NOMEM},
+	{SQLITE_FULL, ERR_FULL},
+	{SQLITE_BUSY, ERR_BUSY},
+	{SQLITE_LOCKED, ERR_BUSY},
+	{SQLITE_CORRUPT, ERR_CORRUPT},
+	{SQLITE_NOTADB, ERR_CORRUPT},
+	{SQLITE_IOERR, ERR_IO},
+	{SQLITE_CANTOPEN, ERR_IO},
+	{SQLITE_READONLY, ERR_IO},
+	{SQLITE_PERM, ERR_IO},
+	{SQLITE_CONSTRAINT, ERR_ARG},
+	{SQLITE_TOOBIG, ERR_LIMIT},
+	{SQLITE_AUTH, ERR_DENIED},
+	{SQLITE_INTERRUPT, ERR_CANCELLED},
 };
 
 static int
@@ -61,10 +68,10 @@ fail(struct db *db, int rc, const char *what, struct err *e)
 	if (rc == SQLITE_IOERR_SHORT_READ)
 		code = ERR_CORRUPT;
 	return err_set(e, code, "%s: %s: %s", db->path, what,
-		       db->c != NULL ? sqlite3_errmsg(db->c) : sqlite3_errstr(rc));
+		db->c != NULL ? sqlite3_errmsg(db->c) : sqlite3_errstr(rc));
 }
 
-/* ---- connections ------------------------------------------------------------ */
+/* ---- connections ----------------------------------------------------------- */
 
 /* file:PATH with what has a meaning in URIs escaped. */
 static char *
@@ -89,19 +96,18 @@ static const struct {
 	int flags;
 	const char *query, *sql;
 } modes[] = {
-	[DB_FROZEN] = {SQLITE_OPEN_READWRITE, "?immutable=1",
-		       "PRAGMA query_only=1"},
+	[DB_FROZEN] = {SQLITE_OPEN_READWRITE, "?immutable=1", "PRAGMA query_only=1"},
 	[DB_READ] = {SQLITE_OPEN_READWRITE, "", "PRAGMA query_only=1"},
 	[DB_WRITE] = {SQLITE_OPEN_READWRITE, "",
-		      "PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL;"
-		      "PRAGMA foreign_keys=1"},
+		"PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL;"
+		"PRAGMA foreign_keys=1"},
 	[DB_BUILD] = {SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "",
-		      "PRAGMA page_size=4096; PRAGMA journal_mode=MEMORY;"
-		      "PRAGMA synchronous=OFF; PRAGMA cache_size=-16384;"
-		      "PRAGMA locking_mode=EXCLUSIVE"},
+		"PRAGMA page_size=4096; PRAGMA journal_mode=MEMORY;"
+		"PRAGMA synchronous=OFF; PRAGMA cache_size=-16384;"
+		"PRAGMA locking_mode=EXCLUSIVE"},
 	[DB_MAKE] = {SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "",
-		     "PRAGMA page_size=4096; PRAGMA journal_mode=DELETE;"
-		     "PRAGMA synchronous=FULL; PRAGMA foreign_keys=1"},
+		"PRAGMA page_size=4096; PRAGMA journal_mode=DELETE;"
+		"PRAGMA synchronous=FULL; PRAGMA foreign_keys=1"},
 };
 
 static int
@@ -118,8 +124,7 @@ open_uri(struct db *db, enum db_mode mode, struct err *e)
 		return err_set(e, ERR_NOMEM, "%s: no memory", db->path);
 	}
 	rc = sqlite3_open_v2(strcmp(db->path, ":memory:") == 0 ? db->path : uri, &db->c,
-			     modes[mode].flags | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX,
-			     NULL);
+		modes[mode].flags | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
 	buf_clear(&b);
 	return rc == SQLITE_OK ? 0 : fail(db, rc, "open", e);
 }
@@ -253,7 +258,7 @@ db_rollback(struct db *db)
 		sqlite3_exec(db->c, "ROLLBACK", NULL, NULL, NULL);
 }
 
-/* ---- statements --------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------ */
 
 static struct stmt *
 stmt_slot(struct db *db)
@@ -371,7 +376,7 @@ stmt_bad_query(const struct stmt *s)
 	return s->step_rc == SQLITE_ERROR;
 }
 
-/* ---- rows ---------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------ */
 
 int64_t
 row_i64(const struct stmt *s, int i)

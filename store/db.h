@@ -13,15 +13,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct db;   /* one connection; thread: one at a time */
+struct db; /* one connection; thread: one at a time */
 struct stmt; /* borrowed from its connection */
 
 enum db_mode {
 	DB_FROZEN, /* a file that never changes: no locks, no journal */
-	DB_READ,   /* a file that others write; only reads it */
-	DB_WRITE,  /* there already; every commit is durable */
-	DB_BUILD,  /* makes a pending file: quick, durable only after a sync */
-	DB_MAKE,   /* makes a file whose every commit is durable */
+	DB_READ, /* a file that others write; only reads it */
+	DB_WRITE, /* there already; every commit is durable */
+	DB_BUILD, /* makes a pending file: quick, durable only after a sync */
+	DB_MAKE, /* makes a file whose every commit is durable */
 };
 /* path ":memory:" with DB_BUILD: no file. new: db_close(). */
 int db_open(struct db **out, const char *path, enum db_mode mode, struct err *e);
@@ -53,7 +53,7 @@ void stmt_blob(struct stmt *s, int i, const void *p, size_t n_bytes);
 /* 1 with a row, 0 at the end (then it is reset), or a code (reset too). */
 int stmt_step(struct stmt *s, struct err *e);
 int stmt_done(struct stmt *s, struct err *e); /* steps to the end */
-void stmt_reset(struct stmt *s);	      /* needed only before the end */
+void stmt_reset(struct stmt *s); /* needed only before the end */
 /* Whether the last step failed because the text of a query makes no sense. */
 bool stmt_bad_query(const struct stmt *s);
 

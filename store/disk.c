@@ -20,5 +20,6 @@ disk_is_full(const char *path)
 		return true;
 	if (getrlimit(RLIMIT_FSIZE, &most) != 0 || most.rlim_cur == RLIM_INFINITY)
 		return false;
-	return file_size(path, &n_bytes, NULL) == 0 && n_bytes + ROOM_BYTES > most.rlim_cur;
+	return file_size(path, &n_bytes, NULL) == 0 &&
+		n_bytes + ROOM_BYTES > most.rlim_cur;
 }

@@ -29,7 +29,7 @@ object_known(struct store *s, enum kind kind, const char *id, uint64_t digest)
  * new one after a look at its files. */
 static int
 object_ref(struct store *s, enum kind kind, const char *id, struct object **out,
-	   struct err *e)
+	struct err *e)
 {
 	char dir[PATH_BYTES];
 	struct part *part;
@@ -66,16 +66,20 @@ object_ref(struct store *s, enum kind kind, const char *id, struct object **out,
 /* The id of object i of a kind. buf has room for a graph's. */
 static const char *
 id_of(const struct store_catalog *c, enum kind kind, uint32_t i,
-      char buf[OBJECT_ID_CHARS])
+	char buf[OBJECT_ID_CHARS])
 {
 	switch (kind) {
-	case KIND_CUT: return c->cut[i].id;
-	case KIND_SAE: return c->sae[i].id;
-	case KIND_RUN: return c->run[i].id;
-	default: break;
+	case KIND_CUT:
+		return c->cut[i].id;
+	case KIND_SAE:
+		return c->sae[i].id;
+	case KIND_RUN:
+		return c->run[i].id;
+	default:
+		break;
 	}
 	graph_id(buf, c->sae[c->graph[i].from].id, c->sae[c->graph[i].to].id,
-		 c->graph[i].k);
+		c->graph[i].k);
 	return buf;
 }
 
@@ -114,7 +118,8 @@ generation_free(struct store *s, struct generation *g)
 		view_free(v);
 	}
 	for (int kind = 0; kind < KINDS; kind++)
-		for (uint32_t i = 0; g->object[kind] != NULL && i < g->n_objects[kind]; i++)
+		for (uint32_t i = 0; g->object[kind] != NULL && i < g->n_objects[kind];
+			i++)
 			object_unref(s, g->object[kind][i]);
 	arena_clear(&g->arena);
 	mem_free(g);

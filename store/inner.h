@@ -46,7 +46,7 @@ struct object {
 	size_t n_parts;
 	struct mutex *lock;
 	struct ann *ann;
-	unsigned n_refs;     /* under the store's lock */
+	unsigned n_refs; /* under the store's lock */
 	struct object *next; /* of the store */
 };
 
@@ -58,23 +58,23 @@ struct kv_layout {
 	const char *names[KV_TABLES];
 	size_t n_tables;
 };
-extern const struct kv_layout layout_window, layout_logits, layout_neighbors, layout_acts,
-    layout_feature;
+extern const struct kv_layout layout_window, layout_logits, layout_neighbors,
+	layout_acts, layout_feature;
 #define FILE_CUT_DB "cut.db"
 #define FILE_DECODER "decoder.f32"
 #define FILE_FEATURE_DB "feature.db"
 
 /* Takes part (n_parts) on success. new: object_free(). */
 int object_new(struct object **out, enum kind kind, const char *id, const char *dir,
-	       struct part *part, size_t n_parts, struct err *e);
+	struct part *part, size_t n_parts, struct err *e);
 void object_free(struct object *o);
 uint64_t part_digest(const struct part *part, size_t n_parts);
 /* Every part is there and as long as it was: ERR_CORRUPT names it. */
 int object_measure(const struct object *o, struct err *e);
 int object_part(const struct object *o, const char *name, size_t *i, struct err *e);
 /* The part opened, after its check. Borrowed until the object is freed. */
-int object_kv(struct object *o, size_t i, const struct kv_layout *layout, struct kv **kv,
-	      struct err *e);
+int object_kv(struct object *o, size_t i, const struct kv_layout *layout,
+	struct kv **kv, struct err *e);
 int object_map(struct object *o, size_t i, const struct map **map, struct err *e);
 /* For a part that others open: only the check. */
 int object_check(struct object *o, size_t i, struct err *e);
@@ -82,7 +82,7 @@ int part_path(char out[PATH_BYTES], const struct object *o, size_t i, struct err
 /* All files below dir, measured and hashed, by name. new: mem_free(*part). */
 int parts_scan(const char *dir, struct part **part, size_t *n_parts, struct err *e);
 
-/* ---- generations (generation.c) --------------------------------------------- */
+/* ---- generations (generation.c) -------------------------------------------- */
 
 struct generation {
 	unsigned n_refs; /* its views, and 1 while it is the newest; under the lock */
@@ -103,10 +103,10 @@ struct store {
 	struct mutex *lock;
 	struct generation *gen; /* the newest opened */
 	struct object *objects; /* of all generations */
-	struct db *catalog;	/* reading connection, under the lock */
+	struct db *catalog; /* reading connection, under the lock */
 	struct lock writer, labeller;
 	struct mutex *label_lock; /* for the next */
-	struct db *labels;	  /* the writing connection, while labeller is held */
+	struct db *labels; /* the writing connection, while labeller is held */
 	struct pending *pending;
 	unsigned n_pending; /* ever */
 };
@@ -116,27 +116,29 @@ struct store {
 int generation_open(struct generation **out, struct store *s, struct err *e);
 void generation_unref(struct store *s, struct generation *g); /* the lock is held */
 
-/* ---- the catalogue (catalog.c) ------------------------------------------------ */
+/* ---- the catalogue (catalog.c) --------------------------------------------- */
 
 extern const char catalog_schema[];
 /* Into g->catalog; the number of rows, and each object's files by catalog_parts. */
 int catalog_load(struct db *db, struct generation *g, struct err *e);
 int catalog_parts(struct db *db, enum kind kind, const char *id, struct part **part,
-		  size_t *n_parts, struct err *e);
+	size_t *n_parts, struct err *e);
 int catalog_generation(struct db *db, uint64_t *generation, struct err *e);
 /* Rows in, inside a transaction. */
 int catalog_put_model(struct db *db, const struct cat_model *m, struct err *e);
 int catalog_put_cut(struct db *db, const struct cat_cut *c, struct err *e);
 int catalog_put_sae(struct db *db, const struct cat_sae *x, struct err *e);
 int catalog_put_parts(struct db *db, enum kind kind, const char *id,
-		      const struct part *part, size_t n_parts, struct err *e);
+	const struct part *part, size_t n_parts, struct err *e);
 int catalog_put_run_sae(struct db *db, uint32_t run, uint32_t slot, const char *sae_id,
-			const struct cat_run_sae *x, struct err *e);
+	const struct cat_run_sae *x, struct err *e);
+/* Whether the sum over all rows is what it was: ERR_CORRUPT. */
+int catalog_check(struct db *db, struct err *e);
 /* Writes the next generation's number and the sum over all rows. */
 int catalog_seal(struct db *db, struct err *e);
 /* Whether the catalogue names that object. */
 int catalog_names(struct db *db, enum kind kind, const char *id, bool *named,
-		  struct err *e);
+	struct err *e);
 /* Seals, reads everything again and commits; else all is as it was. */
 int catalog_commit(struct db *db, struct err *e);
 /* For an empty database. */
@@ -149,7 +151,7 @@ int64_t cat_find_model_id(const struct store_catalog *c, const char *id);
 /* Whether a name may be a SAE's: not empty, no '/', no control characters, UTF-8. */
 int cat_check_name(const char *name, struct err *e);
 
-/* ---- views (view.c) -------------------------------------------------------------- */
+/* ---- views (view.c) -------------------------------------------------------- */
 
 struct handle {
 	struct kv_view *kv;
@@ -163,18 +165,20 @@ struct store_view {
 	struct store_view *next; /* of the generation's idle ones */
 };
 void view_free(struct store_view *v);
-int view_kv(struct store_view *v, enum kind kind, uint32_t i, const struct kv_layout *layout,
-	    uint32_t slot, struct kv_view **kv, struct err *e);
+int view_kv(struct store_view *v, enum kind kind, uint32_t i,
+	const struct kv_layout *layout, uint32_t slot, struct kv_view **kv,
+	struct err *e);
 /* file: FILE_CUT_DB or FILE_FEATURE_DB. */
 int view_db(struct store_view *v, enum kind kind, uint32_t i, const char *file,
-	    uint32_t slot, struct db **db, struct err *e);
+	uint32_t slot, struct db **db, struct err *e);
 int view_labels(struct store_view *v, struct db **db, struct err *e);
 /* Index checks with ERR_NOTFOUND. */
-int view_has_run(const struct store_view *v, uint32_t run, uint32_t slot, struct err *e);
+int view_has_run(const struct store_view *v, uint32_t run, uint32_t slot,
+	struct err *e);
 int view_has_cut(const struct store_view *v, uint32_t cut, struct err *e);
 int view_has_sae(const struct store_view *v, uint32_t sae, struct err *e);
 
-/* ---- labels ------------------------------------------------------------------------ */
+/* ---- labels ---------------------------------------------------------------- */
 
 extern const char labels_schema[];
 #define LABELS_DB_VERSION 1
@@ -184,9 +188,9 @@ enum { LABEL_N_COLUMNS = 7, LABEL_SUM = 7, LABEL_ID = 8 };
 uint64_t label_sum(const struct stmt *s); /* of a row that starts with those */
 /* The row as a label, strings in arena; ERR_CORRUPT if its sum does not match. */
 int label_row(const struct stmt *s, struct store_label *out, struct arena *arena,
-	      struct err *e);
+	struct err *e);
 
-/* ---- pending objects (pending.c) ----------------------------------------------------- */
+/* ---- pending objects (pending.c) ------------------------------------------- */
 
 enum pending_state { PENDING_OPEN, PENDING_FINISHED, PENDING_MOVED };
 struct pending {
@@ -199,34 +203,35 @@ struct pending {
 /* A new directory; an older pending one of the same name is dropped. Borrowed
  * from the store. */
 int pending_new(struct pending **out, struct store *s, enum kind kind, const char *id,
-		struct err *e);
+	struct err *e);
 struct pending *pending_find(struct store *s, enum kind kind, const char *id);
 /* Forgets it; its directory goes too unless it was moved. */
 void pending_drop(struct store *s, struct pending *p);
 int pending_finish(struct pending *p, struct err *e); /* syncs its files */
 int store_path(char out[PATH_BYTES], const struct store *s, const char *name,
-	       struct err *e);
-int object_path(char out[PATH_BYTES], const struct store *s, enum kind kind, const char *id,
-		struct err *e);
+	struct err *e);
+int object_path(char out[PATH_BYTES], const struct store *s, enum kind kind,
+	const char *id, struct err *e);
 /* The directory's name of a graph. */
-void graph_id(char out[OBJECT_ID_CHARS], const char *from_id, const char *to_id, uint32_t k);
+void graph_id(char out[OBJECT_ID_CHARS], const char *from_id, const char *to_id,
+	uint32_t k);
 int store_need_write(const struct store *s, struct err *e);
 int store_refresh_locked(struct store *s, struct err *e);
 /* A kv file of a pending directory; sub "" or "00/" and so on. */
 int pending_kv(struct kv **out, const struct pending *p, const char *sub,
-	       const struct kv_layout *layout, struct err *e);
-int pending_db(struct db **out, const struct pending *p, const char *sub, const char *file,
-	       const char *schema, struct err *e);
+	const struct kv_layout *layout, struct err *e);
+int pending_db(struct db **out, const struct pending *p, const char *sub,
+	const char *file, const char *schema, struct err *e);
 /* What was being built, complete: indexes and the like, then committed. */
 int pending_db_finish(struct db *db, const char *sql, struct err *e);
 /* Active features of tokens [first, first + n) of a window, from its chunks; n
  * UINT32_MAX: to the last. Tokens without a chunk are ERR_CORRUPT; a window
  * without any has no tokens. */
 int acts_gather(struct kv_view *v, uint32_t window, uint32_t first, uint32_t n,
-		struct rec_acts *out, struct arena *arena, struct err *e);
+	struct rec_acts *out, struct arena *arena, struct err *e);
 /* n tokens without any. */
 int acts_none(uint32_t first, uint32_t n, struct rec_acts *out, struct arena *arena,
-	      struct err *e);
+	struct err *e);
 /* A connection for changing the catalogue. new: db_close(). */
 int store_catalog_write(struct store *s, struct db **db, struct err *e);
 

@@ -15,12 +15,13 @@
 
 #define MAGIC 0x6b76u /* "vk" */
 #define CODEC 1u
-#define SERIES 1u	  /* flag: one of a series of values, kept whole */
-#define HEADER_BYTES 20u  /* magic u16, codec u8, flags u8, length u32, n_parts u32, sum u64 */
-#define SUMMED_BYTES 12u  /* of the header */
+#define SERIES 1u /* flag: one of a series of values, kept whole */
+#define HEADER_BYTES \
+	20u /* magic u16, codec u8, flags u8, length u32, n_parts u32, sum u64 */
+#define SUMMED_BYTES 12u /* of the header */
 #define KEY_BYTES 6u
 #define COMMIT_BYTES ((size_t)16 << 20) /* put between commits */
-#define MAP_BYTES ((size_t)256 << 20)	/* at first */
+#define MAP_BYTES ((size_t)256 << 20) /* at first */
 #define PAGE_BYTES ((size_t)4096)
 
 struct kv {
@@ -39,7 +40,7 @@ struct kv_view {
 	MDB_txn *txn;
 };
 
-/* ---- errors -------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------- */
 
 static int
 fail(const struct kv *kv, int rc, const char *what, struct err *e)
@@ -47,30 +48,30 @@ fail(const struct kv *kv, int rc, const char *what, struct err *e)
 	int code = ERR_IO;
 
 	if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG || rc == MDB_MAP_FULL ||
-	    /* what LMDB makes of a short write */
-	    (rc == EIO && disk_is_full(kv->path)))
+		/* what LMDB makes of a short write */
+		(rc == EIO && disk_is_full(kv->path)))
 		code = ERR_FULL;
 	else if (rc == ENOMEM)
 		code = ERR_NOMEM;
 	else if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ||
-		 rc == MDB_VERSION_MISMATCH || rc == MDB_INCOMPATIBLE ||
-		 rc == MDB_NOTFOUND || rc == MDB_PANIC || rc == ENOENT)
+		rc == MDB_VERSION_MISMATCH || rc == MDB_INCOMPATIBLE ||
+		rc == MDB_NOTFOUND || rc == MDB_PANIC || rc == ENOENT)
 		code = ERR_CORRUPT;
 	else if (rc == MDB_KEYEXIST)
 		code = ERR_INTERNAL;
 	return err_set(e, code, "%s: %s: %s", kv->path, what,
-		       rc == MDB_KEYEXIST ? "keys do not ascend" : mdb_strerror(rc));
+		rc == MDB_KEYEXIST ? "keys do not ascend" : mdb_strerror(rc));
 }
 
 static int
 corrupt(const struct kv_view *v, size_t table, uint32_t id, uint32_t part,
 	const char *why, struct err *e)
 {
-	return err_set(e, ERR_CORRUPT, "%s: table %zu, key %u.%u: %s", v->kv->path, table,
-		       id, part, why);
+	return err_set(e, ERR_CORRUPT, "%s: table %zu, key %u.%u: %s", v->kv->path,
+		table, id, part, why);
 }
 
-/* ---- keys and headers ----------------------------------------------------- */
+/* ---- keys and headers ------------------------------------------------------ */
 
 static void
 put_key(uint8_t key[KEY_BYTES], uint32_t id, uint32_t part)
@@ -92,7 +93,7 @@ put_le(uint8_t *p, uint64_t v, size_t n)
 
 static uint64_t
 value_sum(size_t table, const uint8_t key[KEY_BYTES], const uint8_t *header,
-	  const void *payload, size_t n_bytes)
+	const void *payload, size_t n_bytes)
 {
 	uint8_t head[1 + KEY_BYTES + SUMMED_BYTES];
 
@@ -132,7 +133,7 @@ env_open(struct kv *kv, size_t map_bytes, unsigned flags, struct err *e)
 		rc = mdb_env_set_mapsize(kv->env, map_bytes);
 	if (rc == 0)
 		rc = mdb_env_open(kv->env, kv->path, flags | MDB_NOSUBDIR | MDB_NOLOCK,
-				  0644);
+			0644);
 	kv->map_bytes = map_bytes;
 	return rc == 0 ? 0 : fail(kv, rc, "open", e);
 }
@@ -149,7 +150,7 @@ tables_make(struct kv *kv, const char *const *names, struct err *e)
 
 int
 kv_create(struct kv **out, const char *path, const char *const *names, size_t n_tables,
-	  struct err *e)
+	struct err *e)
 {
 	struct kv *kv = kv_new(path, n_tables);
 	int rc;
@@ -223,13 +224,13 @@ put_one(struct kv *kv, size_t table, uint32_t id, uint32_t part, unsigned flags,
 
 int
 kv_put(struct kv *kv, size_t table, uint32_t id, const void *p, size_t n_bytes,
-       struct err *e)
+	struct err *e)
 {
 	size_t n_parts = n_bytes == 0 ? 1 : (n_bytes - 1) / LIMIT_CHUNK_BYTES + 1;
 
 	if (n_parts > UINT16_MAX)
-		return err_set(e, ERR_LIMIT, "%s: the value of %u has %zu bytes", kv->path,
-			       id, n_bytes);
+		return err_set(e, ERR_LIMIT, "%s: the value of %u has %zu bytes",
+			kv->path, id, n_bytes);
 	for (size_t i = 0; i < n_parts; i++) {
 		size_t from = i * LIMIT_CHUNK_BYTES, n = n_bytes - from;
 		int rc;
@@ -237,7 +238,7 @@ kv_put(struct kv *kv, size_t table, uint32_t id, const void *p, size_t n_bytes,
 		if (n > LIMIT_CHUNK_BYTES)
 			n = LIMIT_CHUNK_BYTES;
 		rc = put_one(kv, table, id, (uint32_t)i, 0, (uint32_t)n_parts,
-			     (const uint8_t *)p + from, n, e);
+			(const uint8_t *)p + from, n, e);
 		if (rc != 0)
 			return rc;
 	}
@@ -246,11 +247,11 @@ kv_put(struct kv *kv, size_t table, uint32_t id, const void *p, size_t n_bytes,
 
 int
 kv_put_part(struct kv *kv, size_t table, uint32_t id, uint16_t part, const void *p,
-	    size_t n_bytes, struct err *e)
+	size_t n_bytes, struct err *e)
 {
 	if (n_bytes > UINT32_MAX)
 		return err_set(e, ERR_LIMIT, "%s: the value of %u.%u has %zu bytes",
-			       kv->path, id, part, n_bytes);
+			kv->path, id, part, n_bytes);
 	return put_one(kv, table, id, part, SERIES, 1, p, n_bytes, e);
 }
 
@@ -269,7 +270,7 @@ kv_finish(struct kv *kv, struct err *e)
 	return rc == 0 ? 0 : fail(kv, rc, "sync", e);
 }
 
-/* ---- reading ---------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------- */
 
 /* The names of the tables, and that the pages the file speaks of are there:
  * reading past the end of a map is a signal. */
@@ -287,7 +288,7 @@ tables_open(struct kv *kv, const char *const *names, uint64_t n_bytes, struct er
 		return fail(kv, rc, "open", e);
 	if (info.me_last_pgno >= n_bytes / st.ms_psize)
 		return err_set(e, ERR_CORRUPT, "%s: cut short: %llu bytes", kv->path,
-			       (unsigned long long)n_bytes);
+			(unsigned long long)n_bytes);
 	rc = mdb_txn_begin(kv->env, NULL, MDB_RDONLY, &txn);
 	for (size_t i = 0; rc == 0 && i < kv->n_tables; i++) {
 		rc = mdb_dbi_open(txn, names[i], 0, &kv->dbi[i]);
@@ -316,7 +317,7 @@ kv_open(struct kv **out, const char *path, const char *const *names, size_t n_ta
 		return rc;
 	if (n_bytes < 2 * PAGE_BYTES)
 		return err_set(e, ERR_CORRUPT, "%s: cut short: %llu bytes", path,
-			       (unsigned long long)n_bytes);
+			(unsigned long long)n_bytes);
 	kv = kv_new(path, n_tables);
 	if (kv == NULL)
 		return err_set(e, ERR_NOMEM, "%s: no memory", path);
@@ -376,7 +377,7 @@ kv_view_close(struct kv_view *v)
 /* Takes the header off x; the payload and n_parts, or ERR_CORRUPT. */
 static int
 check(const struct kv_view *v, size_t table, const uint8_t key[KEY_BYTES], MDB_val x,
-      unsigned flags, struct kv_value *out, uint32_t *n_parts, struct err *e)
+	unsigned flags, struct kv_value *out, uint32_t *n_parts, struct err *e)
 {
 	struct cur c = cur_of(x.mv_data, x.mv_size), k = cur_of(key, KEY_BYTES);
 	uint32_t id = cur_u32be(&k);
@@ -401,7 +402,7 @@ check(const struct kv_view *v, size_t table, const uint8_t key[KEY_BYTES], MDB_v
 
 static int
 get_part(struct kv_view *v, size_t table, uint32_t id, uint32_t part,
-	 struct kv_value *out, uint32_t *n_parts, struct err *e)
+	struct kv_value *out, uint32_t *n_parts, struct err *e)
 {
 	uint8_t key[KEY_BYTES];
 	MDB_val k = {KEY_BYTES, key}, x;
@@ -421,13 +422,14 @@ get_part(struct kv_view *v, size_t table, uint32_t id, uint32_t part,
 /* Parts 1 to n_parts - 1 behind the first one, in arena. */
 static int
 gather(struct kv_view *v, size_t table, uint32_t id, uint32_t n_parts,
-       struct kv_value *x, struct arena *arena, struct err *e)
+	struct kv_value *x, struct arena *arena, struct err *e)
 {
 	uint8_t *all = arena_alloc(arena, n_parts, LIMIT_CHUNK_BYTES);
 	size_t n = 0;
 
 	if (all == NULL)
-		return err_set(e, ERR_NOMEM, "no memory for a value of %u parts", n_parts);
+		return err_set(e, ERR_NOMEM, "no memory for a value of %u parts",
+			n_parts);
 	for (uint32_t i = 0; i < n_parts; i++) {
 		uint32_t again = n_parts;
 		int rc = i == 0 ? 1 : get_part(v, table, id, i, x, &again, e);
@@ -435,7 +437,7 @@ gather(struct kv_view *v, size_t table, uint32_t id, uint32_t n_parts,
 		if (rc < 0)
 			return rc;
 		if (rc == 0 || again != n_parts || x->n_bytes > LIMIT_CHUNK_BYTES ||
-		    (i + 1 < n_parts && x->n_bytes != LIMIT_CHUNK_BYTES))
+			(i + 1 < n_parts && x->n_bytes != LIMIT_CHUNK_BYTES))
 			return corrupt(v, table, id, i, "a part is missing", e);
 		memcpy(all + n, x->p, x->n_bytes);
 		n += x->n_bytes;
@@ -447,7 +449,7 @@ gather(struct kv_view *v, size_t table, uint32_t id, uint32_t n_parts,
 
 int
 kv_get(struct kv_view *v, size_t table, uint32_t id, struct kv_value *out,
-       struct arena *arena, struct err *e)
+	struct arena *arena, struct err *e)
 {
 	uint32_t n_parts;
 	int rc;
@@ -480,7 +482,8 @@ seek(MDB_cursor *c, uint32_t id, uint16_t part, MDB_val *k, MDB_val *x)
 	put_key(key, id, part);
 	*k = (MDB_val){KEY_BYTES, key};
 	rc = mdb_cursor_get(c, k, x, MDB_SET_RANGE);
-	if (rc == 0 && k->mv_size == KEY_BYTES && memcmp(k->mv_data, key, KEY_BYTES) == 0)
+	if (rc == 0 && k->mv_size == KEY_BYTES &&
+		memcmp(k->mv_data, key, KEY_BYTES) == 0)
 		return 0;
 	if (rc == 0 || rc == MDB_NOTFOUND) {
 		rc = mdb_cursor_get(c, k, x, rc == 0 ? MDB_PREV : MDB_LAST);
@@ -494,8 +497,8 @@ seek(MDB_cursor *c, uint32_t id, uint16_t part, MDB_val *k, MDB_val *x)
 
 int
 kv_each(struct kv_view *v, size_t table, uint32_t id, uint16_t part,
-	int (*fn)(void *ctx, uint16_t part, struct kv_value x, struct err *e), void *ctx,
-	struct err *e)
+	int (*fn)(void *ctx, uint16_t part, struct kv_value x, struct err *e),
+	void *ctx, struct err *e)
 {
 	MDB_cursor *c;
 	MDB_val k, x;
@@ -505,7 +508,7 @@ kv_each(struct kv_view *v, size_t table, uint32_t id, uint16_t part,
 	if (rc != 0)
 		return fail(v->kv, rc, "read", e);
 	for (rc = seek(c, id, part, &k, &x); rc == 0 && key_has_id(k, id);
-	     rc = mdb_cursor_get(c, &k, &x, MDB_NEXT)) {
+		rc = mdb_cursor_get(c, &k, &x, MDB_NEXT)) {
 		const uint8_t *key = k.mv_data;
 		struct kv_value value;
 		uint32_t n_parts;

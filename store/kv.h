@@ -23,21 +23,21 @@ struct kv; /* opaque */
 /* Makes path with these tables (names borrowed for ever). Not durable before
  * kv_finish(). Thread: one at a time. new: kv_close(). */
 int kv_create(struct kv **out, const char *path, const char *const *names,
-	      size_t n_tables, struct err *e);
+	size_t n_tables, struct err *e);
 /* Adds a value; ids ascend in each table (ERR_INTERNAL otherwise). ERR_FULL when
  * the disk is. After an error the file is lost. */
 int kv_put(struct kv *kv, size_t table, uint32_t id, const void *p, size_t n_bytes,
-	   struct err *e);
+	struct err *e);
 /* Adds one of a series of values of id, part ascending; kept whole. */
 int kv_put_part(struct kv *kv, size_t table, uint32_t id, uint16_t part, const void *p,
-		size_t n_bytes, struct err *e);
+	size_t n_bytes, struct err *e);
 /* Writes all of it out. Nothing may be put afterwards. */
 int kv_finish(struct kv *kv, struct err *e);
 
 /* Opens a finished file for reading. What it lacks is ERR_CORRUPT. Thread: kv
  * may be shared, each reader has its own kv_view. new: kv_close(). */
-int kv_open(struct kv **out, const char *path, const char *const *names, size_t n_tables,
-	    struct err *e);
+int kv_open(struct kv **out, const char *path, const char *const *names,
+	size_t n_tables, struct err *e);
 void kv_close(struct kv *kv); /* after its views */
 
 struct kv_view; /* opaque; thread: one at a time */
@@ -50,12 +50,12 @@ struct kv_value {
 };
 /* 1 and *out, 0 when there is no such key, or a code. */
 int kv_get(struct kv_view *v, size_t table, uint32_t id, struct kv_value *out,
-	   struct arena *arena, struct err *e);
+	struct arena *arena, struct err *e);
 /* Calls fn for the parts of a series of id, ascending, from the last one that
  * starts at or before part. fn returns 0 to go on, 1 to stop, or a code. */
 int kv_each(struct kv_view *v, size_t table, uint32_t id, uint16_t part,
-	    int (*fn)(void *ctx, uint16_t part, struct kv_value x, struct err *e),
-	    void *ctx, struct err *e);
+	int (*fn)(void *ctx, uint16_t part, struct kv_value x, struct err *e),
+	void *ctx, struct err *e);
 uint64_t kv_entries(const struct kv *kv, size_t table); /* of a file opened to read */
 
 #endif

@@ -7,14 +7,15 @@
 
 #define SELECT "SELECT " LABEL_COLUMNS ", sum, id FROM label"
 /* People's newest first; of the others the best score, then the newest. */
-#define BEST_FIRST                                                                       \
-	" ORDER BY source<>'person', CASE source WHEN 'person' THEN NULL ELSE score END" \
+#define BEST_FIRST \
+	" ORDER BY source<>'person', CASE source WHEN 'person' THEN NULL ELSE score " \
+	"END" \
 	" DESC, time_s DESC, id DESC"
 static const char of_feature[] = SELECT " WHERE sae_hash=?1 AND feature=?2" BEST_FIRST;
 static const char best_of_feature[] =
-    SELECT " WHERE sae_hash=?1 AND feature=?2" BEST_FIRST " LIMIT 1";
+	SELECT " WHERE sae_hash=?1 AND feature=?2" BEST_FIRST " LIMIT 1";
 static const char behind_id[] =
-    SELECT " WHERE id>?1 AND (?2 IS NULL OR sae_hash=?2) ORDER BY id LIMIT ?3";
+	SELECT " WHERE id>?1 AND (?2 IS NULL OR sae_hash=?2) ORDER BY id LIMIT ?3";
 static const char keyword[] = "SELECT text, score FROM keyword WHERE feature=?1";
 
 uint64_t
@@ -25,15 +26,16 @@ label_sum(const struct stmt *s)
 
 int
 label_row(const struct stmt *s, struct store_label *out, struct arena *arena,
-	  struct err *e)
+	struct err *e)
 {
 	size_t n;
 	const void *hash = row_blob(s, 0, &n);
 
-	if ((uint64_t)row_i64(s, LABEL_SUM) != label_sum(s) || n != sizeof(out->sae_hash))
+	if ((uint64_t)row_i64(s, LABEL_SUM) != label_sum(s) ||
+		n != sizeof(out->sae_hash))
 		return err_set(e, ERR_CORRUPT,
-			       "labels.db: label %lld does not match its checksum",
-			       (long long)row_i64(s, LABEL_ID));
+			"labels.db: label %lld does not match its checksum",
+			(long long)row_i64(s, LABEL_ID));
 	*out = (struct store_label){
 		.id = row_i64(s, LABEL_ID),
 		.feature = (uint32_t)row_i64(s, 1),
@@ -50,7 +52,7 @@ label_row(const struct stmt *s, struct store_label *out, struct arena *arena,
 	return 0;
 }
 
-/* ---- of features ---------------------------------------------------------------------- */
+/* ---- of features ----------------------------------------------------------- */
 
 struct place {
 	const struct cat_run *run;
@@ -60,7 +62,7 @@ struct place {
 
 static int
 find_place(struct store_view *v, uint32_t run, uint32_t slot, struct place *p,
-	   struct err *e)
+	struct err *e)
 {
 	int rc = view_has_run(v, run, slot, e);
 
@@ -69,14 +71,15 @@ find_place(struct store_view *v, uint32_t run, uint32_t slot, struct place *p,
 	p->run = &v->gen->catalog.run[run];
 	p->sae = &v->gen->catalog.sae[p->run->sae[slot].sae];
 	rc = view_labels(v, &p->labels, e);
-	return rc == 0 ? view_db(v, KIND_RUN, run, FILE_FEATURE_DB, slot, &p->feature, e)
-		       : rc;
+	return rc == 0
+		? view_db(v, KIND_RUN, run, FILE_FEATURE_DB, slot, &p->feature, e)
+		: rc;
 }
 
 /* 1 and the keyword label of a feature, or 0. */
 static int
 get_keyword(const struct place *p, uint32_t feature, struct store_label *out,
-	    struct arena *arena, struct err *e)
+	struct arena *arena, struct err *e)
 {
 	struct stmt *s;
 	int rc = db_prepare(p->feature, &s, keyword, e);
@@ -103,7 +106,7 @@ get_keyword(const struct place *p, uint32_t feature, struct store_label *out,
 
 static int
 start(const struct place *p, const char *sql, uint32_t feature, struct stmt **s,
-      struct err *e)
+	struct err *e)
 {
 	int rc = db_prepare(p->labels, s, sql, e);
 
@@ -117,7 +120,7 @@ start(const struct place *p, const char *sql, uint32_t feature, struct stmt **s,
 /* Labels as they come, in a list that doubles in the arena. */
 static int
 get_stored(struct stmt *s, struct store_label **list, uint32_t *n, struct arena *arena,
-	   struct err *e)
+	struct err *e)
 {
 	uint32_t cap = 4;
 	int rc = 0;
@@ -148,8 +151,8 @@ get_stored(struct stmt *s, struct store_label **list, uint32_t *n, struct arena 
 
 int
 store_labels(struct store_view *v, uint32_t run, uint32_t slot, uint32_t feature,
-	     const struct store_label **out, uint32_t *n_out, struct arena *arena,
-	     struct err *e)
+	const struct store_label **out, uint32_t *n_out, struct arena *arena,
+	struct err *e)
 {
 	struct store_label *list = NULL;
 	struct place p;
@@ -173,7 +176,7 @@ store_labels(struct store_view *v, uint32_t run, uint32_t slot, uint32_t feature
 
 static int
 best(const struct place *p, uint32_t feature, struct store_label *out,
-     struct arena *arena, struct err *e)
+	struct arena *arena, struct err *e)
 {
 	struct stmt *s;
 	int rc = start(p, best_of_feature, feature, &s, e);
@@ -192,8 +195,9 @@ best(const struct place *p, uint32_t feature, struct store_label *out,
 }
 
 int
-store_best_labels(struct store_view *v, uint32_t run, uint32_t slot, const uint32_t *ids,
-		  size_t n, struct store_label *out, struct arena *arena, struct err *e)
+store_best_labels(struct store_view *v, uint32_t run, uint32_t slot,
+	const uint32_t *ids, size_t n, struct store_label *out, struct arena *arena,
+	struct err *e)
 {
 	struct place p;
 	int rc = find_place(v, run, slot, &p, e);
@@ -207,8 +211,8 @@ store_best_labels(struct store_view *v, uint32_t run, uint32_t slot, const uint3
 
 int
 store_label_list(struct store_view *v, const uint8_t *sae_hash, int64_t after,
-		 uint32_t limit, struct store_label *out, uint32_t *n_out,
-		 struct arena *arena, struct err *e)
+	uint32_t limit, struct store_label *out, uint32_t *n_out, struct arena *arena,
+	struct err *e)
 {
 	struct stmt *s;
 	struct db *db;

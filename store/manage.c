@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* ---- taking out of the catalogue ---------------------------------------------------- */
+/* ---- taking out of the catalogue ------------------------------------------- */
 
 static int
 delete_run(struct db *db, uint32_t number, const char *id, struct err *e)
@@ -73,8 +73,7 @@ store_rename_sae(struct store *s, const char *from, const char *to, struct err *
 	for (uint32_t i = 0; rc == 0 && i < c->n_saes; i++)
 		if (i != sae && strcasecmp(c->sae[i].name, to) == 0)
 			rc = err_arg(e, ERR_ARG, "name",
-				     "another SAE has the name %s already",
-				     c->sae[i].name);
+				"another SAE has the name %s already", c->sae[i].name);
 	if (rc != 0)
 		return rc;
 	rc = store_catalog_write(s, &db, e);
@@ -94,24 +93,24 @@ store_rename_sae(struct store *s, const char *from, const char *to, struct err *
 }
 
 static const char gc_sql[] =
-    "DELETE FROM graph WHERE from_id NOT IN (SELECT sae_id FROM run_sae)"
-    " OR to_id NOT IN (SELECT sae_id FROM run_sae);"
-    "DELETE FROM sae WHERE id NOT IN (SELECT sae_id FROM run_sae);"
-    "DELETE FROM cut WHERE id NOT IN (SELECT cut_id FROM run);"
-    "DELETE FROM model WHERE id NOT IN (SELECT model_id FROM run)"
-    " AND id NOT IN (SELECT model_id FROM sae);"
-    "DELETE FROM file WHERE (kind='sae' AND id NOT IN (SELECT id FROM sae))"
-    " OR (kind='cut' AND id NOT IN (SELECT id FROM cut))"
-    " OR (kind='run' AND id NOT IN (SELECT id FROM run))"
-    " OR (kind='graph' AND id NOT IN"
-    " (SELECT from_id||'-'||to_id||'-'||k FROM graph));";
+	"DELETE FROM graph WHERE from_id NOT IN (SELECT sae_id FROM run_sae)"
+	" OR to_id NOT IN (SELECT sae_id FROM run_sae);"
+	"DELETE FROM sae WHERE id NOT IN (SELECT sae_id FROM run_sae);"
+	"DELETE FROM cut WHERE id NOT IN (SELECT cut_id FROM run);"
+	"DELETE FROM model WHERE id NOT IN (SELECT model_id FROM run)"
+	" AND id NOT IN (SELECT model_id FROM sae);"
+	"DELETE FROM file WHERE (kind='sae' AND id NOT IN (SELECT id FROM sae))"
+	" OR (kind='cut' AND id NOT IN (SELECT id FROM cut))"
+	" OR (kind='run' AND id NOT IN (SELECT id FROM run))"
+	" OR (kind='graph' AND id NOT IN"
+	" (SELECT from_id||'-'||to_id||'-'||k FROM graph));";
 
 /* Removes dir/NAME for each name that keep does not want. */
 static int
 sweep_dir(struct store *s, const char *dir,
-	  int (*keep)(struct store *s, const char *dir, const char *name, bool *keep,
-		      struct err *e),
-	  uint64_t *freed, struct err *e)
+	int (*keep)(struct store *s, const char *dir, const char *name, bool *keep,
+		struct err *e),
+	uint64_t *freed, struct err *e)
 {
 	char path[PATH_BYTES], **names = NULL;
 	uint64_t n_bytes;
@@ -141,7 +140,8 @@ sweep_dir(struct store *s, const char *dir,
 }
 
 static int
-keep_named(struct store *s, const char *dir, const char *name, bool *keep, struct err *e)
+keep_named(struct store *s, const char *dir, const char *name, bool *keep,
+	struct err *e)
 {
 	for (int kind = 0; kind < KINDS; kind++) {
 		int rc;
@@ -160,7 +160,7 @@ keep_named(struct store *s, const char *dir, const char *name, bool *keep, struc
 
 static int
 keep_pending(struct store *s, const char *dir, const char *name, bool *keep,
-	     struct err *e)
+	struct err *e)
 {
 	(void)e;
 	(void)dir;
@@ -195,7 +195,7 @@ store_gc(struct store *s, uint64_t *freed_bytes, struct err *e)
 	return rc == 0 ? sweep_dir(s, "tmp", keep_pending, freed_bytes, e) : rc;
 }
 
-/* ---- how much there is -------------------------------------------------------------- */
+/* ---- how much there is ----------------------------------------------------- */
 
 struct usages {
 	struct store_usage *list;
@@ -204,7 +204,7 @@ struct usages {
 
 static int
 add_usage(struct usages *u, const struct store *s, const char *what, const char *id,
-	  const char *name, const char *file, struct err *e)
+	const char *name, const char *file, struct err *e)
 {
 	struct store_usage *more = mem_resize(u->list, u->n + 1, sizeof(*more)), *x;
 	char path[PATH_BYTES];
@@ -229,7 +229,7 @@ add_usage(struct usages *u, const struct store *s, const char *what, const char 
 
 static int
 add_object(struct usages *u, const struct store *s, enum kind kind, uint32_t i,
-	   struct err *e)
+	struct err *e)
 {
 	const struct store_catalog *c = &s->gen->catalog;
 	const char *id = s->gen->object[kind][i]->id;
@@ -243,7 +243,7 @@ add_object(struct usages *u, const struct store *s, enum kind kind, uint32_t i,
 		snprintf(name, sizeof(name), "run %u", c->run[i].number);
 	else
 		snprintf(name, sizeof(name), "%s to %s", c->sae[c->graph[i].from].name,
-			 c->sae[c->graph[i].to].name);
+			c->sae[c->graph[i].to].name);
 	name[LIMIT_NAME_BYTES - 1] = '\0';
 	snprintf(file, sizeof(file), "%s/%s", kind_name[kind], id);
 	return add_usage(u, s, kind_name[kind], id, name, file, e);

@@ -12,8 +12,8 @@ const struct kv_layout layout_window = {"window.mdb", {"window"}, 1};
 const struct kv_layout layout_logits = {"logits.mdb", {"logits"}, 1};
 const struct kv_layout layout_neighbors = {"neighbors.mdb", {"neighbors"}, 1};
 const struct kv_layout layout_acts = {"acts.mdb", {"acts"}, 1};
-const struct kv_layout layout_feature = {
-	"feature.mdb", {"feature", "examples", "postings", "token"}, KV_FEATURE_TABLES};
+const struct kv_layout layout_feature = {"feature.mdb",
+	{"feature", "examples", "postings", "token"}, KV_FEATURE_TABLES};
 
 uint64_t
 part_digest(const struct part *part, size_t n_parts)
@@ -29,13 +29,14 @@ part_digest(const struct part *part, size_t n_parts)
 
 int
 object_new(struct object **out, enum kind kind, const char *id, const char *dir,
-	   struct part *part, size_t n_parts, struct err *e)
+	struct part *part, size_t n_parts, struct err *e)
 {
 	struct object *o = mem_new(1, sizeof(*o));
 	int rc;
 
 	*out = NULL;
-	if (o == NULL || strlen(id) >= sizeof(o->id) || (o->dir = mem_strdup(dir)) == NULL) {
+	if (o == NULL || strlen(id) >= sizeof(o->id) ||
+		(o->dir = mem_strdup(dir)) == NULL) {
 		mem_free(o);
 		return err_set(e, ERR_NOMEM, "%s: no memory", dir);
 	}
@@ -93,9 +94,9 @@ object_measure(const struct object *o, struct err *e)
 			return rc;
 		if (n_bytes != o->part[i].n_bytes)
 			return err_set(e, ERR_CORRUPT,
-				       "%s: %llu bytes where there were %llu", path,
-				       (unsigned long long)n_bytes,
-				       (unsigned long long)o->part[i].n_bytes);
+				"%s: %llu bytes where there were %llu", path,
+				(unsigned long long)n_bytes,
+				(unsigned long long)o->part[i].n_bytes);
 	}
 	return 0;
 }
@@ -118,11 +119,11 @@ object_part(const struct object *o, const char *name, size_t *i, struct err *e)
 		else
 			high = mid;
 	}
-	return err_set(e, ERR_CORRUPT, "%s/%s: the catalogue does not know the file", o->dir,
-		       name);
+	return err_set(e, ERR_CORRUPT, "%s/%s: the catalogue does not know the file",
+		o->dir, name);
 }
 
-/* ---- opening, once, after a check ------------------------------------------------ */
+/* ---- opening, once, after a check ------------------------------------------ */
 
 /* The lock is held. */
 static int
@@ -136,13 +137,13 @@ check(struct part *part, const char *path, struct err *e)
 	if (rc != 0)
 		return rc;
 	if (m.n_bytes != part->n_bytes)
-		rc = err_set(e, ERR_CORRUPT, "%s: %zu bytes where there were %llu", path,
-			     m.n_bytes, (unsigned long long)part->n_bytes);
+		rc = err_set(e, ERR_CORRUPT, "%s: %zu bytes where there were %llu",
+			path, m.n_bytes, (unsigned long long)part->n_bytes);
 	else if (part->n_bytes <= CHECK_WHOLE_BYTES &&
-		 hash64(m.data != NULL ? (const void *)m.data : "", m.n_bytes, 0) !=
-		     part->hash)
+		hash64(m.data != NULL ? (const void *)m.data : "", m.n_bytes, 0) !=
+			part->hash)
 		rc = err_set(e, ERR_CORRUPT, "%s: the file does not match its checksum",
-			     path);
+			path);
 	map_close(&m);
 	part->checked = rc == 0;
 	return rc;
@@ -172,7 +173,7 @@ object_check(struct object *o, size_t i, struct err *e)
 
 int
 object_kv(struct object *o, size_t i, const struct kv_layout *layout, struct kv **kv,
-	  struct err *e)
+	struct err *e)
 {
 	char path[PATH_BYTES];
 	int rc = 0;
@@ -182,7 +183,7 @@ object_kv(struct object *o, size_t i, const struct kv_layout *layout, struct kv 
 		rc = check_locked(o, i, path, e);
 		if (rc == 0)
 			rc = kv_open(&o->part[i].kv, path, layout->names,
-				     layout->n_tables, e);
+				layout->n_tables, e);
 	}
 	*kv = o->part[i].kv;
 	mutex_unlock(o->lock);
@@ -206,7 +207,7 @@ object_map(struct object *o, size_t i, const struct map **map, struct err *e)
 	return rc;
 }
 
-/* ---- measuring a finished directory ------------------------------------------------ */
+/* ---- measuring a finished directory ---------------------------------------- */
 
 struct scan {
 	const char *dir;

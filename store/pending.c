@@ -30,7 +30,7 @@ pending_drop(struct store *s, struct pending *p)
 
 int
 pending_new(struct pending **out, struct store *s, enum kind kind, const char *id,
-	    struct err *e)
+	struct err *e)
 {
 	char dir[PATH_BYTES];
 	struct pending *p = pending_find(s, kind, id);
@@ -39,7 +39,7 @@ pending_new(struct pending **out, struct store *s, enum kind kind, const char *i
 	*out = NULL;
 	if (rc == 0)
 		rc = path_join(dir, e, "%s/tmp/%ld-%u", s->dir, (long)getpid(),
-			       s->n_pending++);
+			s->n_pending++);
 	if (rc != 0)
 		return rc;
 	if (p != NULL)
@@ -74,7 +74,7 @@ pending_finish(struct pending *p, struct err *e)
 
 int
 pending_kv(struct kv **out, const struct pending *p, const char *sub,
-	   const struct kv_layout *layout, struct err *e)
+	const struct kv_layout *layout, struct err *e)
 {
 	char path[PATH_BYTES];
 	int rc = path_join(path, e, "%s/%s%s", p->dir, sub, layout->file);
@@ -84,7 +84,7 @@ pending_kv(struct kv **out, const struct pending *p, const char *sub,
 
 int
 pending_db(struct db **out, const struct pending *p, const char *sub, const char *file,
-	   const char *schema, struct err *e)
+	const char *schema, struct err *e)
 {
 	char path[PATH_BYTES];
 	int rc = path_join(path, e, "%s/%s%s", p->dir, sub, file);

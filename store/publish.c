@@ -25,15 +25,15 @@ move(struct store *s, struct db *db, struct pending *p, struct err *e)
 	int rc = catalog_names(db, p->kind, p->id, &named, e);
 
 	if (rc == 0 && named)
-		rc = err_set(e, ERR_ARG, "the store has %s %s already", kind_name[p->kind],
-			     p->id);
+		rc = err_set(e, ERR_ARG, "the store has %s %s already",
+			kind_name[p->kind], p->id);
 	if (rc == 0)
 		rc = object_path(to, s, p->kind, p->id, e);
 	if (rc != 0 || p->state == PENDING_MOVED)
 		return rc;
 	if (p->state != PENDING_FINISHED)
-		return err_set(e, ERR_INTERNAL, "%s %s is not finished", kind_name[p->kind],
-			       p->id);
+		return err_set(e, ERR_INTERNAL, "%s %s is not finished",
+			kind_name[p->kind], p->id);
 	rc = dir_remove(to, e);
 	step("removed");
 	if (rc == 0)
@@ -71,21 +71,21 @@ bring(struct store *s, struct db *db, enum kind kind, const char *id, struct err
 
 	if (p == NULL)
 		return err_set(e, ERR_INTERNAL, "there is no pending %s %.40s",
-			       kind_name[kind], id);
+			kind_name[kind], id);
 	rc = move(s, db, p, e);
 	return rc == 0 ? put_parts(s, db, p, e) : rc;
 }
 
 static int
 put_graph(struct db *db, const char *from_id, const char *to_id, uint32_t k,
-	  struct err *e)
+	struct err *e)
 {
 	struct stmt *s;
 	int rc = db_prepare(db, &s,
-			    "DELETE FROM file WHERE kind='graph' AND id IN (SELECT"
-			    " from_id||'-'||to_id||'-'||k FROM graph"
-			    " WHERE from_id=?1 AND to_id=?2 AND k<>?3)",
-			    e);
+		"DELETE FROM file WHERE kind='graph' AND id IN (SELECT"
+		" from_id||'-'||to_id||'-'||k FROM graph"
+		" WHERE from_id=?1 AND to_id=?2 AND k<>?3)",
+		e);
 
 	if (rc != 0)
 		return rc;
@@ -94,7 +94,8 @@ put_graph(struct db *db, const char *from_id, const char *to_id, uint32_t k,
 	stmt_i64(s, 3, k);
 	rc = stmt_done(s, e);
 	if (rc == 0)
-		rc = db_prepare(db, &s, "INSERT OR REPLACE INTO graph VALUES(?,?,?)", e);
+		rc = db_prepare(db, &s, "INSERT OR REPLACE INTO graph VALUES(?,?,?)",
+			e);
 	if (rc != 0)
 		return rc;
 	stmt_str(s, 1, from_id);
@@ -123,7 +124,7 @@ put_shared(struct store *s, struct db *db, const struct store_publish *p, struct
 		rc = bring(s, db, KIND_GRAPH, id, e);
 		if (rc == 0)
 			rc = put_graph(db, p->graph[i].from_id, p->graph[i].to_id,
-				       p->graph[i].k, e);
+				p->graph[i].k, e);
 	}
 	return rc;
 }
@@ -137,10 +138,10 @@ put_run(struct store *s, struct db *db, const struct store_publish *p, uint32_t 
 
 	if (rc == 0)
 		rc = db_prepare(db, &st,
-				"INSERT INTO run(id, model_id, cut_id, created_s,"
-				" provenance) SELECT ?1,?2,?3,?4,?5"
-				" WHERE json_valid(?5)",
-				e);
+			"INSERT INTO run(id, model_id, cut_id, created_s,"
+			" provenance) SELECT ?1,?2,?3,?4,?5"
+			" WHERE json_valid(?5)",
+			e);
 	if (rc != 0)
 		return rc;
 	stmt_str(st, 1, p->run_id);
@@ -153,8 +154,8 @@ put_run(struct store *s, struct db *db, const struct store_publish *p, uint32_t 
 		rc = err_set(e, ERR_INTERNAL, "a run's provenance is no JSON");
 	*number = (uint32_t)db_last_id(db);
 	for (uint32_t i = 0; rc == 0 && i < p->n_run_saes; i++)
-		rc = catalog_put_run_sae(db, *number, i, p->run_sae_id[i], &p->run_sae[i],
-					 e);
+		rc = catalog_put_run_sae(db, *number, i, p->run_sae_id[i],
+			&p->run_sae[i], e);
 	return rc;
 }
 
@@ -187,7 +188,7 @@ forget(struct store *s, const struct store_publish *p)
 
 int
 store_publish(struct store *s, const struct store_publish *p, uint32_t *number,
-	      struct err *e)
+	struct err *e)
 {
 	struct db *db;
 	int rc = store_catalog_write(s, &db, e);

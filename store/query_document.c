@@ -7,19 +7,19 @@
 
 static const char by_number[] = "SELECT " COLUMNS " FROM document WHERE number=?1";
 static const char by_id[] =
-    "SELECT " COLUMNS " FROM document WHERE id=?1 ORDER BY number LIMIT 1";
+	"SELECT " COLUMNS " FROM document WHERE id=?1 ORDER BY number LIMIT 1";
 static const char from_number[] =
-    "SELECT " COLUMNS " FROM document WHERE number>=?1 ORDER BY number LIMIT ?2";
+	"SELECT " COLUMNS " FROM document WHERE number>=?1 ORDER BY number LIMIT ?2";
 /* A value is compared as text: true and false by these words; a list has the value
  * when one of its entries does. */
-#define AS_TEXT(t)                                                                       \
-	"CASE " t ".type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'"              \
+#define AS_TEXT(t) \
+	"CASE " t ".type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'" \
 	" WHEN 'null' THEN 'null' ELSE CAST(" t ".atom AS TEXT) END=?4"
 static const char with_meta[] =
-    "SELECT " COLUMNS " FROM document AS d WHERE number>=?1 AND EXISTS("
-    "SELECT 1 FROM json_each(d.meta) AS m WHERE m.key=?3 AND (" AS_TEXT("m")
-    " OR (m.type='array' AND EXISTS(SELECT 1 FROM json_each(m.value) AS a WHERE " AS_TEXT(
-	"a") ")))) ORDER BY number LIMIT ?2";
+	"SELECT " COLUMNS " FROM document AS d WHERE number>=?1 AND EXISTS("
+	"SELECT 1 FROM json_each(d.meta) AS m WHERE m.key=?3 AND (" AS_TEXT(
+		"m") " OR (m.type='array' AND EXISTS(SELECT 1 FROM json_each(m.value) "
+		     "AS a WHERE " AS_TEXT("a") ")))) ORDER BY number LIMIT ?2";
 
 static const char *
 copy(const struct stmt *s, int i, struct arena *arena)
@@ -29,7 +29,7 @@ copy(const struct stmt *s, int i, struct arena *arena)
 
 static int
 get_document(const struct stmt *s, struct store_document *d, struct arena *arena,
-	     struct err *e)
+	struct err *e)
 {
 	d->number = (uint32_t)row_i64(s, 0);
 	d->id = copy(s, 1, arena);
@@ -69,7 +69,7 @@ one(struct stmt *s, struct store_document *out, struct arena *arena, struct err 
 
 int
 store_document(struct store_view *v, uint32_t cut, uint32_t number,
-	       struct store_document *out, struct arena *arena, struct err *e)
+	struct store_document *out, struct arena *arena, struct err *e)
 {
 	struct stmt *s;
 	int rc = prepare(v, cut, by_number, &s, e);
@@ -79,13 +79,14 @@ store_document(struct store_view *v, uint32_t cut, uint32_t number,
 	stmt_i64(s, 1, number);
 	rc = one(s, out, arena, e);
 	if (rc == 0)
-		return err_arg(e, ERR_NOTFOUND, "document", "there is no document %u", number);
+		return err_arg(e, ERR_NOTFOUND, "document", "there is no document %u",
+			number);
 	return rc < 0 ? rc : 0;
 }
 
 int
 store_document_by_id(struct store_view *v, uint32_t cut, const char *id,
-		     struct store_document *out, struct arena *arena, struct err *e)
+	struct store_document *out, struct arena *arena, struct err *e)
 {
 	struct stmt *s;
 	int rc = prepare(v, cut, by_id, &s, e);
@@ -95,14 +96,15 @@ store_document_by_id(struct store_view *v, uint32_t cut, const char *id,
 	stmt_str(s, 1, id);
 	rc = one(s, out, arena, e);
 	if (rc == 0)
-		return err_arg(e, ERR_NOTFOUND, "document", "there is no document %.100s", id);
+		return err_arg(e, ERR_NOTFOUND, "document",
+			"there is no document %.100s", id);
 	return rc < 0 ? rc : 0;
 }
 
 int
 store_documents(struct store_view *v, uint32_t cut, uint32_t after, const char *key,
-		const char *value, uint32_t limit, struct store_document *out,
-		uint32_t *n_out, struct arena *arena, struct err *e)
+	const char *value, uint32_t limit, struct store_document *out, uint32_t *n_out,
+	struct arena *arena, struct err *e)
 {
 	struct stmt *s;
 	uint32_t n = 0;

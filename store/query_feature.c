@@ -8,31 +8,32 @@
  * density, ?5 and ?6 maximum, ?7 tokens, ?8 dead, ?9 labelled (0 any, 1 no, 2
  * yes), ?10 the SAE's hash and ?11 the label source left out, ?12 whether ?13 and
  * ?14 (key, index) count, ?15 limit. */
-#define FILTERS                                                                          \
-	" count BETWEEN ?1 AND ?2 AND count/?7 BETWEEN ?3 AND ?4"                        \
-	" AND max BETWEEN ?5 AND ?6"                                                     \
-	" AND (?8=0 OR (count=0)=(?8=2))"                                                \
-	" AND (?9=0 OR EXISTS(SELECT 1 FROM labels.label AS l WHERE l.sae_hash=?10"      \
+#define FILTERS \
+	" count BETWEEN ?1 AND ?2 AND count/?7 BETWEEN ?3 AND ?4" \
+	" AND max BETWEEN ?5 AND ?6" \
+	" AND (?8=0 OR (count=0)=(?8=2))" \
+	" AND (?9=0 OR EXISTS(SELECT 1 FROM labels.label AS l WHERE l.sae_hash=?10" \
 	" AND l.feature=f.feature AND l.source<>?11)=(?9=2))"
-#define SELECT(index, key)                                                               \
-	"SELECT feature, count, max, mean, " key " FROM feature AS f " index " WHERE" FILTERS
-#define UP(index, key)                                                                   \
-	SELECT(index, key)                                                               \
-	" AND (?12=0 OR (" key ">=?13 AND (" key ">?13 OR feature>?14)))"                \
+#define SELECT(index, key) \
+	"SELECT feature, count, max, mean, " key " FROM feature AS f " index \
+	" WHERE" FILTERS
+#define UP(index, key) \
+	SELECT(index, key) \
+	" AND (?12=0 OR (" key ">=?13 AND (" key ">?13 OR feature>?14)))" \
 	" ORDER BY " key ", feature LIMIT ?15"
-#define DOWN(index, key)                                                                 \
-	SELECT(index, key)                                                               \
-	" AND (?12=0 OR (" key "<=?13 AND (" key "<?13 OR feature>?14)))"                \
+#define DOWN(index, key) \
+	SELECT(index, key) \
+	" AND (?12=0 OR (" key "<=?13 AND (" key "<?13 OR feature>?14)))" \
 	" ORDER BY " key " DESC, feature LIMIT ?15"
 
 static const char *const sql[][2] = {
 	[FEATURE_BY_INDEX] = {UP("", "feature"), DOWN("", "feature")},
 	[FEATURE_BY_COUNT] = {UP("INDEXED BY by_count", "count"),
-			      DOWN("INDEXED BY by_count_down", "count")},
+		DOWN("INDEXED BY by_count_down", "count")},
 	[FEATURE_BY_MAX] = {UP("INDEXED BY by_max", "max"),
-			    DOWN("INDEXED BY by_max_down", "max")},
+		DOWN("INDEXED BY by_max_down", "max")},
 	[FEATURE_BY_MEAN] = {UP("INDEXED BY by_mean", "mean"),
-			     DOWN("INDEXED BY by_mean_down", "mean")},
+		DOWN("INDEXED BY by_mean_down", "mean")},
 };
 
 static int64_t
@@ -43,7 +44,7 @@ clamp_i64(uint64_t v)
 
 static void
 bind(struct stmt *s, const struct feature_query *q, const struct cat_run_sae *x,
-     const uint8_t *sae_hash)
+	const uint8_t *sae_hash)
 {
 	stmt_i64(s, 1, clamp_i64(q->min_count));
 	stmt_i64(s, 2, clamp_i64(q->max_count));
@@ -64,8 +65,8 @@ bind(struct stmt *s, const struct feature_query *q, const struct cat_run_sae *x,
 
 int
 store_features(struct store_view *v, uint32_t run, uint32_t slot,
-	       const struct feature_query *q, struct feature_row *out, uint32_t *n_out,
-	       struct err *e)
+	const struct feature_query *q, struct feature_row *out, uint32_t *n_out,
+	struct err *e)
 {
 	const struct cat_run_sae *x;
 	struct stmt *s;
@@ -93,7 +94,7 @@ store_features(struct store_view *v, uint32_t run, uint32_t slot,
 			.key = row_f64(s, 4),
 		};
 		out[n].density = (double)out[n].count /
-				 (x->n_tokens > 0 ? (double)x->n_tokens : 1);
+			(x->n_tokens > 0 ? (double)x->n_tokens : 1);
 		n++;
 	}
 	stmt_reset(s);

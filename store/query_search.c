@@ -11,28 +11,29 @@
 #define SNIPPET_BYTES ((size_t)160)
 
 static const char stored_sql[] =
-    "SELECT " LABEL_COLUMNS ", sum, id, rank FROM"
-    " (SELECT rowid AS at, rank FROM label_text(?1)) JOIN label ON id=at"
-    " ORDER BY source<>'person', rank, id";
+	"SELECT " LABEL_COLUMNS ", sum, id, rank FROM"
+	" (SELECT rowid AS at, rank FROM label_text(?1)) JOIN label ON id=at"
+	" ORDER BY source<>'person', rank, id";
 static const char keyword_sql[] =
-    "SELECT rowid, rank FROM keyword_text(?1) ORDER BY rank, rowid LIMIT ?2";
+	"SELECT rowid, rank FROM keyword_text(?1) ORDER BY rank, rowid LIMIT ?2";
 static const char keyword_text_sql[] = "SELECT text FROM keyword WHERE feature=?1";
-static const char text_sql[] =
-    "SELECT rowid, rank FROM window_text(?1) ORDER BY rank, rowid LIMIT ?2 OFFSET ?3";
+static const char text_sql[] = "SELECT rowid, rank FROM window_text(?1) ORDER BY rank, "
+			       "rowid LIMIT ?2 OFFSET ?3";
 
-/* ---- queries ---------------------------------------------------------------------------- */
+/* ---- queries --------------------------------------------------------------- */
 
 struct query {
 	const char *text; /* as it was given */
-	struct buf words; /* each word of it as a phrase, for when that makes no sense */
-	bool plain;	  /* it did not */
+	struct buf
+		words; /* each word of it as a phrase, for when that makes no sense */
+	bool plain; /* it did not */
 };
 
 static bool
 is_word_byte(char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (unsigned char)c >= 0x80;
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+		(c >= 'A' && c <= 'Z') || (unsigned char)c >= 0x80;
 }
 
 /* The next run of letters and digits at or behind *p; its length, 0 at the end. */
@@ -57,10 +58,10 @@ query_init(struct query *q, const char *text, uint32_t skip, struct err *e)
 	buf_init(&q->words);
 	if (strlen(text) > QUERY_BYTES)
 		return err_arg(e, ERR_LIMIT, "query", "a query has at most %d bytes",
-			       QUERY_BYTES);
+			QUERY_BYTES);
 	if (skip > SKIP_MOST)
 		return err_arg(e, ERR_LIMIT, "skip", "at most %u rows can be skipped",
-			       SKIP_MOST);
+			SKIP_MOST);
 	for (const char *p = text; (n = next_word(&p)) > 0; p += n) {
 		buf_puts(&q->words, "\"");
 		buf_put(&q->words, p, n);
@@ -91,7 +92,7 @@ query_step(struct query *q, struct stmt *s, struct err *e)
 	return stmt_step(s, e);
 }
 
-/* ---- labels ------------------------------------------------------------------------------ */
+/* ---- labels ---------------------------------------------------------------- */
 
 struct hunt {
 	struct store_view *v;
@@ -119,7 +120,7 @@ found_label(struct hunt *h, const struct store_label *l, double rank)
 {
 	for (size_t i = 0; i < h->n_scopes && h->n < h->limit; i++) {
 		if (memcmp(sae_of(h, i)->hash, l->sae_hash, sizeof(l->sae_hash)) != 0 ||
-		    h->n_seen++ < h->skip)
+			h->n_seen++ < h->skip)
 			continue;
 		h->out[h->n++] = (struct store_found){
 			.run = h->scope[i].run,
@@ -145,7 +146,7 @@ hunt_stored(struct hunt *h, struct err *e)
 	if (rc != 0)
 		return rc;
 	for (rc = query_step(&h->q, s, e); rc == 1 && h->n < h->limit;
-	     rc = stmt_step(s, e)) {
+		rc = stmt_step(s, e)) {
 		int got = label_row(s, &label, h->arena, e);
 
 		if (got != 0) {
@@ -178,7 +179,7 @@ better_first(const void *a, const void *b)
 /* At most limit keyword labels of one scope that match, best first. */
 static int
 keyword_hits(struct hunt *h, uint32_t scope, uint32_t limit, struct hit *hit, size_t *n,
-	     struct err *e)
+	struct err *e)
 {
 	const struct store_scope *x = &h->scope[scope];
 	struct stmt *s;
@@ -191,8 +192,10 @@ keyword_hits(struct hunt *h, uint32_t scope, uint32_t limit, struct hit *hit, si
 	if (rc != 0)
 		return rc;
 	stmt_i64(s, 2, limit);
-	for (rc = query_step(&h->q, s, e); rc == 1 && i < limit; rc = stmt_step(s, e), i++)
-		hit[(*n)++] = (struct hit){row_f64(s, 1), scope, (uint32_t)row_i64(s, 0)};
+	for (rc = query_step(&h->q, s, e); rc == 1 && i < limit;
+		rc = stmt_step(s, e), i++)
+		hit[(*n)++] =
+			(struct hit){row_f64(s, 1), scope, (uint32_t)row_i64(s, 0)};
 	stmt_reset(s);
 	return rc < 0 ? rc : 0;
 }
@@ -254,13 +257,17 @@ hunt_keywords(struct hunt *h, struct err *e)
 }
 
 int
-store_search_labels(struct store_view *v, const struct store_scope *scope, size_t n_scopes,
-		    const char *query, uint32_t skip, uint32_t limit,
-		    struct store_found *out, uint32_t *n_out, struct arena *arena,
-		    struct err *e)
+store_search_labels(struct store_view *v, const struct store_scope *scope,
+	size_t n_scopes, const char *query, uint32_t skip, uint32_t limit,
+	struct store_found *out, uint32_t *n_out, struct arena *arena, struct err *e)
 {
-	struct hunt h = {.v = v, .scope = scope, .n_scopes = n_scopes, .skip = skip,
-			 .limit = limit, .out = out, .arena = arena};
+	struct hunt h = {.v = v,
+		.scope = scope,
+		.n_scopes = n_scopes,
+		.skip = skip,
+		.limit = limit,
+		.out = out,
+		.arena = arena};
 	int rc = query_init(&h.q, query, skip, e);
 
 	*n_out = 0;
@@ -275,7 +282,7 @@ store_search_labels(struct store_view *v, const struct store_scope *scope, size_
 	return rc;
 }
 
-/* ---- text -------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------ */
 
 /* Where the query's first word that stands in the text begins; else 0. */
 static size_t
@@ -286,7 +293,7 @@ find_word(const char *text, size_t n_text, const char *query)
 	for (const char *p = query; (n = next_word(&p)) > 0; p += n)
 		for (size_t i = 0; i + n <= n_text; i++)
 			if ((i == 0 || !is_word_byte(text[i - 1])) &&
-			    strncasecmp(text + i, p, n) == 0)
+				strncasecmp(text + i, p, n) == 0)
 				return i;
 	return 0;
 }
@@ -314,7 +321,7 @@ snippet(const char *text, size_t n_text, const char *query, struct arena *arena)
 
 static int
 show_window(struct store_view *v, uint32_t cut, const char *query,
-	    struct store_found *found, struct arena *arena, struct err *e)
+	struct store_found *found, struct arena *arena, struct err *e)
 {
 	struct store_place place = {TABLE_WINDOW, cut, 0};
 	struct store_value x;
@@ -324,7 +331,7 @@ show_window(struct store_view *v, uint32_t cut, const char *query,
 
 	if (rc == 0 && x.p == NULL)
 		rc = err_set(e, ERR_CORRUPT, "the text index names window %u",
-			     found->window);
+			found->window);
 	if (rc == 0)
 		rc = rec_window_unpack(&w, x.p, x.n_bytes, arena, e);
 	if (rc != 0)
@@ -333,14 +340,14 @@ show_window(struct store_view *v, uint32_t cut, const char *query,
 	utf8_show(&shown, w.text, w.n_text_bytes);
 	if (!shown.failed)
 		found->text = snippet(shown.n_bytes > 0 ? (char *)shown.data : "",
-				      shown.n_bytes, query, arena);
+			shown.n_bytes, query, arena);
 	buf_clear(&shown);
 	return found->text != NULL ? 0 : err_set(e, ERR_NOMEM, "no memory for a text");
 }
 
 static int
 text_hits(struct store_view *v, uint32_t cut, struct query *q, uint32_t skip,
-	  uint32_t limit, struct store_found *out, uint32_t *n, struct err *e)
+	uint32_t limit, struct store_found *out, uint32_t *n, struct err *e)
 {
 	struct stmt *s;
 	struct db *db;
@@ -353,17 +360,18 @@ text_hits(struct store_view *v, uint32_t cut, struct query *q, uint32_t skip,
 	stmt_i64(s, 2, limit);
 	stmt_i64(s, 3, skip);
 	for (rc = query_step(q, s, e); rc == 1 && *n < limit; rc = stmt_step(s, e))
-		out[(*n)++] = (struct store_found){.window = (uint32_t)(row_i64(s, 0) - 1),
-						   .rank = -row_f64(s, 1),
-						   .source = ""};
+		out[(*n)++] =
+			(struct store_found){.window = (uint32_t)(row_i64(s, 0) - 1),
+				.rank = -row_f64(s, 1),
+				.source = ""};
 	stmt_reset(s);
 	return rc < 0 ? rc : 0;
 }
 
 int
 store_search_text(struct store_view *v, uint32_t cut, const char *query, uint32_t skip,
-		  uint32_t limit, struct store_found *out, uint32_t *n_out,
-		  struct arena *arena, struct err *e)
+	uint32_t limit, struct store_found *out, uint32_t *n_out, struct arena *arena,
+	struct err *e)
 {
 	struct query q;
 	int rc = query_init(&q, query, skip, e);

@@ -4,7 +4,8 @@
 #include <string.h>
 
 static const char by_id[] = "SELECT bytes, special FROM token WHERE id=?1";
-static const char by_bytes[] = "SELECT id FROM token WHERE bytes=?1 ORDER BY id LIMIT ?2";
+static const char by_bytes[] =
+	"SELECT id FROM token WHERE bytes=?1 ORDER BY id LIMIT ?2";
 
 static int
 prepare(struct store_view *v, uint32_t cut, const char *sql, struct stmt **s,
@@ -42,7 +43,7 @@ get_token(struct stmt *s, struct store_token *t, struct arena *arena, struct err
 
 int
 store_tokens(struct store_view *v, uint32_t cut, const uint32_t *ids, size_t n,
-	     struct store_token *out, struct arena *arena, struct err *e)
+	struct store_token *out, struct arena *arena, struct err *e)
 {
 	struct stmt *s;
 	int rc = prepare(v, cut, by_id, &s, e);
@@ -57,7 +58,7 @@ store_tokens(struct store_view *v, uint32_t cut, const uint32_t *ids, size_t n,
 
 int
 store_token_find(struct store_view *v, uint32_t cut, const char *bytes, size_t n_bytes,
-		 uint32_t limit, uint32_t *ids, uint32_t *n_out, struct err *e)
+	uint32_t limit, uint32_t *ids, uint32_t *n_out, struct err *e)
 {
 	struct stmt *s;
 	uint32_t n = 0;

@@ -17,7 +17,7 @@ store_path(char out[PATH_BYTES], const struct store *s, const char *name, struct
 
 int
 object_path(char out[PATH_BYTES], const struct store *s, enum kind kind, const char *id,
-	    struct err *e)
+	struct err *e)
 {
 	return path_join(out, e, "%s/%s/%s", s->dir, kind_name[kind], id);
 }
@@ -42,25 +42,26 @@ store_need_write(const struct store *s, struct err *e)
 	return 0;
 }
 
-/* ---- the version file ----------------------------------------------------------- */
+/* ---- the version file ------------------------------------------------------ */
 
 static int
 version_row(struct db *db, const struct buf *text, const char *path, int64_t *version,
-	    struct err *e)
+	struct err *e)
 {
 	struct stmt *s;
 	int rc = db_prepare(db, &s,
-			    "SELECT json_extract(?1,'$.version') WHERE CASE WHEN"
-			    " json_valid(?1) THEN json_extract(?1,'$.format')='saedb'"
-			    " AND json_type(?1,'$.version')='integer' END",
-			    e);
+		"SELECT json_extract(?1,'$.version') WHERE CASE WHEN"
+		" json_valid(?1) THEN json_extract(?1,'$.format')='saedb'"
+		" AND json_type(?1,'$.version')='integer' END",
+		e);
 
 	if (rc != 0)
 		return rc;
 	stmt_text(s, 1, (const char *)text->data, text->n_bytes);
 	rc = stmt_step(s, e);
 	if (rc == 0)
-		return err_set(e, ERR_FORMAT, "%s: not the version file of a store", path);
+		return err_set(e, ERR_FORMAT, "%s: not the version file of a store",
+			path);
 	if (rc == 1)
 		*version = row_i64(s, 0);
 	stmt_reset(s);
@@ -86,10 +87,10 @@ check_version(const struct store *s, struct err *e)
 		rc = version_row(db, &text, path, &version, e);
 	if (rc == 0 && version != STORE_VERSION)
 		rc = err_set(e, ERR_VERSION,
-			     "%s: a store of version %" PRId64 ", and this saedb knows"
-			     " version %d: use the saedb that wrote it, or index again into"
-			     " another directory",
-			     s->dir, version, STORE_VERSION);
+			"%s: a store of version %" PRId64 ", and this saedb knows"
+			" version %d: use the saedb that wrote it, or index again into"
+			" another directory",
+			s->dir, version, STORE_VERSION);
 	db_close(db);
 	buf_clear(&text);
 	return rc;
@@ -123,23 +124,23 @@ find_out(const struct store *s, bool *is_store, struct err *e)
 	}
 	if (s->mode != STORE_CREATE)
 		return err_set(e, ERR_FORMAT, "%s: not a store: it has no saedb.json",
-			       s->dir);
+			s->dir);
 	rc = dir_list(s->dir, &names, &n, e);
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		if (strncmp(names[i], "saedb.json", 10) != 0 &&
-		    strcmp(names[i], "writer.lock") != 0 &&
-		    strcmp(names[i], "lost+found") != 0)
+			strcmp(names[i], "writer.lock") != 0 &&
+			strcmp(names[i], "lost+found") != 0)
 			rc = err_set(e, ERR_FORMAT,
-				     "%s: neither empty nor a store: it has %.60s, and no"
-				     " saedb.json",
-				     s->dir, names[i]);
+				"%s: neither empty nor a store: it has %.60s, and no"
+				" saedb.json",
+				s->dir, names[i]);
 	for (size_t i = 0; i < n; i++)
 		mem_free(names[i]);
 	mem_free(names);
 	return rc;
 }
 
-/* ---- making one ------------------------------------------------------------------- */
+/* ---- making one ------------------------------------------------------------ */
 
 /* A database made beside and renamed, so that it is there whole or not at all. */
 static int
@@ -180,7 +181,8 @@ dir_is_empty(const struct store *s, const char *name)
 	char path[PATH_BYTES], **names;
 	size_t n;
 
-	if (store_path(path, s, name, NULL) != 0 || dir_list(path, &names, &n, NULL) != 0)
+	if (store_path(path, s, name, NULL) != 0 ||
+		dir_list(path, &names, &n, NULL) != 0)
 		return false;
 	for (size_t i = 0; i < n; i++)
 		mem_free(names[i]);
@@ -206,8 +208,8 @@ make_rest(const struct store *s, struct err *e)
 		return rc;
 	for (int kind = 0; kind < KINDS; kind++)
 		if (!dir_is_empty(s, kind_name[kind]))
-			return err_set(e, ERR_CORRUPT, "%s/catalog.db: the file is missing",
-				       s->dir);
+			return err_set(e, ERR_CORRUPT,
+				"%s/catalog.db: the file is missing", s->dir);
 	if (!has(s, "labels.db"))
 		rc = make_db(s, "labels.db", make_labels, e);
 	return rc == 0 ? make_db(s, "catalog.db", catalog_make, e) : rc;
@@ -220,7 +222,7 @@ make_version(const struct store *s, struct err *e)
 	int rc = store_path(path, s, "saedb.json", e);
 
 	snprintf(text, sizeof(text), "{\"format\":\"saedb\",\"version\":%d}\n",
-		 STORE_VERSION);
+		STORE_VERSION);
 	return rc == 0 ? file_write_atomic(path, text, strlen(text), e) : rc;
 }
 
@@ -258,7 +260,8 @@ prepare_write(struct store *s, bool is_store, struct err *e)
 	if (rc == 0)
 		rc = lock_take(&s->writer, path, e);
 	if (rc == ERR_BUSY)
-		return err_wrap(e, "%s: another program is writing to this store", s->dir);
+		return err_wrap(e, "%s: another program is writing to this store",
+			s->dir);
 	if (rc == 0 && !is_store && !has(s, "saedb.json"))
 		rc = make_version(s, e);
 	if (rc == 0)
@@ -268,7 +271,7 @@ prepare_write(struct store *s, bool is_store, struct err *e)
 	return rc == 0 ? make_rest(s, e) : rc;
 }
 
-/* ---- opening ------------------------------------------------------------------------ */
+/* ---- opening --------------------------------------------------------------- */
 
 static int
 must_have(const struct store *s, const char *name, struct err *e)

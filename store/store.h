@@ -24,13 +24,14 @@
 struct store; /* opaque */
 
 enum store_mode {
-	STORE_READ,  /* queries; many at once */
+	STORE_READ, /* queries; many at once */
 	STORE_WRITE, /* publishing; takes the writer's lock or fails with ERR_BUSY */
-	STORE_CREATE /* STORE_WRITE, making the store if the directory is absent or empty */
+	STORE_CREATE /* STORE_WRITE, making it if the directory is absent or empty */
 };
 /* Another version is ERR_VERSION; a directory that is no store ERR_FORMAT. new:
  * store_close(). */
-int store_open(struct store **out, const char *dir, enum store_mode mode, struct err *e);
+int store_open(struct store **out, const char *dir, enum store_mode mode,
+	struct err *e);
 void store_close(struct store *s);
 const char *store_dir(const struct store *s);
 
@@ -53,12 +54,12 @@ struct cat_cut { /* a corpus cut into windows by one tokenizer and one rule */
 	bool prepend_bos, joined;
 	int64_t bos; /* the id put in front, -1 = none */
 	uint64_t n_tokens; /* BOS included */
-	uint64_t n_bytes;  /* of documents */
+	uint64_t n_bytes; /* of documents */
 	int64_t created_s;
 };
 struct cat_sae {
 	char id[STORE_ID_CHARS]; /* of hash */
-	uint8_t hash[32];	 /* of the canonical tensors and rules */
+	uint8_t hash[32]; /* of the canonical tensors and rules */
 	char name[LIMIT_NAME_BYTES]; /* unique in the store, case ignored */
 	char model_id[STORE_ID_CHARS];
 	char hook[96], kind[16], family[24], architecture[32], rules[256];
@@ -68,13 +69,13 @@ struct cat_sae {
 	int64_t created_s;
 };
 struct cat_run_sae { /* what one run found of one SAE */
-	uint32_t sae;	     /* index in store_catalog.sae */
-	uint64_t n_tokens;   /* positions counted: excluded ones left out */
-	uint64_t n_active;   /* activations at those */
-	uint64_t n_alive;    /* features that fired */
-	double l0;	     /* n_active / n_tokens */
-	double explained;    /* fraction of variance explained over those */
-	double mse;	     /* mean squared error per position */
+	uint32_t sae; /* index in store_catalog.sae */
+	uint64_t n_tokens; /* positions counted: excluded ones left out */
+	uint64_t n_active; /* activations at those */
+	uint64_t n_alive; /* features that fired */
+	double l0; /* n_active / n_tokens */
+	double explained; /* fraction of variance explained over those */
+	double mse; /* mean squared error per position */
 };
 struct cat_run {
 	uint32_t number; /* 1, 2, 3, ... never used twice */
@@ -106,7 +107,8 @@ struct store_catalog {
 struct store_view;
 int store_view_open(struct store_view **out, struct store *s, struct err *e);
 void store_view_close(struct store_view *v);
-const struct store_catalog *store_view_catalog(const struct store_view *v); /* borrowed */
+const struct store_catalog *store_view_catalog(
+	const struct store_view *v); /* borrowed */
 /* Whether a newer generation was published. Cheap; callable often. */
 bool store_has_newer(struct store *s);
 /* Opens the newest generation for views to come; older views stay valid. */
@@ -118,15 +120,15 @@ int64_t cat_find_sae(const struct store_catalog *c, const char *name, size_t n_n
 /* The newest run that has this SAE, or the one with that number/id when run is
  * not NULL or empty; sets *run and *slot (index in cat_run.sae). */
 int cat_find_run(const struct store_catalog *c, uint32_t sae, const char *run_name,
-		 uint32_t *run, uint32_t *slot, struct err *e);
+	uint32_t *run, uint32_t *slot, struct err *e);
 
 enum store_table {
-	TABLE_WINDOW,	 /* of a cut: window -> rec_window */
-	TABLE_LOGITS,	 /* of a sae: feature -> rec_logits */
-	TABLE_FEATURE,	 /* of (run, slot): feature -> rec_feature */
-	TABLE_EXAMPLES,	 /* of (run, slot): feature -> rec_examples */
-	TABLE_POSTINGS,	 /* of (run, slot): feature -> rec_postings */
-	TABLE_TOKEN,	 /* of (run, slot): token id -> rec_token */
+	TABLE_WINDOW, /* of a cut: window -> rec_window */
+	TABLE_LOGITS, /* of a sae: feature -> rec_logits */
+	TABLE_FEATURE, /* of (run, slot): feature -> rec_feature */
+	TABLE_EXAMPLES, /* of (run, slot): feature -> rec_examples */
+	TABLE_POSTINGS, /* of (run, slot): feature -> rec_postings */
+	TABLE_TOKEN, /* of (run, slot): token id -> rec_token */
 	TABLE_NEIGHBORS, /* of a graph: feature -> rec_neighbors */
 };
 struct store_place { /* whose table */
@@ -135,7 +137,8 @@ struct store_place { /* whose table */
 	uint32_t b; /* slot in the run, else 0 */
 };
 struct store_value {
-	const void *p; /* borrowed until the view ends or the arena is cleared; NULL when
+	const void
+		*p; /* borrowed until the view ends or the arena is cleared; NULL when
 			  there is no such key (features that never fired have no
 			  examples, postings) */
 	size_t n_bytes;
@@ -144,24 +147,25 @@ struct store_value {
  * fails its check is ERR_CORRUPT naming file and key. Values longer than a
  * chunk are put together in arena. */
 int store_mget(struct store_view *v, struct store_place place, const uint32_t *ids,
-	       size_t n, struct store_value *out, struct arena *arena, struct err *e);
+	size_t n, struct store_value *out, struct arena *arena, struct err *e);
 
 /* Active features of tokens [first, first + n) of a window, put together from
  * the stored chunks: row_start (n + 1), in arena. */
 int store_acts(struct store_view *v, uint32_t run, uint32_t slot, uint32_t window,
-	       uint32_t first, uint32_t n, struct rec_acts *out, struct arena *arena,
-	       struct err *e);
+	uint32_t first, uint32_t n, struct rec_acts *out, struct arena *arena,
+	struct err *e);
 
 /* Decoder rows (d_sae, d_in) of a SAE, mapped; borrowed until the view ends. */
-int store_decoder(struct store_view *v, uint32_t sae, const float **rows, struct err *e);
+int store_decoder(struct store_view *v, uint32_t sae, const float **rows,
+	struct err *e);
 /* The k features nearest by cosine to vector (d_in), best first, by FAISS; fewer
  * where the SAE has fewer. Slow on first use of a SAE (the index is built). */
 int store_nearest(struct store_view *v, uint32_t sae, const float *vector, uint32_t k,
-		  struct rec_scored *out, uint32_t *n_out, struct err *e);
+	struct rec_scored *out, uint32_t *n_out, struct err *e);
 
 struct store_document {
 	uint32_t number;
-	const char *id;	  /* as in the corpus, or the hash's first 16 digits */
+	const char *id; /* as in the corpus, or the hash's first 16 digits */
 	const char *meta; /* JSON object without id and text, or "{}" */
 	const char *hash; /* 32 hexadecimal digits */
 	uint64_t n_bytes;
@@ -169,14 +173,14 @@ struct store_document {
 };
 /* Strings in arena. ERR_NOTFOUND names the id. */
 int store_document(struct store_view *v, uint32_t cut, uint32_t number,
-		   struct store_document *out, struct arena *arena, struct err *e);
+	struct store_document *out, struct arena *arena, struct err *e);
 int store_document_by_id(struct store_view *v, uint32_t cut, const char *id,
-			 struct store_document *out, struct arena *arena, struct err *e);
+	struct store_document *out, struct arena *arena, struct err *e);
 /* Documents with number >= after, at most limit, whose meta has key = value
  * (key NULL: all); a list value holds the value. */
 int store_documents(struct store_view *v, uint32_t cut, uint32_t after, const char *key,
-		    const char *value, uint32_t limit, struct store_document *out,
-		    uint32_t *n_out, struct arena *arena, struct err *e);
+	const char *value, uint32_t limit, struct store_document *out, uint32_t *n_out,
+	struct arena *arena, struct err *e);
 
 /* The vocabulary of a cut's tokenizer. */
 struct store_token {
@@ -186,24 +190,28 @@ struct store_token {
 	bool special;
 };
 int store_tokens(struct store_view *v, uint32_t cut, const uint32_t *ids, size_t n,
-		 struct store_token *out, struct arena *arena, struct err *e);
+	struct store_token *out, struct arena *arena, struct err *e);
 /* Ids whose bytes equal these (usually one), at most limit, ascending. */
 int store_token_find(struct store_view *v, uint32_t cut, const char *bytes,
-		     size_t n_bytes, uint32_t limit, uint32_t *ids, uint32_t *n_out,
-		     struct err *e);
+	size_t n_bytes, uint32_t limit, uint32_t *ids, uint32_t *n_out, struct err *e);
 
-enum feature_sort { FEATURE_BY_INDEX, FEATURE_BY_COUNT, FEATURE_BY_MAX, FEATURE_BY_MEAN };
+enum feature_sort {
+	FEATURE_BY_INDEX,
+	FEATURE_BY_COUNT,
+	FEATURE_BY_MAX,
+	FEATURE_BY_MEAN
+};
 enum tristate { ANY, NO, YES };
 struct feature_query {
 	enum feature_sort sort; /* ties by index, ascending */
 	bool descending;
 	double min_density, max_density; /* count / n_tokens; 0 and 1 for all */
-	double min_max, max_max;	 /* of the maximum; 0 and INFINITY for all */
-	uint64_t min_count, max_count;	 /* 0 and UINT64_MAX for all */
+	double min_max, max_max; /* of the maximum; 0 and INFINITY for all */
+	uint64_t min_count, max_count; /* 0 and UINT64_MAX for all */
 	enum tristate dead;
 	enum tristate labelled; /* by people or imports; keyword labels do not count */
-	bool has_after;		/* continue behind this row: */
-	double after_key;	/* its sort value (index, count, max or mean) */
+	bool has_after; /* continue behind this row: */
+	double after_key; /* its sort value (index, count, max or mean) */
 	uint32_t after_index;
 	uint32_t limit;
 };
@@ -215,41 +223,41 @@ struct feature_row {
 	double key; /* the sort value, for the next page */
 };
 int store_features(struct store_view *v, uint32_t run, uint32_t slot,
-		   const struct feature_query *q, struct feature_row *out, uint32_t *n_out,
-		   struct err *e);
+	const struct feature_query *q, struct feature_row *out, uint32_t *n_out,
+	struct err *e);
 
-/* ---- labels ------------------------------------------------------------- */
+/* ---- labels ---------------------------------------------------------------- */
 
 #define LABEL_KEYWORDS "keywords" /* source of the labels computed at index time */
 #define LABEL_PERSON "person"
 #define LABEL_IMPORT "import"
 
 struct store_label {
-	int64_t id;	     /* of a stored label; 0 for a keyword label */
+	int64_t id; /* of a stored label; 0 for a keyword label */
 	uint8_t sae_hash[32];
 	uint32_t feature;
 	const char *text;
-	const char *source;  /* one of the above, or what an import said */
-	const char *author;  /* "" if unknown */
-	int64_t time_s;	     /* Unix time */
+	const char *source; /* one of the above, or what an import said */
+	const char *author; /* "" if unknown */
+	int64_t time_s; /* Unix time */
 	bool has_score;
 	double score;
 };
 /* All labels of a feature, best first: people's newest first, imports by score
  * then newest, the keyword label of (run, slot) last. Strings in arena. */
 int store_labels(struct store_view *v, uint32_t run, uint32_t slot, uint32_t feature,
-		 const struct store_label **out, uint32_t *n_out, struct arena *arena,
-		 struct err *e);
+	const struct store_label **out, uint32_t *n_out, struct arena *arena,
+	struct err *e);
 /* The best label of each of ids[0..n), text NULL where there is none. */
 int store_best_labels(struct store_view *v, uint32_t run, uint32_t slot,
-		      const uint32_t *ids, size_t n, struct store_label *out,
-		      struct arena *arena, struct err *e);
+	const uint32_t *ids, size_t n, struct store_label *out, struct arena *arena,
+	struct err *e);
 
 struct store_found {
 	uint32_t run, slot, feature; /* of a label */
-	uint32_t window;	     /* of a text */
-	double rank;		     /* higher is better */
-	const char *text;	     /* the label, or a snippet; in arena */
+	uint32_t window; /* of a text */
+	double rank; /* higher is better */
+	const char *text; /* the label, or a snippet; in arena */
 	const char *source;
 };
 /* Full-text search over labels of the SAEs' newest runs (n_places pairs; words
@@ -260,26 +268,25 @@ struct store_scope {
 	uint32_t run, slot;
 };
 int store_search_labels(struct store_view *v, const struct store_scope *scope,
-			size_t n_scopes, const char *query, uint32_t skip, uint32_t limit,
-			struct store_found *out, uint32_t *n_out, struct arena *arena,
-			struct err *e);
+	size_t n_scopes, const char *query, uint32_t skip, uint32_t limit,
+	struct store_found *out, uint32_t *n_out, struct arena *arena, struct err *e);
 /* The same over the text of a cut's windows. */
 int store_search_text(struct store_view *v, uint32_t cut, const char *query,
-		      uint32_t skip, uint32_t limit, struct store_found *out,
-		      uint32_t *n_out, struct arena *arena, struct err *e);
+	uint32_t skip, uint32_t limit, struct store_found *out, uint32_t *n_out,
+	struct arena *arena, struct err *e);
 
 /* Writing labels: one process at a time (ERR_BUSY names it). */
 int store_labels_lock(struct store *s, struct err *e);
 /* Inserts, or replaces the label of the same (SAE, feature, source, author); sets
  * *id. What is replaced stays in the history table. All n or none. */
 int store_label_put(struct store *s, const struct store_label *labels, size_t n,
-		    int64_t *ids, struct err *e);
+	int64_t *ids, struct err *e);
 int store_label_delete(struct store *s, int64_t id, struct err *e); /* ERR_NOTFOUND */
 /* Stored labels (not keywords) with id > after, ascending, for export. hash NULL:
  * of all SAEs. */
 int store_label_list(struct store_view *v, const uint8_t *sae_hash, int64_t after,
-		     uint32_t limit, struct store_label *out, uint32_t *n_out,
-		     struct arena *arena, struct err *e);
+	uint32_t limit, struct store_label *out, uint32_t *n_out, struct arena *arena,
+	struct err *e);
 
 /* ======================= publishing ===================================== */
 
@@ -292,13 +299,13 @@ struct cut_writer;
 /* info.id is set here from (tokenizer, corpus, context, BOS, packing). If the
  * store has that cut already, *out is NULL and *have its index. */
 int cut_writer_new(struct cut_writer **out, int64_t *have, struct store *s,
-		   struct cat_cut *info, struct err *e);
+	struct cat_cut *info, struct err *e);
 int cut_writer_document(struct cut_writer *w, const struct store_document *d,
-			struct err *e); /* number 0, 1, 2, ... */
+	struct err *e); /* number 0, 1, 2, ... */
 int cut_writer_token(struct cut_writer *w, uint32_t id, const char *bytes,
-		     size_t n_bytes, bool special, struct err *e); /* the vocabulary */
+	size_t n_bytes, bool special, struct err *e); /* the vocabulary */
 int cut_writer_window(struct cut_writer *w, const struct rec_window *r,
-		      struct err *e); /* window 0, 1, 2, ... */
+	struct err *e); /* window 0, 1, 2, ... */
 /* Syncs. Until publishing, its windows can be read with cut_reader below. */
 int cut_writer_finish(struct cut_writer *w, const struct cat_cut *info, struct err *e);
 void cut_writer_free(struct cut_writer *w); /* the pending directory stays */
@@ -306,28 +313,28 @@ void cut_writer_free(struct cut_writer *w); /* the pending directory stays */
 /* Windows of a pending or published cut, for the indexer. */
 struct cut_reader;
 int cut_reader_open(struct cut_reader **out, struct store *s, const char *cut_id,
-		    struct err *e);
+	struct err *e);
 void cut_reader_close(struct cut_reader *r);
 /* Borrowed from the reader until it closes, arrays in arena. Thread: one. */
 int cut_reader_window(struct cut_reader *r, uint32_t window, struct rec_window *out,
-		      struct arena *arena, struct err *e);
+	struct arena *arena, struct err *e);
 
 struct sae_writer;
 /* Decoder rows (d_sae, d_in). If the store has that SAE (by hash) already, *out is
  * NULL and *have its index (its name stays). A name that another SAE has is
  * ERR_ARG. */
 int sae_writer_new(struct sae_writer **out, int64_t *have, struct store *s,
-		   const struct cat_sae *info, const float *decoder, struct err *e);
-int sae_writer_logits(struct sae_writer *w, uint32_t feature, const struct rec_logits *r,
-		      struct err *e);
+	const struct cat_sae *info, const float *decoder, struct err *e);
+int sae_writer_logits(struct sae_writer *w, uint32_t feature,
+	const struct rec_logits *r, struct err *e);
 int sae_writer_finish(struct sae_writer *w, struct err *e);
 void sae_writer_free(struct sae_writer *w);
 
 struct graph_writer;
 int graph_writer_new(struct graph_writer **out, bool *have, struct store *s,
-		     const char *from_id, const char *to_id, uint32_t k, struct err *e);
-int graph_writer_put(struct graph_writer *w, uint32_t feature, const struct rec_scored *x,
-		     size_t n, struct err *e);
+	const char *from_id, const char *to_id, uint32_t k, struct err *e);
+int graph_writer_put(struct graph_writer *w, uint32_t feature,
+	const struct rec_scored *x, size_t n, struct err *e);
 int graph_writer_finish(struct graph_writer *w, struct err *e);
 void graph_writer_free(struct graph_writer *w);
 
@@ -335,27 +342,26 @@ struct run_writer; /* one run; slots are its SAEs */
 /* id: 16 hexadecimal digits, a hash of everything that decides the result. If the
  * store has that run already, *out is NULL and *have its number. */
 int run_writer_new(struct run_writer **out, uint32_t *have, struct store *s,
-		   const char *id, uint32_t n_slots, const uint32_t *d_sae,
-		   struct err *e);
+	const char *id, uint32_t n_slots, const uint32_t *d_sae, struct err *e);
 /* Activations of a stretch of a window's tokens; window, then first_token
  * ascending, in each slot. Cut so that a packed chunk is at most
  * LIMIT_CHUNK_BYTES: done inside. Each slot may have its own thread. */
 int run_writer_acts(struct run_writer *w, uint32_t slot, uint32_t window,
-		    const struct rec_acts *x, struct err *e);
+	const struct rec_acts *x, struct err *e);
 /* Ends the acts; from here they can be read back, from several threads. */
 int run_writer_acts_done(struct run_writer *w, struct err *e);
 int run_writer_read_acts(struct run_writer *w, uint32_t slot, uint32_t window,
-			 struct rec_acts *out, struct arena *arena, struct err *e);
+	struct rec_acts *out, struct arena *arena, struct err *e);
 int run_writer_feature(struct run_writer *w, uint32_t slot, uint32_t feature,
-		       const struct rec_feature *r, struct err *e);
+	const struct rec_feature *r, struct err *e);
 int run_writer_examples(struct run_writer *w, uint32_t slot, uint32_t feature,
-			const struct rec_examples *r, struct err *e);
+	const struct rec_examples *r, struct err *e);
 int run_writer_postings(struct run_writer *w, uint32_t slot, uint32_t feature,
-			const struct rec_posting *x, size_t n, struct err *e);
+	const struct rec_posting *x, size_t n, struct err *e);
 int run_writer_token(struct run_writer *w, uint32_t slot, uint32_t token,
-		     const struct rec_token *r, struct err *e);
+	const struct rec_token *r, struct err *e);
 int run_writer_keywords(struct run_writer *w, uint32_t slot, uint32_t feature,
-			const char *text, double score, struct err *e);
+	const char *text, double score, struct err *e);
 int run_writer_finish(struct run_writer *w, struct err *e);
 void run_writer_free(struct run_writer *w);
 
@@ -363,22 +369,22 @@ void run_writer_free(struct run_writer *w);
  * handle, and the run that ties them together. */
 struct store_publish {
 	const struct cat_model *model; /* inserted unless the store has that id */
-	const struct cat_cut *cut;     /* NULL: run_cut_id is published already */
-	const struct cat_sae *sae;     /* (n_saes) the new ones */
+	const struct cat_cut *cut; /* NULL: run_cut_id is published already */
+	const struct cat_sae *sae; /* (n_saes) the new ones */
 	uint32_t n_saes;
 	struct {
 		const char *from_id, *to_id;
 		uint32_t k;
-	} *graph;
+	} * graph;
 	uint32_t n_graphs;
 	const char *run_id, *run_cut_id, *provenance;
-	const char *const *run_sae_id;	       /* (n_run_saes) by slot */
-	const struct cat_run_sae *run_sae;     /* (n_run_saes) .sae is ignored */
+	const char *const *run_sae_id; /* (n_run_saes) by slot */
+	const struct cat_run_sae *run_sae; /* (n_run_saes) .sae is ignored */
 	uint32_t n_run_saes;
 };
 /* Sets *number of the new run. After this returns 0 it is durable. */
 int store_publish(struct store *s, const struct store_publish *p, uint32_t *number,
-		  struct err *e);
+	struct err *e);
 
 int store_remove_run(struct store *s, uint32_t number, struct err *e);
 int store_rename_sae(struct store *s, const char *from, const char *to, struct err *e);
@@ -386,7 +392,7 @@ int store_rename_sae(struct store *s, const char *from, const char *to, struct e
  * left pending. *freed_bytes by blocks. */
 int store_gc(struct store *s, uint64_t *freed_bytes, struct err *e);
 struct store_usage {
-	char what[16];	/* "cut", "sae", "run", "graph", "labels", "catalog", "tmp" */
+	char what[16]; /* "cut", "sae", "run", "graph", "labels", "catalog", "tmp" */
 	char id[40];
 	char name[LIMIT_NAME_BYTES];
 	uint64_t n_bytes;

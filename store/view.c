@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- life ------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------ */
 
 void
 view_free(struct store_view *v)
@@ -76,7 +76,7 @@ store_view_catalog(const struct store_view *v)
 	return &v->gen->catalog;
 }
 
-/* ---- what a view may touch -------------------------------------------------------- */
+/* ---- what a view may touch ------------------------------------------------- */
 
 int
 view_has_cut(const struct store_view *v, uint32_t cut, struct err *e)
@@ -101,25 +101,36 @@ view_has_run(const struct store_view *v, uint32_t run, uint32_t slot, struct err
 
 	if (run < c->n_runs && slot < c->run[run].n_saes)
 		return 0;
-	return err_arg(e, ERR_NOTFOUND, "run", "there is no run with index %u and slot %u",
-		       run, slot);
+	return err_arg(e, ERR_NOTFOUND, "run",
+		"there is no run with index %u and slot %u", run, slot);
+}
+
+static bool
+is_old(struct store_view *v)
+{
+	bool old;
+
+	mutex_lock(v->store->lock);
+	old = v->gen != v->store->gen;
+	mutex_unlock(v->store->lock);
+	return old || store_has_newer(v->store);
 }
 
 /* A file that is gone because its run or SAE was removed meanwhile is no damage. */
 static int
 perhaps_stale(struct store_view *v, int rc, struct err *e)
 {
-	if ((rc == ERR_CORRUPT || rc == ERR_IO) && store_has_newer(v->store))
+	if ((rc == ERR_CORRUPT || rc == ERR_IO) && is_old(v))
 		return err_set(e, ERR_STALE,
-			       "the store has changed and generation %llu is gone; ask again",
-			       (unsigned long long)v->gen->catalog.generation);
+			"the store has changed and generation %llu is gone; ask again",
+			(unsigned long long)v->gen->catalog.generation);
 	return rc;
 }
 
 /* The object, its part's number and the view's handle for a file. */
 static int
 find(struct store_view *v, enum kind kind, uint32_t i, const char *file, uint32_t slot,
-     struct object **o, size_t *part, struct handle **h, struct err *e)
+	struct object **o, size_t *part, struct handle **h, struct err *e)
 {
 	char name[PART_NAME_CHARS];
 	int rc;
@@ -136,8 +147,9 @@ find(struct store_view *v, enum kind kind, uint32_t i, const char *file, uint32_
 }
 
 int
-view_kv(struct store_view *v, enum kind kind, uint32_t i, const struct kv_layout *layout,
-	uint32_t slot, struct kv_view **kv, struct err *e)
+view_kv(struct store_view *v, enum kind kind, uint32_t i,
+	const struct kv_layout *layout, uint32_t slot, struct kv_view **kv,
+	struct err *e)
 {
 	struct object *o;
 	struct handle *h;
@@ -158,8 +170,8 @@ view_kv(struct store_view *v, enum kind kind, uint32_t i, const struct kv_layout
 }
 
 int
-view_db(struct store_view *v, enum kind kind, uint32_t i, const char *file, uint32_t slot,
-	struct db **db, struct err *e)
+view_db(struct store_view *v, enum kind kind, uint32_t i, const char *file,
+	uint32_t slot, struct db **db, struct err *e)
 {
 	char path[PATH_BYTES];
 	struct object *o;
@@ -204,8 +216,9 @@ view_labels(struct store_view *v, struct db **db, struct err *e)
 		if (rc == 0)
 			rc = db_version(v->labels, &version, e);
 		if (rc == 0 && version != LABELS_DB_VERSION)
-			rc = err_set(e, ERR_CORRUPT, "%s: no labels: version %lld where %d is",
-				     path, (long long)version, LABELS_DB_VERSION);
+			rc = err_set(e, ERR_CORRUPT,
+				"%s: no labels: version %lld where %d is", path,
+				(long long)version, LABELS_DB_VERSION);
 		if (rc != 0) {
 			db_close(v->labels);
 			v->labels = NULL;
@@ -215,7 +228,7 @@ view_labels(struct store_view *v, struct db **db, struct err *e)
 	return rc;
 }
 
-/* ---- records by number --------------------------------------------------------------- */
+/* ---- records by number ----------------------------------------------------- */
 
 /* Where each table of the interface lies. dense: every id below the bound has a
  * record. */
@@ -246,18 +259,19 @@ static int
 check_place(const struct store_view *v, struct store_place place, struct err *e)
 {
 	if ((size_t)place.table >= sizeof(tables) / sizeof(tables[0]))
-		return err_set(e, ERR_INTERNAL, "there is no table %d", (int)place.table);
+		return err_set(e, ERR_INTERNAL, "there is no table %d",
+			(int)place.table);
 	if (tables[place.table].kind == KIND_RUN)
 		return view_has_run(v, place.a, place.b, e);
 	if (place.a < v->gen->n_objects[tables[place.table].kind])
 		return 0;
 	return err_set(e, ERR_NOTFOUND, "there is no %s with index %u",
-		       kind_name[tables[place.table].kind], place.a);
+		kind_name[tables[place.table].kind], place.a);
 }
 
 int
-store_mget(struct store_view *v, struct store_place place, const uint32_t *ids, size_t n,
-	   struct store_value *out, struct arena *arena, struct err *e)
+store_mget(struct store_view *v, struct store_place place, const uint32_t *ids,
+	size_t n, struct store_value *out, struct arena *arena, struct err *e)
 {
 	struct kv_view *kv;
 	struct kv_value x;
@@ -265,7 +279,7 @@ store_mget(struct store_view *v, struct store_place place, const uint32_t *ids, 
 
 	if (rc == 0)
 		rc = view_kv(v, tables[place.table].kind, place.a,
-			     tables[place.table].layout, place.b, &kv, e);
+			tables[place.table].layout, place.b, &kv, e);
 	if (rc != 0)
 		return rc;
 	for (size_t i = 0; i < n; i++) {
@@ -273,11 +287,11 @@ store_mget(struct store_view *v, struct store_place place, const uint32_t *ids, 
 		if (rc < 0)
 			return rc;
 		if (rc == 0 && tables[place.table].dense &&
-		    ids[i] < bound_of(&v->gen->catalog, place))
+			ids[i] < bound_of(&v->gen->catalog, place))
 			return err_set(e, ERR_CORRUPT, "%s/%s: table %zu lacks key %u",
-				       v->gen->object[tables[place.table].kind][place.a]->dir,
-				       tables[place.table].layout->file,
-				       tables[place.table].table, ids[i]);
+				v->gen->object[tables[place.table].kind][place.a]->dir,
+				tables[place.table].layout->file,
+				tables[place.table].table, ids[i]);
 		out[i] = (struct store_value){rc == 1 ? x.p : NULL, x.n_bytes};
 	}
 	return 0;
@@ -285,7 +299,7 @@ store_mget(struct store_view *v, struct store_place place, const uint32_t *ids, 
 
 static int
 window_tokens(struct store_view *v, uint32_t cut, uint32_t window, uint32_t *n_tokens,
-	      struct err *e)
+	struct err *e)
 {
 	struct store_place place = {TABLE_WINDOW, cut, 0};
 	struct store_value x;
@@ -296,7 +310,8 @@ window_tokens(struct store_view *v, uint32_t cut, uint32_t window, uint32_t *n_t
 	arena_init(&none, 0);
 	rc = store_mget(v, place, &window, 1, &x, &none, e);
 	if (rc == 0 && x.p == NULL)
-		rc = err_arg(e, ERR_NOTFOUND, "window", "there is no window %u", window);
+		rc = err_arg(e, ERR_NOTFOUND, "window", "there is no window %u",
+			window);
 	if (rc == 0) {
 		c = cur_of(x.p, x.n_bytes);
 		*n_tokens = (uint32_t)cur_varint(&c); /* the record's first word */
@@ -307,32 +322,34 @@ window_tokens(struct store_view *v, uint32_t cut, uint32_t window, uint32_t *n_t
 
 int
 store_acts(struct store_view *v, uint32_t run, uint32_t slot, uint32_t window,
-	   uint32_t first, uint32_t n, struct rec_acts *out, struct arena *arena,
-	   struct err *e)
+	uint32_t first, uint32_t n, struct rec_acts *out, struct arena *arena,
+	struct err *e)
 {
 	struct kv_view *kv;
 	uint32_t n_tokens;
 	int rc = view_has_run(v, run, slot, e);
 
 	if (rc == 0)
-		rc = window_tokens(v, v->gen->catalog.run[run].cut, window, &n_tokens, e);
+		rc = window_tokens(v, v->gen->catalog.run[run].cut, window, &n_tokens,
+			e);
 	if (rc == 0 && (first > n_tokens || n > n_tokens - first))
 		rc = err_arg(e, ERR_ARG, "first",
-			     "window %u has %u tokens; asked for %u from %u on", window,
-			     n_tokens, n, first);
+			"window %u has %u tokens; asked for %u from %u on", window,
+			n_tokens, n, first);
 	if (rc == 0)
 		rc = view_kv(v, KIND_RUN, run, &layout_acts, slot, &kv, e);
-	if (rc == 0 && n_tokens > 0 && v->gen->catalog.run[run].sae[slot].n_active > 0) {
+	if (rc == 0 && n_tokens > 0 &&
+		v->gen->catalog.run[run].sae[slot].n_active > 0) {
 		rc = acts_gather(kv, window, first, n, out, arena, e);
 		return rc == ERR_CORRUPT
-			   ? err_wrap(e, "%s/%02u/%s", v->gen->object[KIND_RUN][run]->dir,
-				      slot, layout_acts.file)
-			   : rc;
+			? err_wrap(e, "%s/%02u/%s", v->gen->object[KIND_RUN][run]->dir,
+				  slot, layout_acts.file)
+			: rc;
 	}
 	return rc == 0 ? acts_none(first, n, out, arena, e) : rc;
 }
 
-/* ---- directions ------------------------------------------------------------------------ */
+/* ---- directions ------------------------------------------------------------ */
 
 int
 store_decoder(struct store_view *v, uint32_t sae, const float **rows, struct err *e)
@@ -352,16 +369,16 @@ store_decoder(struct store_view *v, uint32_t sae, const float **rows, struct err
 		return perhaps_stale(v, rc, e);
 	info = &v->gen->catalog.sae[sae];
 	if (!mem_mul(info->d_sae, info->d_in, &n) || !mem_mul(n, sizeof(float), &n) ||
-	    n != map->n_bytes)
+		n != map->n_bytes)
 		return err_set(e, ERR_CORRUPT, "%s/%s: not %u x %u floats", o->dir,
-			       FILE_DECODER, info->d_sae, info->d_in);
+			FILE_DECODER, info->d_sae, info->d_in);
 	*rows = (const float *)(const void *)map->data;
 	return 0;
 }
 
 int
 store_nearest(struct store_view *v, uint32_t sae, const float *vector, uint32_t k,
-	      struct rec_scored *out, uint32_t *n_out, struct err *e)
+	struct rec_scored *out, uint32_t *n_out, struct err *e)
 {
 	const float *rows;
 	struct object *o;
@@ -374,7 +391,7 @@ store_nearest(struct store_view *v, uint32_t sae, const float *vector, uint32_t 
 	mutex_lock(o->lock);
 	if (o->ann == NULL)
 		rc = ann_new(&o->ann, rows, v->gen->catalog.sae[sae].d_sae,
-			     v->gen->catalog.sae[sae].d_in, e);
+			v->gen->catalog.sae[sae].d_in, e);
 	mutex_unlock(o->lock);
 	return rc == 0 ? ann_search(o->ann, vector, k, out, n_out, e) : rc;
 }

@@ -9,18 +9,19 @@
 #include <time.h>
 
 static const char cut_schema[] =
-    "CREATE TABLE document(number INTEGER PRIMARY KEY, id TEXT NOT NULL,"
-    " meta TEXT NOT NULL, hash TEXT NOT NULL,"
-    " n_bytes INTEGER NOT NULL, first_window INTEGER NOT NULL,"
-    " n_windows INTEGER NOT NULL);"
-    "CREATE TABLE token(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL,"
-    " special INTEGER NOT NULL);"
-    "CREATE VIRTUAL TABLE window_text USING fts5(text, content='',"
-    " tokenize='unicode61 remove_diacritics 2');"
-    "PRAGMA user_version=1;";
-static const char cut_finish[] = "CREATE INDEX document_id ON document(id, number);"
-				 "CREATE INDEX token_bytes ON token(bytes, id);"
-				 "INSERT INTO window_text(window_text) VALUES('optimize');";
+	"CREATE TABLE document(number INTEGER PRIMARY KEY, id TEXT NOT NULL,"
+	" meta TEXT NOT NULL, hash TEXT NOT NULL,"
+	" n_bytes INTEGER NOT NULL, first_window INTEGER NOT NULL,"
+	" n_windows INTEGER NOT NULL);"
+	"CREATE TABLE token(id INTEGER PRIMARY KEY, bytes BLOB NOT NULL,"
+	" special INTEGER NOT NULL);"
+	"CREATE VIRTUAL TABLE window_text USING fts5(text, content='',"
+	" tokenize='unicode61 remove_diacritics 2');"
+	"PRAGMA user_version=1;";
+static const char cut_finish[] =
+	"CREATE INDEX document_id ON document(id, number);"
+	"CREATE INDEX token_bytes ON token(bytes, id);"
+	"INSERT INTO window_text(window_text) VALUES('optimize');";
 
 struct cut_writer {
 	struct store *store;
@@ -39,8 +40,9 @@ cut_id(struct cat_cut *c, struct err *e)
 	int rc;
 
 	buf_init(&b);
-	buf_printf(&b, "saedb cut 1\n%s\n%s\n%u %d %" PRId64 " %d\n", c->tokenizer_sha256,
-		   c->corpus_sha256, c->context, c->prepend_bos, c->bos, c->joined);
+	buf_printf(&b, "saedb cut 1\n%s\n%s\n%u %d %" PRId64 " %d\n",
+		c->tokenizer_sha256, c->corpus_sha256, c->context, c->prepend_bos,
+		c->bos, c->joined);
 	rc = b.failed ? err_set(e, ERR_NOMEM, "no memory for a cut's name")
 		      : sha256_of(b.data, b.n_bytes, hash, e);
 	if (rc == 0)
@@ -51,7 +53,7 @@ cut_id(struct cat_cut *c, struct err *e)
 
 int
 cut_writer_new(struct cut_writer **out, int64_t *have, struct store *s,
-	       struct cat_cut *info, struct err *e)
+	struct cat_cut *info, struct err *e)
 {
 	struct cut_writer *w;
 	int rc = cut_id(info, e);
@@ -90,14 +92,14 @@ cut_writer_document(struct cut_writer *w, const struct store_document *d, struct
 
 	if (d->number != w->n_documents)
 		return err_set(e, ERR_INTERNAL, "document %u comes after %u", d->number,
-			       w->n_documents);
+			w->n_documents);
 	if (strlen(d->meta) > LIMIT_META_BYTES)
-		return err_set(e, ERR_LIMIT, "document %s: over %d bytes of metadata", d->id,
-			       LIMIT_META_BYTES);
+		return err_set(e, ERR_LIMIT, "document %s: over %d bytes of metadata",
+			d->id, LIMIT_META_BYTES);
 	rc = db_prepare(w->db, &s,
-			"INSERT INTO document SELECT ?1,?2,?3,?4,?5,?6,?7"
-			" WHERE CASE WHEN json_valid(?3) THEN json_type(?3)='object' END",
-			e);
+		"INSERT INTO document SELECT ?1,?2,?3,?4,?5,?6,?7"
+		" WHERE CASE WHEN json_valid(?3) THEN json_type(?3)='object' END",
+		e);
 	if (rc != 0)
 		return rc;
 	stmt_i64(s, 1, d->number);
@@ -109,8 +111,8 @@ cut_writer_document(struct cut_writer *w, const struct store_document *d, struct
 	stmt_i64(s, 7, d->n_windows);
 	rc = stmt_done(s, e);
 	if (rc == 0 && db_n_changed(w->db) != 1)
-		rc = err_set(e, ERR_FORMAT, "document %.100s: its metadata is no JSON object",
-			     d->id);
+		rc = err_set(e, ERR_FORMAT,
+			"document %.100s: its metadata is no JSON object", d->id);
 	if (rc == 0)
 		w->n_documents++;
 	return rc;
@@ -118,7 +120,7 @@ cut_writer_document(struct cut_writer *w, const struct store_document *d, struct
 
 int
 cut_writer_token(struct cut_writer *w, uint32_t id, const char *bytes, size_t n_bytes,
-		 bool special, struct err *e)
+	bool special, struct err *e)
 {
 	struct stmt *s;
 	int rc = db_prepare(w->db, &s, "INSERT INTO token VALUES(?,?,?)", e);
@@ -135,7 +137,8 @@ static int
 put_text(struct cut_writer *w, const struct rec_window *r, struct err *e)
 {
 	struct stmt *s;
-	int rc = db_prepare(w->db, &s, "INSERT INTO window_text(rowid, text) VALUES(?,?)", e);
+	int rc = db_prepare(w->db, &s,
+		"INSERT INTO window_text(rowid, text) VALUES(?,?)", e);
 
 	if (rc != 0)
 		return rc;
@@ -145,7 +148,7 @@ put_text(struct cut_writer *w, const struct rec_window *r, struct err *e)
 		return err_set(e, ERR_NOMEM, "no memory for a window's text");
 	stmt_i64(s, 1, (int64_t)w->n_windows + 1);
 	stmt_text(s, 2, w->shown.n_bytes > 0 ? (char *)w->shown.data : "",
-		  w->shown.n_bytes);
+		w->shown.n_bytes);
 	return stmt_done(s, e);
 }
 
@@ -158,7 +161,8 @@ cut_writer_window(struct cut_writer *w, const struct rec_window *r, struct err *
 	rec_window_pack(&w->packed, r);
 	if (w->packed.failed)
 		return err_set(e, ERR_NOMEM, "no memory for a window");
-	rc = kv_put(w->kv, KV_WINDOW, w->n_windows, w->packed.data, w->packed.n_bytes, e);
+	rc = kv_put(w->kv, KV_WINDOW, w->n_windows, w->packed.data, w->packed.n_bytes,
+		e);
 	if (rc == 0)
 		rc = put_text(w, r, e);
 	if (rc == 0)
@@ -173,9 +177,9 @@ cut_writer_finish(struct cut_writer *w, const struct cat_cut *info, struct err *
 
 	if (info->n_documents != w->n_documents || info->n_windows != w->n_windows)
 		return err_set(e, ERR_INTERNAL,
-			       "a cut of %u documents and %u windows has %u and %u",
-			       info->n_documents, info->n_windows, w->n_documents,
-			       w->n_windows);
+			"a cut of %u documents and %u windows has %u and %u",
+			info->n_documents, info->n_windows, w->n_documents,
+			w->n_windows);
 	rc = kv_finish(w->kv, e);
 	if (rc == 0)
 		rc = pending_db_finish(w->db, cut_finish, e);
@@ -198,7 +202,7 @@ cut_writer_free(struct cut_writer *w)
 	mem_free(w);
 }
 
-/* ---- reading one again, pending or published --------------------------------------- */
+/* ---- reading one again, pending or published ------------------------------- */
 
 struct cut_reader {
 	struct kv *kv;
@@ -216,11 +220,12 @@ cut_reader_open(struct cut_reader **out, struct store *s, const char *id, struct
 	*out = NULL;
 	if (r == NULL)
 		return err_set(e, ERR_NOMEM, "no memory to read a cut");
-	rc = p != NULL ? path_join(path, e, "%s/%s", p->dir, layout_window.file)
-		       : path_join(path, e, "%s/cut/%s/%s", s->dir, id,
-				   layout_window.file);
+	rc = p != NULL
+		? path_join(path, e, "%s/%s", p->dir, layout_window.file)
+		: path_join(path, e, "%s/cut/%s/%s", s->dir, id, layout_window.file);
 	if (rc == 0)
-		rc = kv_open(&r->kv, path, layout_window.names, layout_window.n_tables, e);
+		rc = kv_open(&r->kv, path, layout_window.names, layout_window.n_tables,
+			e);
 	if (rc == 0)
 		rc = kv_view_open(&r->view, r->kv, e);
 	if (rc != 0) {
@@ -243,7 +248,7 @@ cut_reader_close(struct cut_reader *r)
 
 int
 cut_reader_window(struct cut_reader *r, uint32_t window, struct rec_window *out,
-		  struct arena *arena, struct err *e)
+	struct arena *arena, struct err *e)
 {
 	struct kv_value x;
 	int rc = kv_get(r->view, KV_WINDOW, window, &x, arena, e);

@@ -9,25 +9,25 @@
 /* The last condition is true: all take the parameters of bind(). */
 #define SAME "sae_hash=?1 AND feature=?2 AND source=?4 AND author=?5 AND ?7 IS ?7"
 static const char keep_old[] =
-    "INSERT INTO history SELECT id, " LABEL_COLUMNS ", ?6 FROM label WHERE " SAME
-    " AND (text<>?3 OR score IS NOT ?7)";
-static const char unindex_old[] =
-    "INSERT INTO label_text(label_text, rowid, text)"
-    " SELECT 'delete', id, text FROM label WHERE " SAME;
+	"INSERT INTO history SELECT id, " LABEL_COLUMNS ", ?6 FROM label WHERE " SAME
+	" AND (text<>?3 OR score IS NOT ?7)";
+static const char unindex_old[] = "INSERT INTO label_text(label_text, rowid, text)"
+				  " SELECT 'delete', id, text FROM label WHERE " SAME;
 static const char put_new[] =
-    "INSERT INTO label(" LABEL_COLUMNS ", sum) VALUES(?1,?2,?3,?4,?5,?6,?7,0)"
-    " ON CONFLICT(sae_hash, feature, source, author) DO UPDATE SET text=?3, time_s=?6,"
-    " score=?7";
+	"INSERT INTO label(" LABEL_COLUMNS ", sum) VALUES(?1,?2,?3,?4,?5,?6,?7,0)"
+	" ON CONFLICT(sae_hash, feature, source, author) DO UPDATE SET text=?3, "
+	"time_s=?6,"
+	" score=?7";
 static const char get_new[] =
-    "SELECT " LABEL_COLUMNS ", sum, id FROM label WHERE " SAME;
+	"SELECT " LABEL_COLUMNS ", sum, id FROM label WHERE " SAME;
 static const char index_new[] =
-    "INSERT INTO label_text(rowid, text) SELECT id, text FROM label WHERE " SAME;
+	"INSERT INTO label_text(rowid, text) SELECT id, text FROM label WHERE " SAME;
 static const char put_sum[] = "UPDATE label SET sum=?1 WHERE id=?2";
 static const char unindex_deleted[] =
-    "INSERT INTO label_text(label_text, rowid, text)"
-    " SELECT 'delete', id, text FROM label WHERE id=?1 AND ?2=?2";
+	"INSERT INTO label_text(label_text, rowid, text)"
+	" SELECT 'delete', id, text FROM label WHERE id=?1 AND ?2=?2";
 static const char keep_deleted[] =
-    "INSERT INTO history SELECT id, " LABEL_COLUMNS ", ?2 FROM label WHERE id=?1";
+	"INSERT INTO history SELECT id, " LABEL_COLUMNS ", ?2 FROM label WHERE id=?1";
 
 int
 store_labels_lock(struct store *s, struct err *e)
@@ -41,7 +41,8 @@ store_labels_lock(struct store *s, struct err *e)
 		if (rc == 0)
 			rc = lock_take(&s->labeller, path, e);
 		if (rc == ERR_BUSY)
-			rc = err_wrap(e, "%s: another program writes labels here", s->dir);
+			rc = err_wrap(e, "%s: another program writes labels here",
+				s->dir);
 		else if (rc == 0)
 			rc = store_path(path, s, "labels.db", e);
 		if (rc == 0)
@@ -67,8 +68,8 @@ check_string(const char *name, const char *p, size_t least, size_t most, struct 
 
 	if (n < least || n > most)
 		return err_arg(e, n < least ? ERR_ARG : ERR_LIMIT, name,
-			       "a label's %s has %zu to %zu bytes, not %zu", name, least,
-			       most, n);
+			"a label's %s has %zu to %zu bytes, not %zu", name, least, most,
+			n);
 	if (n > 0 && utf8_valid(p, n) != n)
 		return err_arg(e, ERR_ARG, name, "a label's %s is UTF-8", name);
 	return 0;
@@ -84,7 +85,8 @@ check_label(const struct store_label *l, struct err *e)
 	if (rc == 0)
 		rc = check_string("author", l->author, 0, LIMIT_NAME_BYTES - 1, e);
 	if (rc == 0 && strcmp(l->source, LABEL_KEYWORDS) == 0)
-		rc = err_arg(e, ERR_ARG, "source", "keyword labels are computed, not stored");
+		rc = err_arg(e, ERR_ARG, "source",
+			"keyword labels are computed, not stored");
 	if (rc == 0 && l->has_score && !isfinite(l->score))
 		rc = err_arg(e, ERR_ARG, "score", "a label's score is a finite number");
 	return rc;
@@ -106,7 +108,7 @@ bind(struct stmt *s, const struct store_label *l, int64_t now)
 
 static int
 run(struct db *db, const char *sql, const struct store_label *l, int64_t now,
-    struct err *e)
+	struct err *e)
 {
 	struct stmt *s;
 	int rc = db_prepare(db, &s, sql, e);
@@ -182,13 +184,14 @@ not_locked(const struct store *s, struct err *e)
 }
 
 int
-store_label_put(struct store *s, const struct store_label *labels, size_t n, int64_t *ids,
-		struct err *e)
+store_label_put(struct store *s, const struct store_label *labels, size_t n,
+	int64_t *ids, struct err *e)
 {
 	int rc;
 
 	mutex_lock(s->label_lock);
-	rc = s->labels != NULL ? put_all(s->labels, labels, n, ids, e) : not_locked(s, e);
+	rc = s->labels != NULL ? put_all(s->labels, labels, n, ids, e)
+			       : not_locked(s, e);
 	mutex_unlock(s->label_lock);
 	return rc;
 }
@@ -197,7 +200,7 @@ static int
 delete_one(struct db *db, int64_t id, struct err *e)
 {
 	static const char *const sql[] = {keep_deleted, unindex_deleted,
-					  "DELETE FROM label WHERE id=?1 AND ?2=?2"};
+		"DELETE FROM label WHERE id=?1 AND ?2=?2"};
 	int64_t now = time(NULL);
 	int rc = db_begin(db, e);
 
@@ -214,7 +217,7 @@ delete_one(struct db *db, int64_t id, struct err *e)
 		rc = stmt_done(s, e);
 		if (rc == 0 && i == 0 && db_n_changed(db) == 0)
 			rc = err_arg(e, ERR_NOTFOUND, "id", "there is no label %lld",
-				     (long long)id);
+				(long long)id);
 	}
 	if (rc == 0)
 		return db_commit(db, e);

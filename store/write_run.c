@@ -5,23 +5,24 @@
 #include <string.h>
 
 static const char feature_schema[] =
-    "CREATE TABLE feature(feature INTEGER PRIMARY KEY, count INTEGER NOT NULL,"
-    " max REAL NOT NULL, mean REAL NOT NULL);"
-    "CREATE TABLE keyword(feature INTEGER PRIMARY KEY, text TEXT NOT NULL,"
-    " score REAL NOT NULL);"
-    "CREATE VIRTUAL TABLE keyword_text USING fts5(text, content='keyword',"
-    " content_rowid='feature', tokenize='unicode61 remove_diacritics 2', prefix='2 3');"
-    "PRAGMA user_version=1;";
+	"CREATE TABLE feature(feature INTEGER PRIMARY KEY, count INTEGER NOT NULL,"
+	" max REAL NOT NULL, mean REAL NOT NULL);"
+	"CREATE TABLE keyword(feature INTEGER PRIMARY KEY, text TEXT NOT NULL,"
+	" score REAL NOT NULL);"
+	"CREATE VIRTUAL TABLE keyword_text USING fts5(text, content='keyword',"
+	" content_rowid='feature', tokenize='unicode61 remove_diacritics 2', prefix='2 "
+	"3');"
+	"PRAGMA user_version=1;";
 /* Both directions, for ties go by ascending feature in both. */
 static const char feature_finish[] =
-    "CREATE INDEX by_count ON feature(count, feature);"
-    "CREATE INDEX by_count_down ON feature(count DESC, feature);"
-    "CREATE INDEX by_max ON feature(max, feature);"
-    "CREATE INDEX by_max_down ON feature(max DESC, feature);"
-    "CREATE INDEX by_mean ON feature(mean, feature);"
-    "CREATE INDEX by_mean_down ON feature(mean DESC, feature);"
-    "INSERT INTO keyword_text(keyword_text) VALUES('rebuild');"
-    "INSERT INTO keyword_text(keyword_text) VALUES('optimize');";
+	"CREATE INDEX by_count ON feature(count, feature);"
+	"CREATE INDEX by_count_down ON feature(count DESC, feature);"
+	"CREATE INDEX by_max ON feature(max, feature);"
+	"CREATE INDEX by_max_down ON feature(max DESC, feature);"
+	"CREATE INDEX by_mean ON feature(mean, feature);"
+	"CREATE INDEX by_mean_down ON feature(mean DESC, feature);"
+	"INSERT INTO keyword_text(keyword_text) VALUES('rebuild');"
+	"INSERT INTO keyword_text(keyword_text) VALUES('optimize');";
 
 struct slot {
 	uint32_t d_sae;
@@ -55,13 +56,14 @@ slot_new(struct run_writer *w, uint32_t i, uint32_t d_sae, struct err *e)
 	if (rc == 0)
 		rc = pending_kv(&x->feature, w->pending, sub, &layout_feature, e);
 	if (rc == 0)
-		rc = pending_db(&x->db, w->pending, sub, FILE_FEATURE_DB, feature_schema, e);
+		rc = pending_db(&x->db, w->pending, sub, FILE_FEATURE_DB,
+			feature_schema, e);
 	return rc;
 }
 
 int
 run_writer_new(struct run_writer **out, uint32_t *have, struct store *s, const char *id,
-	       uint32_t n_slots, const uint32_t *d_sae, struct err *e)
+	uint32_t n_slots, const uint32_t *d_sae, struct err *e)
 {
 	const struct store_catalog *c = &s->gen->catalog;
 	struct run_writer *w;
@@ -73,8 +75,8 @@ run_writer_new(struct run_writer **out, uint32_t *have, struct store *s, const c
 	if (rc != 0 || known >= 0)
 		return rc;
 	if (n_slots == 0 || n_slots > LIMIT_SAES)
-		return err_set(e, ERR_LIMIT, "a run has 1 to %d SAEs, not %u", LIMIT_SAES,
-			       n_slots);
+		return err_set(e, ERR_LIMIT, "a run has 1 to %d SAEs, not %u",
+			LIMIT_SAES, n_slots);
 	w = mem_new(1, sizeof(*w) + n_slots * sizeof(w->slot[0]));
 	if (w == NULL)
 		return err_set(e, ERR_NOMEM, "no memory for a run");
@@ -107,16 +109,16 @@ run_writer_free(struct run_writer *w)
 /* Its buffer is empty then. */
 static int
 find_slot(struct run_writer *w, uint32_t slot, uint32_t feature, struct slot **out,
-	  struct err *e)
+	struct err *e)
 {
 	*out = NULL;
 	if (slot >= w->n_slots)
-		return err_set(e, ERR_INTERNAL, "a run of %u SAEs has no slot %u", w->n_slots,
-			       slot);
+		return err_set(e, ERR_INTERNAL, "a run of %u SAEs has no slot %u",
+			w->n_slots, slot);
 	*out = &w->slot[slot];
 	if (feature >= (*out)->d_sae)
-		return err_set(e, ERR_INTERNAL, "a SAE of %u has feature %u", (*out)->d_sae,
-			       feature);
+		return err_set(e, ERR_INTERNAL, "a SAE of %u has feature %u",
+			(*out)->d_sae, feature);
 	buf_reset(&(*out)->packed);
 	return 0;
 }
@@ -129,7 +131,7 @@ put(struct slot *x, size_t table, uint32_t id, struct err *e)
 	return kv_put(x->feature, table, id, x->packed.data, x->packed.n_bytes, e);
 }
 
-/* ---- activations -------------------------------------------------------------------- */
+/* ---- activations ----------------------------------------------------------- */
 
 static int
 check_rows(const struct slot *slot, const struct rec_acts *x, struct err *e)
@@ -139,9 +141,10 @@ check_rows(const struct slot *slot, const struct rec_acts *x, struct err *e)
 	for (uint32_t i = 0; i < x->n_tokens; i++)
 		for (uint32_t j = x->row_start[i]; j < x->row_start[i + 1]; j++)
 			if (x->feature[j] >= slot->d_sae ||
-			    (j > x->row_start[i] && x->feature[j] <= x->feature[j - 1]))
+				(j > x->row_start[i] &&
+					x->feature[j] <= x->feature[j - 1]))
 				return err_set(e, ERR_INTERNAL,
-					       "features of a token do not ascend");
+					"features of a token do not ascend");
 	return 0;
 }
 
@@ -158,8 +161,9 @@ put_acts(struct slot *slot, uint32_t window, const struct rec_acts *x, struct er
 	if (slot->packed.failed)
 		return err_set(e, ERR_NOMEM, "no memory for activations");
 	if (slot->packed.n_bytes <= LIMIT_CHUNK_BYTES || x->n_tokens <= 1)
-		return kv_put_part(slot->acts, KV_ACTS, window, (uint16_t)x->first_token,
-				   slot->packed.data, slot->packed.n_bytes, e);
+		return kv_put_part(slot->acts, KV_ACTS, window,
+			(uint16_t)x->first_token, slot->packed.data,
+			slot->packed.n_bytes, e);
 	part.n_tokens = x->n_tokens / 2;
 	rc = put_acts(slot, window, &part, e);
 	if (rc != 0)
@@ -172,7 +176,7 @@ put_acts(struct slot *slot, uint32_t window, const struct rec_acts *x, struct er
 
 int
 run_writer_acts(struct run_writer *w, uint32_t slot, uint32_t window,
-		const struct rec_acts *x, struct err *e)
+	const struct rec_acts *x, struct err *e)
 {
 	struct slot *s;
 	int rc = find_slot(w, slot, 0, &s, e);
@@ -198,10 +202,10 @@ run_writer_acts_done(struct run_writer *w, struct err *e)
 		x->acts = NULL;
 		if (rc == 0)
 			rc = path_join(path, e, "%s/%02u/%s", w->pending->dir, i,
-				       layout_acts.file);
+				layout_acts.file);
 		if (rc == 0)
 			rc = kv_open(&x->acts, path, layout_acts.names,
-				     layout_acts.n_tables, e);
+				layout_acts.n_tables, e);
 	}
 	w->acts_done = rc == 0;
 	return rc;
@@ -209,7 +213,7 @@ run_writer_acts_done(struct run_writer *w, struct err *e)
 
 int
 run_writer_read_acts(struct run_writer *w, uint32_t slot, uint32_t window,
-		     struct rec_acts *out, struct arena *arena, struct err *e)
+	struct rec_acts *out, struct arena *arena, struct err *e)
 {
 	struct kv_view *v;
 	int rc;
@@ -224,7 +228,7 @@ run_writer_read_acts(struct run_writer *w, uint32_t slot, uint32_t window,
 	return rc;
 }
 
-/* ---- records --------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------- */
 
 static int
 put_row(struct slot *x, uint32_t feature, const struct rec_feature *r, struct err *e)
@@ -243,7 +247,7 @@ put_row(struct slot *x, uint32_t feature, const struct rec_feature *r, struct er
 
 int
 run_writer_feature(struct run_writer *w, uint32_t slot, uint32_t feature,
-		   const struct rec_feature *r, struct err *e)
+	const struct rec_feature *r, struct err *e)
 {
 	struct slot *x = NULL;
 	int rc = find_slot(w, slot, feature, &x, e);
@@ -257,7 +261,7 @@ run_writer_feature(struct run_writer *w, uint32_t slot, uint32_t feature,
 
 int
 run_writer_examples(struct run_writer *w, uint32_t slot, uint32_t feature,
-		    const struct rec_examples *r, struct err *e)
+	const struct rec_examples *r, struct err *e)
 {
 	struct slot *x = NULL;
 	int rc = find_slot(w, slot, feature, &x, e);
@@ -270,7 +274,7 @@ run_writer_examples(struct run_writer *w, uint32_t slot, uint32_t feature,
 
 int
 run_writer_postings(struct run_writer *w, uint32_t slot, uint32_t feature,
-		    const struct rec_posting *p, size_t n, struct err *e)
+	const struct rec_posting *p, size_t n, struct err *e)
 {
 	struct slot *x = NULL;
 	int rc = find_slot(w, slot, feature, &x, e);
@@ -283,7 +287,7 @@ run_writer_postings(struct run_writer *w, uint32_t slot, uint32_t feature,
 
 int
 run_writer_token(struct run_writer *w, uint32_t slot, uint32_t token,
-		 const struct rec_token *r, struct err *e)
+	const struct rec_token *r, struct err *e)
 {
 	struct slot *x = NULL;
 	int rc = find_slot(w, slot, 0, &x, e);
@@ -296,7 +300,7 @@ run_writer_token(struct run_writer *w, uint32_t slot, uint32_t token,
 
 int
 run_writer_keywords(struct run_writer *w, uint32_t slot, uint32_t feature,
-		    const char *text, double score, struct err *e)
+	const char *text, double score, struct err *e)
 {
 	struct slot *x;
 	struct stmt *s;

@@ -21,15 +21,15 @@ check_new(const struct store *s, const struct cat_sae *info, struct err *e)
 	for (uint32_t i = 0; rc == 0 && i < c->n_saes; i++)
 		if (strcasecmp(c->sae[i].name, info->name) == 0)
 			rc = err_arg(e, ERR_ARG, "name",
-				     "another SAE of this store has the name %s: give"
-				     " this one another with NAME=DIR",
-				     c->sae[i].name);
+				"another SAE of this store has the name %s: give"
+				" this one another with NAME=DIR",
+				c->sae[i].name);
 	return rc;
 }
 
 static int
 write_decoder(const struct pending *p, const struct cat_sae *info, const float *decoder,
-	      struct err *e)
+	struct err *e)
 {
 	char path[PATH_BYTES];
 	size_t n;
@@ -37,15 +37,16 @@ write_decoder(const struct pending *p, const struct cat_sae *info, const float *
 
 	if (rc != 0)
 		return rc;
-	if (!mem_mul(info->d_sae, info->d_in, &n) || !mem_mul(n, sizeof(float), &n) || n == 0)
+	if (!mem_mul(info->d_sae, info->d_in, &n) || !mem_mul(n, sizeof(float), &n) ||
+		n == 0)
 		return err_set(e, ERR_ARG, "%s: a decoder of %u x %u", info->name,
-			       info->d_sae, info->d_in);
+			info->d_sae, info->d_in);
 	return file_write_atomic(path, decoder, n, e);
 }
 
 int
 sae_writer_new(struct sae_writer **out, int64_t *have, struct store *s,
-	       const struct cat_sae *info, const float *decoder, struct err *e)
+	const struct cat_sae *info, const float *decoder, struct err *e)
 {
 	char id[STORE_ID_CHARS];
 	struct sae_writer *w;
@@ -81,11 +82,11 @@ sae_writer_new(struct sae_writer **out, int64_t *have, struct store *s,
 
 int
 sae_writer_logits(struct sae_writer *w, uint32_t feature, const struct rec_logits *r,
-		  struct err *e)
+	struct err *e)
 {
 	if (feature >= w->d_sae)
 		return err_set(e, ERR_INTERNAL, "a SAE of %u has feature %u", w->d_sae,
-			       feature);
+			feature);
 	buf_reset(&w->packed);
 	rec_logits_pack(&w->packed, r);
 	if (w->packed.failed)
@@ -113,7 +114,7 @@ sae_writer_free(struct sae_writer *w)
 	mem_free(w);
 }
 
-/* ---- neighbor graphs ------------------------------------------------------------------ */
+/* ---- neighbor graphs ------------------------------------------------------- */
 
 struct graph_writer {
 	struct pending *pending;
@@ -123,18 +124,19 @@ struct graph_writer {
 
 static bool
 graph_known(const struct store_catalog *c, const char *from_id, const char *to_id,
-	    uint32_t k)
+	uint32_t k)
 {
 	for (uint32_t i = 0; i < c->n_graphs; i++)
 		if (strcmp(c->sae[c->graph[i].from].id, from_id) == 0 &&
-		    strcmp(c->sae[c->graph[i].to].id, to_id) == 0 && c->graph[i].k == k)
+			strcmp(c->sae[c->graph[i].to].id, to_id) == 0 &&
+			c->graph[i].k == k)
 			return true;
 	return false;
 }
 
 int
 graph_writer_new(struct graph_writer **out, bool *have, struct store *s,
-		 const char *from_id, const char *to_id, uint32_t k, struct err *e)
+	const char *from_id, const char *to_id, uint32_t k, struct err *e)
 {
 	char id[OBJECT_ID_CHARS];
 	struct graph_writer *w;
@@ -164,13 +166,14 @@ graph_writer_new(struct graph_writer **out, bool *have, struct store *s,
 
 int
 graph_writer_put(struct graph_writer *w, uint32_t feature, const struct rec_scored *x,
-		 size_t n, struct err *e)
+	size_t n, struct err *e)
 {
 	buf_reset(&w->packed);
 	rec_neighbors_pack(&w->packed, x, n);
 	if (w->packed.failed)
 		return err_set(e, ERR_NOMEM, "no memory for neighbors");
-	return kv_put(w->kv, KV_NEIGHBORS, feature, w->packed.data, w->packed.n_bytes, e);
+	return kv_put(w->kv, KV_NEIGHBORS, feature, w->packed.data, w->packed.n_bytes,
+		e);
 }
 
 int

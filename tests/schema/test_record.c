@@ -80,8 +80,11 @@ test_window(void **state)
 	static const uint32_t token[] = {50256, 0, 300, 4000000000u, 7};
 	static const uint32_t start[] = {0, 0, 3, 2, 9}, end[] = {0, 3, 6, 6, 9};
 	static const struct rec_segment segment[] = {{0, 0, 0, 1ull << 40},
-						     {4000000000u, 3, 6, 0}};
-	const struct rec_window want = {5, 2, token, start, end, segment, "ab\0\xff" "efghi", 9};
+		{4000000000u, 3, 6, 0}};
+	const struct rec_window want = {5, 2, token, start, end, segment,
+		"ab\0\xff"
+		"efghi",
+		9};
 	struct rec_window x;
 	struct err e = ERR_INIT;
 
@@ -132,10 +135,16 @@ static void
 test_feature(void **state)
 {
 	static const struct rec_bin bin[] = {{0, 1}, {508, UINT64_MAX}, {1023, 3}};
-	const struct rec_feature want = {
-		.count = 1ull << 50, .n_windows = 3, .n_documents = 2, .sum = 1.0 / 3,
-		.sum_squares = 1e300, .max = 1e5f, .max_window = UINT32_MAX,
-		.max_offset = 9, .interval = {9, 8, 7, 6, 5, 4, 3, 2, 1, 0}, .bin = bin,
+	const struct rec_feature want = {.count = 1ull << 50,
+		.n_windows = 3,
+		.n_documents = 2,
+		.sum = 1.0 / 3,
+		.sum_squares = 1e300,
+		.max = 1e5f,
+		.max_window = UINT32_MAX,
+		.max_offset = 9,
+		.interval = {9, 8, 7, 6, 5, 4, 3, 2, 1, 0},
+		.bin = bin,
 		.n_bins = 3};
 	struct rec_feature x;
 	struct err e = ERR_INIT;
@@ -148,7 +157,8 @@ test_feature(void **state)
 	assert_true(x.sum_squares == want.sum_squares && x.max_window == UINT32_MAX);
 	assert_memory_equal(x.interval, want.interval, sizeof(x.interval));
 	for (uint32_t i = 0; i < 3; i++)
-		assert_true(x.bin[i].bin == bin[i].bin && x.bin[i].count == bin[i].count);
+		assert_true(
+			x.bin[i].bin == bin[i].bin && x.bin[i].count == bin[i].count);
 	hurt(feature);
 }
 
@@ -158,9 +168,13 @@ static void
 test_feature_size(void **state)
 {
 	struct rec_bin bin[160];
-	struct rec_feature f = {.count = UINT64_MAX, .n_windows = UINT64_MAX,
-				.n_documents = UINT64_MAX, .max_window = UINT32_MAX,
-				.max_offset = UINT32_MAX, .bin = bin, .n_bins = 160};
+	struct rec_feature f = {.count = UINT64_MAX,
+		.n_windows = UINT64_MAX,
+		.n_documents = UINT64_MAX,
+		.max_window = UINT32_MAX,
+		.max_offset = UINT32_MAX,
+		.bin = bin,
+		.n_bins = 160};
 
 	(void)state;
 	for (uint32_t i = 0; i < 160; i++)
@@ -220,8 +234,7 @@ test_examples(void **state)
 {
 	static const struct rec_at at[] = {{0, 0.5f}, {7, 1e5f}, {8000, -0.0f}};
 	static const struct rec_example list[] = {{REC_BEST, 9, 7, 1e5f, at, 3},
-						  {0, UINT32_MAX, 0, 0.5f, at, 1},
-						  {9, 3, 4, 2, NULL, 0}};
+		{0, UINT32_MAX, 0, 0.5f, at, 1}, {9, 3, 4, 2, NULL, 0}};
 	struct rec_examples x;
 	struct err e = ERR_INIT;
 
@@ -237,7 +250,7 @@ test_examples(void **state)
 		assert_int_equal(x.example[i].n_at, list[i].n_at);
 		for (uint32_t j = 0; j < list[i].n_at; j++)
 			assert_true(x.example[i].at[j].offset == at[j].offset &&
-				    x.example[i].at[j].value == at[j].value);
+				x.example[i].at[j].value == at[j].value);
 	}
 	hurt(examples);
 }
@@ -302,7 +315,7 @@ static void
 test_postings(void **state)
 {
 	static const struct rec_posting want[] = {{3, 1, 0.5f}, {70000, 900, 7},
-						  {UINT32_MAX, UINT32_MAX, 1e5f}};
+		{UINT32_MAX, UINT32_MAX, 1e5f}};
 	const struct rec_posting *x;
 	struct err e = ERR_INIT;
 	size_t n;
@@ -367,7 +380,8 @@ token(const void *p, size_t n, struct err *e)
 static void
 test_token(void **state)
 {
-	static const struct rec_token_feature list[] = {{7, 900, 0.5f}, {UINT32_MAX, 1, 9}};
+	static const struct rec_token_feature list[] = {{7, 900, 0.5f},
+		{UINT32_MAX, 1, 9}};
 	struct rec_token x;
 	struct err e = ERR_INIT;
 
@@ -384,10 +398,10 @@ test_token(void **state)
 static void
 test_claims(void **state)
 {
-	static unpack_fn *const all[] = {window, feature, examples, acts,
-					 postings, logits, neighbors, token};
+	static unpack_fn *const all[] = {window, feature, examples, acts, postings,
+		logits, neighbors, token};
 	static const uint8_t many[] = {0xff, 0xff, 0xff, 0xff, 0x0f, 0xff, 0xff, 0xff,
-				       0xff, 0x0f, 0xff, 0xff, 0xff, 0xff, 0x0f, 0xff};
+		0xff, 0x0f, 0xff, 0xff, 0xff, 0xff, 0x0f, 0xff};
 	struct err e = ERR_INIT;
 
 	(void)state;
@@ -417,11 +431,20 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, init, clear)
 	const struct CMUnitTest tests[] = {
-		TEST(test_window),   TEST(test_window_spans), TEST(test_feature),
-		TEST(test_feature_size), TEST(test_bins),     TEST(test_interval),
-		TEST(test_examples), TEST(test_acts),	      TEST(test_acts_order),
-		TEST(test_postings), TEST(test_scored),	      TEST(test_token),
-		TEST(test_claims),   TEST(test_no_memory),
+		TEST(test_window),
+		TEST(test_window_spans),
+		TEST(test_feature),
+		TEST(test_feature_size),
+		TEST(test_bins),
+		TEST(test_interval),
+		TEST(test_examples),
+		TEST(test_acts),
+		TEST(test_acts_order),
+		TEST(test_postings),
+		TEST(test_scored),
+		TEST(test_token),
+		TEST(test_claims),
+		TEST(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

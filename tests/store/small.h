@@ -15,24 +15,24 @@
 enum { DOCUMENTS = 6, WINDOWS = 12, TOKENS = 10, D_IN = 8, N_SAES = 2 };
 static const uint32_t small_d_sae[N_SAES] = {40, 20};
 static const char *const small_name[N_SAES] = {"alpha", "Beta"};
-static const char *const small_word[DOCUMENTS] = {"golden gate bridge", "caf\xc3\xa9 noir",
-						  "ORANGE cat",	       "\xff\xfe raw",
-						  "bridge and tunnel", "tail's end"};
+static const char *const small_word[DOCUMENTS] = {"golden gate bridge",
+	"caf\xc3\xa9 noir", "ORANGE cat", "\xff\xfe raw", "bridge and tunnel",
+	"tail's end"};
 
-#define OK(call)                                                                         \
-	do {                                                                             \
-		struct err ok_e = ERR_INIT, *e = &ok_e;                                  \
-		int ok_rc = (call);                                                      \
-		if (ok_rc != 0)                                                          \
-			fail_msg("%s: %d: %s", #call, ok_rc, ok_e.text);                 \
+#define OK(call) \
+	do { \
+		struct err ok_e = ERR_INIT, *e = &ok_e; \
+		int ok_rc = (call); \
+		if (ok_rc != 0) \
+			fail_msg("%s: %d: %s", #call, ok_rc, ok_e.text); \
 	} while (0)
-#define FAILS(want, call)                                                                \
-	do {                                                                             \
-		struct err ok_e = ERR_INIT, *e = &ok_e;                                  \
-		int ok_rc = (call);                                                      \
-		if (ok_rc != (want) || ok_e.code != (want) || ok_e.text[0] == '\0')      \
-			fail_msg("%s: %d (%d), not %d: %s", #call, ok_rc, ok_e.code,     \
-				 (want), ok_e.text);                                     \
+#define FAILS(want, call) \
+	do { \
+		struct err ok_e = ERR_INIT, *e = &ok_e; \
+		int ok_rc = (call); \
+		if (ok_rc != (want) || ok_e.code != (want) || ok_e.text[0] == '\0') \
+			fail_msg("%s: %d (%d), not %d: %s", #call, ok_rc, ok_e.code, \
+				(want), ok_e.text); \
 	} while (0)
 
 /* Features whose number ends in 9 are dead. seed tells one run from another. */
@@ -40,13 +40,14 @@ static inline bool
 small_fires(unsigned seed, uint32_t slot, uint32_t w, uint32_t t, uint32_t f)
 {
 	return f % 10 != 9 && t > 0 &&
-	       hash_mix(seed, slot, (uint64_t)w << 32 | t, f) % (3 + f % 10) == 0;
+		hash_mix(seed, slot, (uint64_t)w << 32 | t, f) % (3 + f % 10) == 0;
 }
 
 static inline float
 small_value(unsigned seed, uint32_t slot, uint32_t w, uint32_t t, uint32_t f)
 {
-	return 0.5f + (float)(hash_mix(seed + 1, slot, (uint64_t)w << 32 | t, f) % 512) / 64;
+	return 0.5f +
+		(float)(hash_mix(seed + 1, slot, (uint64_t)w << 32 | t, f) % 512) / 64;
 }
 
 static inline float
@@ -64,9 +65,14 @@ small_text(uint32_t w, char text[64])
 static inline struct cat_cut
 small_cut_info(unsigned seed)
 {
-	struct cat_cut c = {.context = TOKENS, .n_documents = DOCUMENTS,
-			    .n_windows = WINDOWS, .prepend_bos = true, .bos = 1,
-			    .n_tokens = WINDOWS * TOKENS, .n_bytes = 400, .created_s = 5};
+	struct cat_cut c = {.context = TOKENS,
+		.n_documents = DOCUMENTS,
+		.n_windows = WINDOWS,
+		.prepend_bos = true,
+		.bos = 1,
+		.n_tokens = WINDOWS * TOKENS,
+		.n_bytes = 400,
+		.created_s = 5};
 
 	strcpy(c.name, "corpus");
 	memset(c.tokenizer_sha256, 'a', 64);
@@ -106,17 +112,17 @@ small_document(uint32_t d, struct store_document *out, char id[16])
 	};
 
 	snprintf(id, 16, "doc-%u", d);
-	*out = (struct store_document){d, id, meta[d], "00112233445566778899aabbccddeeff",
-				       60 + d, d * 2, 2};
+	*out = (struct store_document){d, id, meta[d],
+		"00112233445566778899aabbccddeeff", 60 + d, d * 2, 2};
 }
 
 /* The first error of what follows; nothing is done after it. */
 static struct err small_error;
-#define TRY(call)                                                                        \
-	do {                                                                             \
-		struct err *e = &small_error;                                            \
-		if (e->code == 0)                                                        \
-			(void)(call);                                                    \
+#define TRY(call) \
+	do { \
+		struct err *e = &small_error; \
+		if (e->code == 0) \
+			(void)(call); \
 	} while (0)
 
 /* *have >= 0: the store has it. */
@@ -148,8 +154,12 @@ small_cut(struct store *s, unsigned seed, struct cat_cut *info, int64_t *have)
 static inline struct cat_sae
 small_sae_info(uint32_t slot)
 {
-	struct cat_sae x = {.d_in = D_IN, .d_sae = small_d_sae[slot], .k = 0,
-			    .context = TOKENS, .prepend_bos = true, .created_s = 6};
+	struct cat_sae x = {.d_in = D_IN,
+		.d_sae = small_d_sae[slot],
+		.k = 0,
+		.context = TOKENS,
+		.prepend_bos = true,
+		.created_s = 6};
 
 	memset(x.hash, 0x10 + (int)slot, sizeof(x.hash));
 	hash_hex(x.hash, 8, x.id);
@@ -249,12 +259,18 @@ small_feature(struct run_writer *w, unsigned seed, uint32_t slot, uint32_t f)
 {
 	struct small_stats x = small_stats_of(seed, slot, f);
 	struct rec_bin bin = {rec_hist_bin(x.max), x.count};
-	struct rec_feature r = {.count = x.count, .n_windows = x.count,
-				.sum = x.sum, .sum_squares = x.sum_squares, .max = x.max,
-				.max_window = x.max_window, .max_offset = x.max_offset,
-				.bin = &bin, .n_bins = x.count > 0};
+	struct rec_feature r = {.count = x.count,
+		.n_windows = x.count,
+		.sum = x.sum,
+		.sum_squares = x.sum_squares,
+		.max = x.max,
+		.max_window = x.max_window,
+		.max_offset = x.max_offset,
+		.bin = &bin,
+		.n_bins = x.count > 0};
 	struct rec_at here = {x.max_offset, x.max};
-	struct rec_example example = {REC_BEST, x.max_window, x.max_offset, x.max, &here, 1};
+	struct rec_example example = {REC_BEST, x.max_window, x.max_offset, x.max,
+		&here, 1};
 	struct rec_examples examples = {&example, 1};
 	struct rec_posting posting = {x.max_window, 1, x.max};
 	char label[64];
@@ -264,7 +280,8 @@ small_feature(struct run_writer *w, unsigned seed, uint32_t slot, uint32_t f)
 		return;
 	TRY(run_writer_examples(w, slot, f, &examples, e));
 	TRY(run_writer_postings(w, slot, f, &posting, 1, e));
-	snprintf(label, sizeof(label), "%s, number%u", f % 2 ? "odd bridge" : "even gate", f);
+	snprintf(label, sizeof(label), "%s, number%u",
+		f % 2 ? "odd bridge" : "even gate", f);
 	TRY(run_writer_keywords(w, slot, f, label, f, e));
 }
 
@@ -314,8 +331,11 @@ small_graph(struct store *s, const char *from, const char *to, bool *have)
 static inline int
 small_publish(struct store *s, unsigned seed, uint32_t *number, struct err *e_out)
 {
-	struct cat_model model = {.n_layers = 2, .d_model = D_IN, .n_vocab = 1000,
-				  .n_ctx = 64, .created_s = 4};
+	struct cat_model model = {.n_layers = 2,
+		.d_model = D_IN,
+		.n_vocab = 1000,
+		.n_ctx = 64,
+		.created_s = 4};
 	struct cat_cut cut;
 	struct cat_sae sae[N_SAES], info;
 	struct cat_run_sae run_sae[N_SAES];
@@ -340,8 +360,9 @@ small_publish(struct store *s, unsigned seed, uint32_t *number, struct err *e_ou
 		memcpy(ids[i], info.id, sizeof(ids[i]));
 		sae_id[i] = ids[i];
 		run_sae[i] = (struct cat_run_sae){.n_tokens = WINDOWS * (TOKENS - 1),
-						  .n_alive = 1, .l0 = 2.5,
-						  .explained = 0.75};
+			.n_alive = 1,
+			.l0 = 2.5,
+			.explained = 0.75};
 		for (uint32_t f = 0; f < small_d_sae[i]; f++)
 			run_sae[i].n_active += small_stats_of(seed, i, f).count;
 	}
@@ -396,7 +417,7 @@ small_check(struct store_view *v, uint32_t run, unsigned seed, struct err *e)
 	for (uint32_t i = 0; i < 64; i++)
 		ids[i] = i;
 	rc = store_mget(v, (struct store_place){TABLE_WINDOW, c->run[run].cut, 0}, ids,
-			WINDOWS + 1, x, &a, e);
+		WINDOWS + 1, x, &a, e);
 	for (uint32_t w = 0; rc == 0 && w < WINDOWS; w++) {
 		struct store_document d;
 		struct rec_window r, want;
@@ -410,8 +431,10 @@ small_check(struct store_view *v, uint32_t run, unsigned seed, struct err *e)
 		assert_int_equal(r.n_text_bytes, want.n_text_bytes);
 		assert_memory_equal(r.text, text, r.n_text_bytes);
 		assert_memory_equal(r.token, want.token, sizeof(uint32_t) * TOKENS);
-		assert_memory_equal(r.text_start, want.text_start, sizeof(uint32_t) * TOKENS);
-		assert_memory_equal(r.text_end, want.text_end, sizeof(uint32_t) * TOKENS);
+		assert_memory_equal(r.text_start, want.text_start,
+			sizeof(uint32_t) * TOKENS);
+		assert_memory_equal(r.text_end, want.text_end,
+			sizeof(uint32_t) * TOKENS);
 		assert_int_equal(r.segment[0].document, w / 2);
 		rc = store_document(v, c->run[run].cut, w / 2, &d, &a, e);
 		if (rc == 0)
@@ -421,13 +444,15 @@ small_check(struct store_view *v, uint32_t run, unsigned seed, struct err *e)
 		assert_null(x[WINDOWS].p);
 	for (uint32_t slot = 0; rc == 0 && slot < N_SAES; slot++) {
 		uint32_t sae = c->run[run].sae[slot].sae;
-		struct feature_query q = {.max_density = 1, .max_max = INFINITY,
-					  .max_count = UINT64_MAX, .limit = 64};
+		struct feature_query q = {.max_density = 1,
+			.max_max = INFINITY,
+			.max_count = UINT64_MAX,
+			.limit = 64};
 		struct feature_row row[64];
 
 		n = small_d_sae[slot];
-		rc = store_mget(v, (struct store_place){TABLE_FEATURE, run, slot}, ids, n + 1,
-				x, &a, e);
+		rc = store_mget(v, (struct store_place){TABLE_FEATURE, run, slot}, ids,
+			n + 1, x, &a, e);
 		for (uint32_t f = 0; rc == 0 && f < n; f++) {
 			struct small_stats want = small_stats_of(seed, slot, f);
 			struct rec_feature r;
@@ -441,8 +466,9 @@ small_check(struct store_view *v, uint32_t run, unsigned seed, struct err *e)
 		if (rc == 0)
 			assert_null(x[n].p);
 		if (rc == 0)
-			rc = store_mget(v, (struct store_place){TABLE_EXAMPLES, run, slot},
-					ids, n, x, &a, e);
+			rc = store_mget(v,
+				(struct store_place){TABLE_EXAMPLES, run, slot}, ids, n,
+				x, &a, e);
 		for (uint32_t f = 0; rc == 0 && f < n; f++) {
 			struct small_stats want = small_stats_of(seed, slot, f);
 			struct rec_examples r;
@@ -455,8 +481,8 @@ small_check(struct store_view *v, uint32_t run, unsigned seed, struct err *e)
 				assert_true(r.example[0].value == want.max);
 		}
 		if (rc == 0)
-			rc = store_mget(v, (struct store_place){TABLE_LOGITS, sae, 0}, ids, n,
-					x, &a, e);
+			rc = store_mget(v, (struct store_place){TABLE_LOGITS, sae, 0},
+				ids, n, x, &a, e);
 		for (uint32_t f = 0; rc == 0 && f < n; f++) {
 			struct rec_logits r;
 
@@ -477,10 +503,11 @@ small_check(struct store_view *v, uint32_t run, unsigned seed, struct err *e)
 				for (uint32_t f = 0; f < n; f++)
 					if (small_fires(seed, slot, w, t, f)) {
 						assert_true(j >= r.row_start[t] &&
-							    j < r.row_start[t + 1]);
+							j < r.row_start[t + 1]);
 						assert_int_equal(r.feature[j], f);
 						assert_true(r.value[j++] ==
-							    small_value(seed, slot, w, t, f));
+							small_value(seed, slot, w, t,
+								f));
 					}
 			if (rc == 0)
 				assert_int_equal(j, r.row_start[TOKENS]);
@@ -488,13 +515,14 @@ small_check(struct store_view *v, uint32_t run, unsigned seed, struct err *e)
 		if (rc == 0)
 			rc = store_features(v, run, slot, &q, row, &n, e);
 		for (uint32_t f = 0; rc == 0 && f < n; f++)
-			assert_int_equal(row[f].count, small_stats_of(seed, slot, f).count);
+			assert_int_equal(row[f].count,
+				small_stats_of(seed, slot, f).count);
 		if (rc == 0)
 			assert_int_equal(n, small_d_sae[slot]);
 	}
 	if (rc == 0)
-		rc = store_mget(v, (struct store_place){TABLE_NEIGHBORS, 0, 0}, ids, 40, x, &a,
-				e);
+		rc = store_mget(v, (struct store_place){TABLE_NEIGHBORS, 0, 0}, ids, 40,
+			x, &a, e);
 	for (uint32_t f = 0; rc == 0 && f < 40; f++) {
 		const struct rec_scored *r;
 		size_t n_r;

@@ -154,7 +154,7 @@ test_flipped(void **state)
 		for (uint64_t j = 0; j < 60; j++) {
 			off_t where = (off_t)(hash_mix(j, i, 0, 0) % whole.n_bytes);
 			uint8_t bad = whole.data[where] ^
-				      (uint8_t)(1u << hash_mix(j, i, 1, 0) % 8);
+				(uint8_t)(1u << hash_mix(j, i, 1, 0) % 8);
 			int rc;
 
 			assert_int_equal(pwrite(fd, &bad, 1, where), 1);
@@ -177,7 +177,9 @@ test_flipped(void **state)
 static void
 test_label(void **state)
 {
-	struct store_label l = {.feature = 3, .text = "halibut", .source = LABEL_PERSON};
+	struct store_label l = {.feature = 3,
+		.text = "halibut",
+		.source = LABEL_PERSON};
 	const struct store_label *list;
 	struct store_view *v;
 	struct store *s;
@@ -238,8 +240,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_missing), cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_flipped), cmocka_unit_test(test_label),
+		cmocka_unit_test(test_missing),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_flipped),
+		cmocka_unit_test(test_label),
 		cmocka_unit_test(test_no_catalog),
 	};
 

@@ -9,8 +9,10 @@ make(const char *name)
 	char *path = at(name);
 
 	OK(db_open(&db, path, DB_MAKE, e));
-	OK(db_exec(db, "CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT UNIQUE);"
-		       "PRAGMA user_version=7", e));
+	OK(db_exec(db,
+		"CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT UNIQUE);"
+		"PRAGMA user_version=7",
+		e));
 	db_close(db);
 	return path;
 }

@@ -18,8 +18,8 @@ static uint32_t
 length_of(uint32_t id)
 {
 	static const uint32_t odd[] = {0, 1, 1984, 2020, 4096, LIMIT_CHUNK_BYTES - 1,
-				       LIMIT_CHUNK_BYTES, LIMIT_CHUNK_BYTES + 1,
-				       3 * LIMIT_CHUNK_BYTES, 200000};
+		LIMIT_CHUNK_BYTES, LIMIT_CHUNK_BYTES + 1, 3 * LIMIT_CHUNK_BYTES,
+		200000};
 
 	return odd[id % 10];
 }
@@ -101,9 +101,9 @@ test_series(void **state)
 		uint16_t from;
 		size_t n;
 		uint16_t first;
-	} want[] = {{5, 0, 3, 0}, {5, 3, 3, 0}, {5, 4, 2, 4}, {5, 9, 1, 9}, {5, 99, 1, 9},
-		    {7, 0, 2, 2}, {7, 3, 1, 3}, {4, 9, 0, 0}, {6, 9, 0, 0}, {8, 0, 0, 0},
-		    {0, 0, 0, 0}, {9, 9, 0, 0}};
+	} want[] = {{5, 0, 3, 0}, {5, 3, 3, 0}, {5, 4, 2, 4}, {5, 9, 1, 9},
+		{5, 99, 1, 9}, {7, 0, 2, 2}, {7, 3, 1, 3}, {4, 9, 0, 0}, {6, 9, 0, 0},
+		{8, 0, 0, 0}, {0, 0, 0, 0}, {9, 9, 0, 0}};
 	static const struct {
 		uint32_t id;
 		uint16_t part;
@@ -250,9 +250,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round), cmocka_unit_test(test_series),
-		cmocka_unit_test(test_order), cmocka_unit_test(test_not_one),
-		cmocka_unit_test(test_flips), cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_round),
+		cmocka_unit_test(test_series),
+		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_not_one),
+		cmocka_unit_test(test_flips),
+		cmocka_unit_test(test_growth),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

@@ -30,10 +30,13 @@ close_store(void **state)
 
 static struct store_label
 label(uint32_t slot, uint32_t feature, const char *text, const char *source,
-      const char *author, int64_t time_s)
+	const char *author, int64_t time_s)
 {
-	struct store_label l = {.feature = feature, .text = text, .source = source,
-				.author = author, .time_s = time_s};
+	struct store_label l = {.feature = feature,
+		.text = text,
+		.source = source,
+		.author = author,
+		.time_s = time_s};
 
 	memset(l.sae_hash, 0x10 + (int)slot, sizeof(l.sae_hash));
 	return l;
@@ -108,7 +111,8 @@ test_order(void **state)
 	for (int i = 0; i < 4; i++) {
 		static const char *const author[] = {"a", "b", "c", "d"};
 
-		many[i] = label(0, 5, "person", LABEL_PERSON, author[i], 100 + i * 7 % 4);
+		many[i] =
+			label(0, 5, "person", LABEL_PERSON, author[i], 100 + i * 7 % 4);
 		many[4 + i] = label(0, 5, "import", LABEL_IMPORT, author[i], 900);
 		many[4 + i].has_score = i != 2;
 		many[4 + i].score = i;
@@ -151,7 +155,7 @@ test_bad(void **state)
 {
 	char text[LIMIT_LABEL_BYTES + 2];
 	struct store_label l[2] = {label(0, 1, "fine", LABEL_PERSON, "", 1),
-				   label(0, 2, "", LABEL_PERSON, "", 1)};
+		label(0, 2, "", LABEL_PERSON, "", 1)};
 	const struct store_label *list;
 	int64_t id[2];
 
@@ -227,7 +231,7 @@ test_search(void **state)
 	assert_int_equal(n, want);
 	put(label(1, 4, "the bridge itself", LABEL_IMPORT, "", 1));
 	put(label(0, 8, "a very long label about many things and one bridge among them",
-		  LABEL_PERSON, "", 1));
+		LABEL_PERSON, "", 1));
 	OK(store_search_labels(v, both, 2, "bridge", 0, 64, f, &n, &a, e));
 	assert_int_equal(n, want + 2);
 	assert_true(f[0].slot == 0 && f[0].feature == 8);
@@ -255,8 +259,9 @@ test_search(void **state)
 	assert_int_equal(n, 3);
 	OK(store_search_labels(v, both, 0, "bridge", 0, 64, f, &n, &a, e));
 	assert_int_equal(n, 0);
-	FAILS(ERR_NOTFOUND, store_search_labels(v, (struct store_scope[1]){{0, 3}}, 1, "a",
-						0, 1, f, &n, &a, e));
+	FAILS(ERR_NOTFOUND,
+		store_search_labels(v, (struct store_scope[1]){{0, 3}}, 1, "a", 0, 1, f,
+			&n, &a, e));
 }
 
 static void
@@ -287,8 +292,11 @@ test_search_follows(void **state)
 static void
 test_filter(void **state)
 {
-	struct feature_query q = {.max_density = 1, .max_max = INFINITY,
-				  .max_count = UINT64_MAX, .limit = 64, .labelled = YES};
+	struct feature_query q = {.max_density = 1,
+		.max_max = INFINITY,
+		.max_count = UINT64_MAX,
+		.limit = 64,
+		.labelled = YES};
 	struct feature_row row[64];
 	uint32_t n;
 
@@ -338,9 +346,14 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_store, close_store)
 	const struct CMUnitTest tests[] = {
-		TEST(test_put),	   TEST(test_order),	      TEST(test_bad),
-		TEST(test_list),   TEST(test_search),	      TEST(test_search_follows),
-		TEST(test_filter), TEST(test_life),
+		TEST(test_put),
+		TEST(test_order),
+		TEST(test_bad),
+		TEST(test_list),
+		TEST(test_search),
+		TEST(test_search_follows),
+		TEST(test_filter),
+		TEST(test_life),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

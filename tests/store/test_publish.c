@@ -200,9 +200,9 @@ leave(const char *path, uint64_t n_bytes)
 	assert_true(fd >= 0);
 	if ((uint64_t)fs.f_bavail * fs.f_bsize > n_bytes)
 		assert_int_equal(posix_fallocate(fd, 0,
-						 (off_t)((uint64_t)fs.f_bavail * fs.f_bsize -
-							 n_bytes)),
-				 0);
+					 (off_t)((uint64_t)fs.f_bavail * fs.f_bsize -
+						 n_bytes)),
+			0);
 	close(fd);
 }
 
@@ -238,8 +238,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_step), cmocka_unit_test(test_any_moment),
-		cmocka_unit_test(test_creation),   cmocka_unit_test(test_file_limit),
+		cmocka_unit_test(test_every_step),
+		cmocka_unit_test(test_any_moment),
+		cmocka_unit_test(test_creation),
+		cmocka_unit_test(test_file_limit),
 		cmocka_unit_test(test_full_disk),
 	};
 

@@ -27,10 +27,12 @@ close_store(void **state)
 	return scratch_remove(state);
 }
 
-/* ---- feature lists ------------------------------------------------------------------ */
+/* ---- feature lists --------------------------------------------------------- */
 
-static const struct feature_query all = {.max_density = 1, .max_max = INFINITY,
-					 .max_count = UINT64_MAX, .limit = 64};
+static const struct feature_query all = {.max_density = 1,
+	.max_max = INFINITY,
+	.max_count = UINT64_MAX,
+	.limit = 64};
 
 static double
 key_of(enum feature_sort sort, uint32_t slot, uint32_t f)
@@ -38,10 +40,14 @@ key_of(enum feature_sort sort, uint32_t slot, uint32_t f)
 	struct small_stats x = small_stats_of(0, slot, f);
 
 	switch (sort) {
-	case FEATURE_BY_COUNT: return (double)x.count;
-	case FEATURE_BY_MAX: return (double)x.max;
-	case FEATURE_BY_MEAN: return x.count > 0 ? x.sum / (double)x.count : 0;
-	default: return f;
+	case FEATURE_BY_COUNT:
+		return (double)x.count;
+	case FEATURE_BY_MAX:
+		return (double)x.max;
+	case FEATURE_BY_MEAN:
+		return x.count > 0 ? x.sum / (double)x.count : 0;
+	default:
+		return f;
 	}
 }
 
@@ -90,7 +96,7 @@ test_sorts(void **state)
 					assert_int_equal(f, want[at + j]);
 					assert_true(row[j].key == key_of(q.sort, 0, f));
 					assert_true(row[j].density ==
-						    (double)row[j].count /
+						(double)row[j].count /
 							(WINDOWS * (TOKENS - 1)));
 				}
 				at += n;
@@ -157,7 +163,7 @@ test_filters(void **state)
 	FAILS(ERR_NOTFOUND, store_features(v, 3, 0, &all, NULL, (uint32_t[1]){0}, e));
 }
 
-/* ---- documents ------------------------------------------------------------------------ */
+/* ---- documents ------------------------------------------------------------- */
 
 static void
 test_document(void **state)
@@ -200,7 +206,8 @@ test_documents(void **state)
 
 	(void)state;
 	assert_int_equal(with_meta(NULL, NULL), 63);
-	assert_int_equal(with_meta("lang", "en"), 1 | 4 | 16); /* not one level deeper */
+	assert_int_equal(with_meta("lang", "en"),
+		1 | 4 | 16); /* not one level deeper */
 	assert_int_equal(with_meta("tags", "bridge"), 1 | 16);
 	assert_int_equal(with_meta("tags", "[\"bridge\"]"), 0);
 	assert_int_equal(with_meta("n", "1"), 1);
@@ -217,7 +224,7 @@ test_documents(void **state)
 	FAILS(ERR_NOTFOUND, store_documents(v, 1, 0, NULL, NULL, 1, d, &n, &a, e));
 }
 
-/* ---- text ------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------ */
 
 static unsigned
 find_text(const char *query)
@@ -251,7 +258,8 @@ test_text(void **state)
 	assert_int_equal(find_text("\"bridge gate\""), 0);
 	assert_int_equal(find_text("tun*"), 3 << 8);
 	assert_int_equal(find_text("cafe"), 3 << 2); /* accents do not matter */
-	assert_int_equal(find_text("\\xFF\\xFE"), 3 << 6); /* bytes that are not UTF-8 */
+	assert_int_equal(find_text("\\xFF\\xFE"),
+		3 << 6); /* bytes that are not UTF-8 */
 	assert_int_equal(find_text("nothing"), 0);
 	OK(store_search_text(v, 0, "window", 0, WINDOWS, f, &n, &a, e));
 	assert_int_equal(n, WINDOWS);
@@ -272,12 +280,23 @@ static void
 test_hostile(void **state)
 {
 	static const char *const plain[] = {
-		"golden (", "golden \"", "golden AND", "NEAR(golden", "golden ^",
-		"golden:", "-golden", "golden {", "* golden", "\"golden", "golden)))",
-		"golden; DROP TABLE document", "body:golden", "golden\x01",
+		"golden (",
+		"golden \"",
+		"golden AND",
+		"NEAR(golden",
+		"golden ^",
+		"golden:",
+		"-golden",
+		"golden {",
+		"* golden",
+		"\"golden",
+		"golden)))",
+		"golden; DROP TABLE document",
+		"body:golden",
+		"golden\x01",
 	};
-	static const char *const nothing[] = {"",    " ",  "*", "\"\"", "(((", "\"",
-					      "^", "--", "{}", ":",	"'"};
+	static const char *const nothing[] = {"", " ", "*", "\"\"", "(((", "\"", "^",
+		"--", "{}", ":", "'"};
 	char big[5000];
 	struct store_found f[WINDOWS];
 	uint32_t n;
@@ -285,8 +304,8 @@ test_hostile(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
 		OK(store_search_text(v, 0, plain[i], 0, WINDOWS, f, &n, &a, e));
-		OK(store_search_labels(v, (struct store_scope[1]){{0, 0}}, 1, plain[i], 0,
-				       WINDOWS, f, &n, &a, e));
+		OK(store_search_labels(v, (struct store_scope[1]){{0, 0}}, 1, plain[i],
+			0, WINDOWS, f, &n, &a, e));
 	}
 	assert_int_equal(find_text("golden ("), 3);
 	assert_int_equal(find_text("\"golden"), 3);
@@ -306,9 +325,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sorts),	 cmocka_unit_test(test_filters),
-		cmocka_unit_test(test_document), cmocka_unit_test(test_documents),
-		cmocka_unit_test(test_text),	 cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_sorts),
+		cmocka_unit_test(test_filters),
+		cmocka_unit_test(test_document),
+		cmocka_unit_test(test_documents),
+		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_hostile),
 	};
 
 	return cmocka_run_group_tests(tests, open_store, close_store);

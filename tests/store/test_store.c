@@ -90,7 +90,7 @@ test_refresh(void **state)
 	assert_int_equal(store_view_catalog(new)->n_runs, 2);
 	assert_int_equal(store_view_catalog(new)->n_saes, 2);
 	assert_true(store_view_catalog(new)->generation >
-		    store_view_catalog(old)->generation);
+		store_view_catalog(old)->generation);
 	OK(small_check(old, 0, 0, e));
 	OK(small_check(new, 0, 0, e));
 	OK(small_check(new, 1, 1, e));
@@ -158,8 +158,8 @@ test_modes(void **state)
 static void
 test_version(void **state)
 {
-	static const char *const bad[] = {
-		"", "{", "[]", "{\"format\":\"saedb\"}", "{\"format\":\"x\",\"version\":1}",
+	static const char *const bad[] = {"", "{", "[]", "{\"format\":\"saedb\"}",
+		"{\"format\":\"x\",\"version\":1}",
 		"{\"format\":\"saedb\",\"version\":\"1\"}",
 		"{\"format\":\"saedb\",\"version\":1.5}"};
 	char *dir = small_store("version"), *file = at("version/saedb.json");
@@ -212,8 +212,8 @@ test_shared(void **state)
 	strcpy(info.name, "other");
 	OK(sae_writer_new(&sw, &have, s, &info, rows, e));
 	assert_true(sw == NULL && have == 0);
-	OK(graph_writer_new(&gw, &have_graph, s, "1010101010101010", "1111111111111111", 4,
-			    e));
+	OK(graph_writer_new(&gw, &have_graph, s, "1010101010101010", "1111111111111111",
+		4, e));
 	assert_true(gw == NULL && have_graph);
 	OK(run_writer_new(&rw, &number, s, "0000000000000001", N_SAES, small_d_sae, e));
 	assert_true(rw == NULL && number == 1);
@@ -389,12 +389,12 @@ test_acts_range(void **state)
 			assert_int_equal(some.row_start[0], 0);
 			for (uint32_t i = 0; i <= n; i++)
 				assert_int_equal(some.row_start[i],
-						 all.row_start[first + i] -
-						     all.row_start[first]);
+					all.row_start[first + i] -
+						all.row_start[first]);
 			if (some.row_start[n] > 0)
 				assert_memory_equal(some.feature,
-						    all.feature + all.row_start[first],
-						    some.row_start[n] * sizeof(uint32_t));
+					all.feature + all.row_start[first],
+					some.row_start[n] * sizeof(uint32_t));
 		}
 	FAILS(ERR_ARG, store_acts(v, 0, 0, 3, 5, 6, &some, &a, e));
 	FAILS(ERR_ARG, store_acts(v, 0, 0, 3, 11, 0, &some, &a, e));
@@ -457,12 +457,18 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_find),
-		cmocka_unit_test(test_refresh),	     cmocka_unit_test(test_stale),
-		cmocka_unit_test(test_modes),	     cmocka_unit_test(test_version),
-		cmocka_unit_test(test_shared),	     cmocka_unit_test(test_pending_goes),
-		cmocka_unit_test(test_manage),	     cmocka_unit_test(test_many_acts),
-		cmocka_unit_test(test_acts_range),   cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_refresh),
+		cmocka_unit_test(test_stale),
+		cmocka_unit_test(test_modes),
+		cmocka_unit_test(test_version),
+		cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_pending_goes),
+		cmocka_unit_test(test_manage),
+		cmocka_unit_test(test_many_acts),
+		cmocka_unit_test(test_acts_range),
+		cmocka_unit_test(test_nearest),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

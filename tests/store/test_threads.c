@@ -73,8 +73,10 @@ work(void *ctx, size_t i, size_t thread)
 	}
 	arena_init(&a, 0);
 	while (!atomic_load(&done)) {
-		struct store_label l = {.feature = 1, .text = "seen", .author = "x",
-					.source = LABEL_PERSON};
+		struct store_label l = {.feature = 1,
+			.text = "seen",
+			.author = "x",
+			.source = LABEL_PERSON};
 		int64_t id;
 
 		look(&a);
