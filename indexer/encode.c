@@ -92,7 +92,7 @@ encoder_clear(struct encoder *c)
 	mem_free(c->best);
 	mem_free(c->n_best);
 	mem_free(c->merge);
-	acts_clear(&c->acts);
+	sparse_clear(&c->acts);
 	*c = (struct encoder){0};
 }
 
@@ -208,9 +208,9 @@ encoder_run(struct encoder *c, struct pool *pool, const float *x, uint32_t n_tok
 			return e->code;
 		}
 	if (c->sae->info.kind != SAE_TOPK)
-		return acts_gather(&c->acts, c->hits, c->n_ranges, n_tokens, e);
+		return sparse_gather(&c->acts, c->hits, c->n_ranges, n_tokens, e);
 	pool_run(pool, n_chunks, merge_chunk, &g);
-	return acts_gather_rows(&c->acts, c->best, c->sae->info.k, c->n_best, n_tokens, e);
+	return sparse_gather_rows(&c->acts, c->best, c->sae->info.k, c->n_best, n_tokens, e);
 }
 
 double

@@ -6,7 +6,7 @@
 #ifndef INDEXER_ENCODE_H
 #define INDEXER_ENCODE_H
 
-#include "indexer/acts.h"
+#include "indexer/sparse.h"
 #include "model/sae.h"
 #include "util/pool.h"
 
@@ -21,7 +21,7 @@ struct encoder {
 	struct kernel_hit *best;  /* TopK: (max_tokens, k) */
 	uint32_t *n_best;	  /* TopK: (max_tokens) */
 	struct kernel_hit **merge; /* TopK: (n_threads) candidates of one token */
-	struct acts acts;	  /* of the last batch */
+	struct sparse acts;	  /* of the last batch */
 };
 
 /* borrowed: sae. new: encoder_clear(). */

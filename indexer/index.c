@@ -481,16 +481,20 @@ tick(void *ctx, struct err *e)
 }
 
 static int
-read_corpus(const struct options *o, const char *store_dir_path, struct spool *spool,
+read_corpus(const struct options *o, const char *store, struct spool *spool,
 	struct progress *progress, struct err *e)
 {
 	struct corpus_rules rules = {o->text_field, o->id_field, o->strict, o->lines};
 	struct reading r = {spool, NULL, progress};
-	int rc = corpus_open(&r.corpus, o->corpus.item, o->corpus.n, &rules, e);
+	char tmp[PATH_BYTES];
+	int rc = path_join(tmp, e, "%s/tmp", store);
+
+	if (rc == 0)
+		rc = corpus_open(&r.corpus, o->corpus.item, o->corpus.n, &rules, e);
 
 	progress_phase(progress, "reading");
 	if (rc == 0)
-		rc = spool_fill(spool, store_dir_path, r.corpus, tick, &r, e);
+		rc = spool_fill(spool, tmp, r.corpus, tick, &r, e);
 	corpus_close(r.corpus);
 	return rc;
 }

@@ -13,7 +13,7 @@ static int
 count_window(struct pass *p, uint32_t sae, struct by_feature *b, uint32_t w,
 	struct err *e)
 {
-	const struct acts *a = &p->sae[sae].encoder.acts;
+	const struct sparse *a = &p->sae[sae].encoder.acts;
 	uint32_t from = p->window_start[w], n = p->window_start[w + 1] - from;
 
 	by_feature_reset(b);
@@ -22,7 +22,7 @@ count_window(struct pass *p, uint32_t sae, struct by_feature *b, uint32_t w,
 
 		if (p->counts[from + i] == 0)
 			continue;
-		for (uint32_t j = acts_from(a, from + i, b->first);
+		for (uint32_t j = sparse_from(a, from + i, b->first);
 			j < end && a->feature[j] - b->first < b->count; j++)
 			if (by_feature_add(b, a->feature[j], i, a->value[j], e) < 0)
 				return e->code;
@@ -50,7 +50,7 @@ count_range(struct pass *p, uint32_t sae, size_t r, struct err *e)
 static void
 write_acts(struct pass *p, uint32_t sae, struct err *e)
 {
-	const struct acts *a = &p->sae[sae].encoder.acts;
+	const struct sparse *a = &p->sae[sae].encoder.acts;
 	uint64_t *of_token = p->result[sae].acts_of_token;
 	uint32_t *row_start = p->sae[sae].row_start;
 
@@ -77,7 +77,7 @@ write_acts(struct pass *p, uint32_t sae, struct err *e)
 /* ---- explained variance ----------------------------------------------------- */
 
 static const struct sae_act *
-acts_of(struct pass_work *work, const struct acts *a, uint32_t i, struct err *e)
+acts_of(struct pass_work *work, const struct sparse *a, uint32_t i, struct err *e)
 {
 	uint32_t from = a->row_start[i], n = a->row_start[i + 1] - from;
 

@@ -168,7 +168,9 @@ put_options(struct out *o, const struct plan *p)
 	size_t n = 0;
 
 	out_key(o, "options");
-	out_map(o, 5);
+	out_map(o, 7);
+	out_key_uint(o, "context", opt->context);
+	out_key_uint(o, "bos", opt->bos);
 	out_key_uint(o, "examples", opt->examples);
 	out_key_uint(o, "dedup_radius", opt->dedup_radius);
 	out_key_uint(o, "interval_samples", opt->interval_samples);

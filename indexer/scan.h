@@ -5,7 +5,7 @@
 #ifndef INDEXER_SCAN_H
 #define INDEXER_SCAN_H
 
-#include "indexer/acts.h"
+#include "indexer/sparse.h"
 #include "indexer/windows.h"
 #include "store/store.h"
 

@@ -11,8 +11,8 @@ int
 scratch_open(struct scratch *s, const char *dir, const char *name, struct err *e)
 {
 	*s = (struct scratch){.fd = -1};
-	if (path_join(s->path, e, "%s/tmp", dir) < 0 || dir_make(s->path, e) < 0 ||
-		path_join(s->path, e, "%s/tmp/%s-%ld", dir, name, (long)getpid()) < 0) {
+	if (dir_make(dir, e) < 0 ||
+		path_join(s->path, e, "%s/%s-%ld", dir, name, (long)getpid()) < 0) {
 		s->path[0] = '\0';
 		return e->code;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * scratch: a file under STORE/tmp that is written once from front to back, then
- * mapped and unlinked. What a kill leaves of it, the store's next writer sweeps.
+ * scratch: a temporary file that is written once from front to back, then mapped
+ * and unlinked. What a kill leaves of it under STORE/tmp, the next writer sweeps.
  */
 #ifndef INDEXER_SCRATCH_H
 #define INDEXER_SCRATCH_H
@@ -21,8 +21,8 @@ struct scratch {
 	struct map map;	  /* after scratch_map */
 };
 
-/* dir: the store. name: of the file, the process id is put behind. new:
- * scratch_close(). */
+/* dir: where it is made, such as STORE/tmp. name: of the file, the process id is
+ * put behind. new: scratch_close(). */
 int scratch_open(struct scratch *s, const char *dir, const char *name, struct err *e);
 int scratch_put(struct scratch *s, const void *p, size_t n_bytes, struct err *e);
 int scratch_align(struct scratch *s, size_t to_bytes, struct err *e); /* with zeros */

@@ -58,7 +58,7 @@ add(struct spool *s, const struct document *d, struct buf *b, struct err *e)
 }
 
 int
-spool_fill(struct spool *s, const char *store_dir, struct corpus *c,
+spool_fill(struct spool *s, const char *scratch_dir, struct corpus *c,
 	int (*tick)(void *ctx, struct err *e), void *ctx, struct err *e)
 {
 	struct document d;
@@ -66,7 +66,7 @@ spool_fill(struct spool *s, const char *store_dir, struct corpus *c,
 	int rc;
 
 	*s = (struct spool){0};
-	rc = scratch_open(&s->file, store_dir, "documents", e);
+	rc = scratch_open(&s->file, scratch_dir, "documents", e);
 	if (rc < 0)
 		return rc;
 	buf_init(&b);

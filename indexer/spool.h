@@ -29,7 +29,7 @@ struct spool {
 
 /* Reads all of c. tick, if not NULL, is called after every document. An empty
  * corpus (no byte of text) is ERR_FORMAT. new: spool_clear(). */
-int spool_fill(struct spool *s, const char *store_dir, struct corpus *c,
+int spool_fill(struct spool *s, const char *scratch_dir, struct corpus *c,
 	       int (*tick)(void *ctx, struct err *e), void *ctx, struct err *e);
 void spool_clear(struct spool *s); /* of a zeroed one is fine */
 /* By hash; copies of one document are alike in all, so their order is no matter. */

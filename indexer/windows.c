@@ -12,11 +12,11 @@ struct window_head {
 };
 
 int
-windows_init(struct windows *w, const char *store_dir, const uint8_t *excluded,
+windows_init(struct windows *w, const char *scratch_dir, const uint8_t *excluded,
 	uint32_t n_vocab, struct err *e)
 {
 	*w = (struct windows){.excluded = excluded, .n_vocab = n_vocab};
-	return scratch_open(&w->file, store_dir, "windows", e);
+	return scratch_open(&w->file, scratch_dir, "windows", e);
 }
 
 static int
@@ -123,10 +123,12 @@ windows_load(struct windows *w, struct store *s, const char *cut_id, uint32_t n_
 	struct cut_reader *r = NULL;
 	struct rec_window window;
 	struct arena arena;
-	int rc;
+	char tmp[PATH_BYTES];
+	int rc = path_join(tmp, e, "%s/tmp", store_dir(s));
 
 	arena_init(&arena, 0);
-	rc = windows_init(w, store_dir(s), excluded, n_vocab, e);
+	if (rc == 0)
+		rc = windows_init(w, tmp, excluded, n_vocab, e);
 	if (rc == 0)
 		rc = cut_reader_open(&r, s, cut_id, e);
 	for (uint32_t i = 0; i < n_windows && rc == 0; i++) {

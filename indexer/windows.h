@@ -26,7 +26,7 @@ struct windows {
 
 /* Starts an empty set; then windows_add in order; then windows_map. new:
  * windows_clear(). */
-int windows_init(struct windows *w, const char *store_dir, const uint8_t *excluded,
+int windows_init(struct windows *w, const char *scratch_dir, const uint8_t *excluded,
 		 uint32_t n_vocab, struct err *e);
 int windows_add(struct windows *w, const struct rec_window *r, struct err *e);
 int windows_map(struct windows *w, struct err *e);

@@ -20,13 +20,13 @@ enum sae_norm { SAE_NORM_NONE, SAE_NORM_CONSTANT, SAE_NORM_LAYER };
 struct sae_info {
 	char family[24]; /* "saelens" */
 	char version[24]; /* of the library that wrote it, as recorded, or "" */
-	char architecture
-		[32]; /* as its files say: "standard", "jumprelu", "topk", ... */
+	char architecture[32]; /* as its files say: "standard", "topk", ... */
 	enum sae_kind kind;
 	uint32_t d_in, d_sae;
 	uint32_t k; /* TopK only */
-	bool center; /* the model's stream is centred first: its mean over d_in
-				 is removed (TransformerLens' center_writing_weights) */
+	/* The model's stream is centred first: its mean over d_in is removed
+	 * (TransformerLens' center_writing_weights). */
+	bool center;
 	enum sae_norm norm; /* what is done to the input before b_dec */
 	bool subtract_b_dec;
 	bool rescale_by_decoder_norm; /* TopK ranks by pre * ||W_dec_i|| and stores that */
@@ -49,9 +49,9 @@ struct sae {
 	float *mag_bias; /* (d_sae) b_mag, gated only, else NULL */
 	float *dec_norm; /* (d_sae) kernel_norm of each row of w_dec */
 	float *ones; /* (d_in) of 1, for canonical sums */
-	uint8_t hash
-		[32]; /* SHA-256 of the canonical float32 tensors and the rules: what
-			     labels are keyed by */
+	/* SHA-256 of the canonical float32 tensors and the rules: what labels are
+	 * keyed by. */
+	uint8_t hash[32];
 	uint8_t file_hash[32]; /* SHA-256 of the weights file */
 	struct kernel_rows *rows; /* w_enc, prepared */
 };

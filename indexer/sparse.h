@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * acts: sparse activations in the two orders in which they are needed: by token
+ * sparse: the activations in the two orders in which they are needed: by token
  * (as they are found and stored) and, window by window, by feature (as they are
  * counted).
  */
-#ifndef INDEXER_ACTS_H
-#define INDEXER_ACTS_H
+#ifndef INDEXER_SPARSE_H
+#define INDEXER_SPARSE_H
 
 #include "kernel/kernel.h"
 #include "schema/record.h"
@@ -16,25 +16,25 @@
 
 /* Compressed rows: token i has [row_start[i], row_start[i + 1]), features
  * ascending. */
-struct acts {
+struct sparse {
 	uint32_t *row_start; /* (n_tokens + 1) */
 	uint32_t *feature;   /* (nnz) */
 	float *value;	     /* (nnz) */
 	uint32_t n_tokens;
 	size_t row_cap, cap;
 };
-void acts_clear(struct acts *a);
+void sparse_clear(struct sparse *a);
 /* Puts together what ranges of features found of n_tokens tokens: hits[r] is
  * ordered by (query, row), and the rows of hits[r] come before those of
  * hits[r + 1]. */
-int acts_gather(struct acts *a, const struct kernel_hits *hits, size_t n_hits,
+int sparse_gather(struct sparse *a, const struct kernel_hits *hits, size_t n_hits,
 		uint32_t n_tokens, struct err *e);
 /* The same from the n_best[i] hits of each token i at best[i * stride], ordered by
  * row. */
-int acts_gather_rows(struct acts *a, const struct kernel_hit *best, size_t stride,
+int sparse_gather_rows(struct sparse *a, const struct kernel_hit *best, size_t stride,
 		     const uint32_t *n_best, uint32_t n_tokens, struct err *e);
 /* The first place in [row_start[i], row_start[i + 1]) with feature >= first. */
-uint32_t acts_from(const struct acts *a, uint32_t i, uint32_t first);
+uint32_t sparse_from(const struct sparse *a, uint32_t i, uint32_t first);
 
 /* The activations of one window for features in [first, first + count), by
  * feature, in each by offset. */

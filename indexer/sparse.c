@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "indexer/acts.h"
+#include "indexer/sparse.h"
 
 #include "util/mem.h"
 
@@ -8,12 +8,12 @@
 #include <string.h>
 
 void
-acts_clear(struct acts *a)
+sparse_clear(struct sparse *a)
 {
 	mem_free(a->row_start);
 	mem_free(a->feature);
 	mem_free(a->value);
-	*a = (struct acts){0};
+	*a = (struct sparse){0};
 }
 
 static int
@@ -31,7 +31,7 @@ not_finite(struct err *e)
 }
 
 static int
-make_rows(struct acts *a, uint32_t n_tokens, struct err *e)
+make_rows(struct sparse *a, uint32_t n_tokens, struct err *e)
 {
 	size_t need = (size_t)n_tokens + 1;
 
@@ -48,7 +48,7 @@ make_rows(struct acts *a, uint32_t n_tokens, struct err *e)
 }
 
 static int
-make_room(struct acts *a, size_t n, struct err *e)
+make_room(struct sparse *a, size_t n, struct err *e)
 {
 	if (n > UINT32_MAX)
 		return no_memory(e);
@@ -68,7 +68,7 @@ make_room(struct acts *a, size_t n, struct err *e)
 /* row_start[i + 1] holds the number of row i's members: makes it where the row
  * begins, so that filling moves it to where it ends. */
 static void
-begin_rows(struct acts *a)
+begin_rows(struct sparse *a)
 {
 	size_t sum = 0;
 
@@ -81,7 +81,7 @@ begin_rows(struct acts *a)
 }
 
 int
-acts_gather(struct acts *a, const struct kernel_hits *hits, size_t n_hits,
+sparse_gather(struct sparse *a, const struct kernel_hits *hits, size_t n_hits,
 	uint32_t n_tokens, struct err *e)
 {
 	size_t n = 0;
@@ -109,7 +109,7 @@ acts_gather(struct acts *a, const struct kernel_hits *hits, size_t n_hits,
 }
 
 int
-acts_gather_rows(struct acts *a, const struct kernel_hit *best, size_t stride,
+sparse_gather_rows(struct sparse *a, const struct kernel_hit *best, size_t stride,
 	const uint32_t *n_best, uint32_t n_tokens, struct err *e)
 {
 	bool bad = false;
@@ -134,7 +134,7 @@ acts_gather_rows(struct acts *a, const struct kernel_hit *best, size_t stride,
 }
 
 uint32_t
-acts_from(const struct acts *a, uint32_t i, uint32_t first)
+sparse_from(const struct sparse *a, uint32_t i, uint32_t first)
 {
 	uint32_t lo = a->row_start[i], hi = a->row_start[i + 1];
 
