@@ -53,7 +53,7 @@ store_remove_run(struct store *s, uint32_t number, struct err *e)
 		rc = catalog_commit(db, e);
 	db_close(db);
 	if (rc == 0)
-		rc = store_refresh(s, e);
+		store_refresh(s, NULL);
 	if (rc == 0)
 		rc = object_path(dir, s, KIND_RUN, id, e);
 	return rc == 0 ? dir_remove(dir, e) : rc;
@@ -89,7 +89,9 @@ store_rename_sae(struct store *s, const char *from, const char *to, struct err *
 	if (rc == 0)
 		rc = catalog_commit(db, e);
 	db_close(db);
-	return rc == 0 ? store_refresh(s, e) : rc;
+	if (rc == 0)
+		store_refresh(s, NULL);
+	return rc;
 }
 
 static const char gc_sql[] =
@@ -189,7 +191,7 @@ store_gc(struct store *s, uint64_t *freed_bytes, struct err *e)
 		rc = catalog_commit(db, e);
 	db_close(db);
 	if (rc == 0)
-		rc = store_refresh(s, e);
+		store_refresh(s, NULL);
 	for (int kind = 0; rc == 0 && kind < KINDS; kind++)
 		rc = sweep_dir(s, kind_name[kind], keep_named, freed_bytes, e);
 	return rc == 0 ? sweep_dir(s, "tmp", keep_pending, freed_bytes, e) : rc;

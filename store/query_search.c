@@ -79,14 +79,20 @@ query_init(struct query *q, const char *text, uint32_t skip, struct err *e)
 static int
 query_step(struct query *q, struct stmt *s, struct err *e)
 {
+	struct err first = ERR_INIT;
 	int rc;
 
 	if (q->words.n_bytes == 0)
 		return 0;
 	stmt_str(s, 1, q->plain ? (char *)q->words.data : q->text);
-	rc = stmt_step(s, e);
-	if (rc >= 0 || q->plain || !stmt_bad_query(s))
+	rc = stmt_step(s, &first);
+	if (rc >= 0)
 		return rc;
+	if (q->plain || !stmt_bad_query(s)) {
+		if (e != NULL)
+			*e = first;
+		return rc;
+	}
 	q->plain = true;
 	stmt_str(s, 1, (char *)q->words.data);
 	return stmt_step(s, e);

@@ -147,6 +147,12 @@ small_cut(struct store *s, unsigned seed, struct cat_cut *info, int64_t *have)
 		small_window(i, &r, text);
 		TRY(cut_writer_window(w, &r, e));
 	}
+	for (uint32_t i = 0; i < 4; i++) {
+		static const char bytes[] = "a\0b";
+
+		TRY(cut_writer_token(w, i * 10, bytes, i, i == 3, e));
+	}
+	TRY(cut_writer_token(w, 1000, "a", 1, false, e));
 	TRY(cut_writer_finish(w, info, e));
 	cut_writer_free(w);
 }
@@ -174,7 +180,7 @@ static inline void
 small_sae(struct store *s, uint32_t slot, struct cat_sae *info, int64_t *have)
 {
 	uint32_t n = small_d_sae[slot];
-	float *rows = mem_new((size_t)n * D_IN, sizeof(*rows));
+	float rows[40 * D_IN];
 	struct sae_writer *w = NULL;
 
 	for (uint32_t f = 0; f < n; f++)
@@ -182,7 +188,6 @@ small_sae(struct store *s, uint32_t slot, struct cat_sae *info, int64_t *have)
 			rows[f * D_IN + i] = small_decoder(slot, f, i);
 	*info = small_sae_info(slot);
 	TRY(sae_writer_new(&w, have, s, info, rows, e));
-	mem_free(rows);
 	if (w == NULL)
 		return;
 	for (uint32_t f = 0; f < n; f++) {
@@ -370,7 +375,7 @@ small_publish(struct store *s, unsigned seed, uint32_t *number, struct err *e_ou
 	small_run(s, seed, run_id, &have_run);
 	assert_int_equal(have_run, 0);
 	small_graph(s, ids[0], ids[1], &have_graph);
-	p.graph = mem_new(1, sizeof(*p.graph));
+	p.graph = calloc(1, sizeof(*p.graph));
 	p.graph[0].from_id = ids[0];
 	p.graph[0].to_id = ids[1];
 	p.graph[0].k = 4;
@@ -381,7 +386,7 @@ small_publish(struct store *s, unsigned seed, uint32_t *number, struct err *e_ou
 	p.run_sae = run_sae;
 	p.n_run_saes = N_SAES;
 	TRY(store_publish(s, &p, number, e));
-	mem_free(p.graph);
+	free(p.graph);
 	*e_out = small_error;
 	return small_error.code;
 }

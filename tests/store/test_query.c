@@ -321,6 +321,28 @@ test_hostile(void **state)
 	OK(store_search_text(v, 0, big, 0, 1, f, &n, &a, e));
 }
 
+static void
+test_tokens(void **state)
+{
+	static const uint32_t ids[] = {30, 5, 0, 1000};
+	struct store_token t[4];
+	uint32_t found[4], n;
+
+	(void)state;
+	OK(store_tokens(v, 0, ids, 4, t, &a, e));
+	assert_true(t[0].id == 30 && t[0].n_bytes == 3 && t[0].special);
+	assert_memory_equal(t[0].bytes, "a\0b", 3);
+	assert_null(t[1].bytes); /* no such token */
+	assert_true(t[2].bytes != NULL && t[2].n_bytes == 0 && !t[2].special);
+	OK(store_token_find(v, 0, "a", 1, 4, found, &n, e));
+	assert_true(n == 2 && found[0] == 10 && found[1] == 1000);
+	OK(store_token_find(v, 0, "a\0", 2, 4, found, &n, e));
+	assert_true(n == 1 && found[0] == 20);
+	OK(store_token_find(v, 0, "z", 1, 4, found, &n, e));
+	assert_int_equal(n, 0);
+	FAILS(ERR_NOTFOUND, store_tokens(v, 1, ids, 4, t, &a, e));
+}
+
 int
 main(void)
 {
@@ -331,6 +353,7 @@ main(void)
 		cmocka_unit_test(test_documents),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_tokens),
 	};
 
 	return cmocka_run_group_tests(tests, open_store, close_store);
