@@ -74,15 +74,18 @@ static int
 serve(struct req *q, handler_fn *fn, uint32_t id, struct buf *reply, struct err *e)
 {
 	size_t start = reply->n_bytes;
+	struct view *view;
 	int rc = 0;
 
 	for (int tries = 0; tries < 2; tries++) {
-		rc = views_take(q->daemon->views, &q->view, e);
+		rc = views_take(q->daemon->views, &view, e);
 		if (rc < 0)
 			return rc;
+		q->view = view->store;
+		q->vocab = &view->vocab;
 		q->cat = store_view_catalog(q->view);
 		rc = handle(q, fn, id, reply, e);
-		views_give(q->daemon->views, q->view);
+		views_give(q->daemon->views, view);
 		if (rc != ERR_STALE || strcmp(e->arg, "cursor") == 0)
 			return rc;
 		reply->n_bytes = start;

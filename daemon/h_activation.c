@@ -10,6 +10,7 @@
 struct rows {
 	uint32_t n; /* tokens */
 	uint32_t *id, *window, *offset; /* (n) */
+	uint64_t *start, *end; /* (n) bytes in the document */
 	struct piece *piece; /* (n) */
 	uint32_t *row_start; /* (n + 1) */
 	struct buf feature,
@@ -23,10 +24,13 @@ rows_new(struct req *q, struct rows *r, uint32_t cap, struct err *e)
 	r->id = req_alloc(q, cap, sizeof(*r->id), e);
 	r->window = req_alloc(q, cap, sizeof(*r->window), e);
 	r->offset = req_alloc(q, cap, sizeof(*r->offset), e);
+	r->start = req_alloc(q, cap, sizeof(*r->start), e);
+	r->end = req_alloc(q, cap, sizeof(*r->end), e);
 	r->piece = req_alloc(q, cap, sizeof(*r->piece), e);
 	r->row_start = req_alloc(q, (size_t)cap + 1, sizeof(*r->row_start), e);
 	if (r->id == NULL || r->window == NULL || r->offset == NULL ||
-		r->piece == NULL || r->row_start == NULL)
+		r->start == NULL || r->end == NULL || r->piece == NULL ||
+		r->row_start == NULL)
 		return ERR_NOMEM;
 	r->row_start[0] = 0;
 	buf_init(&r->feature);
@@ -102,6 +106,9 @@ rows_window(struct req *q, const struct target *t, struct rows *r, uint32_t wind
 		r->id[r->n] = w->token[first + i];
 		r->window[r->n] = window;
 		r->offset[r->n] = first + i;
+		r->start[r->n] =
+			window_doc_byte(w, first + i, w->text_start[first + i]);
+		r->end[r->n] = window_doc_byte(w, first + i, w->text_end[first + i]);
 		r->piece[r->n] = piece[i];
 		rc = rows_add(q, r, &acts, i, top, e);
 		r->row_start[++r->n] = (uint32_t)(r->value.n_bytes / sizeof(float));
@@ -117,6 +124,16 @@ rows_window(struct req *q, const struct target *t, struct rows *r, uint32_t wind
 
 static void
 put_numbers(struct out *o, const char *key, const uint32_t *x, size_t n)
+{
+	out_key(o, key);
+	out_array(o, n);
+	for (size_t i = 0; i < n; i++)
+		out_uint(o, x[i]);
+	out_end(o);
+}
+
+static void
+put_bytes_at(struct out *o, const char *key, const uint64_t *x, size_t n)
 {
 	out_key(o, key);
 	out_array(o, n);
@@ -174,7 +191,7 @@ put_labels(struct req *q, struct out *o, const struct target *t, const struct ro
 	return 0;
 }
 
-#define ROWS_PAIRS 8
+#define ROWS_PAIRS 10
 
 static int
 put_rows(struct req *q, struct out *o, const struct target *t, const struct rows *r,
@@ -191,6 +208,8 @@ put_rows(struct req *q, struct out *o, const struct target *t, const struct rows
 	put_numbers(o, "ids", r->id, r->n);
 	put_numbers(o, "windows", r->window, r->n);
 	put_numbers(o, "offsets", r->offset, r->n);
+	put_bytes_at(o, "starts", r->start, r->n);
+	put_bytes_at(o, "ends", r->end, r->n);
 	put_numbers(o, "row_start", r->row_start, (size_t)r->n + 1);
 	put_numbers(o, "features", (const uint32_t *)(const void *)r->feature.data, n);
 	out_key(o, "values");

@@ -69,28 +69,37 @@ put_values(struct out *o, const struct rec_example *x, uint32_t first, uint32_t 
 	out_end(o);
 }
 
+/* Where the tokens of an example are. */
+struct place {
+	const char *document; /* its id; NULL = of none */
+	uint64_t start, end; /* the peak's bytes in it */
+	uint32_t first, n; /* tokens of the window that are shown */
+};
+
 static void
-put_example(struct out *o, const struct rec_example *x, const char *document,
-	const struct piece *piece, uint32_t first, uint32_t n, bool raw)
+put_example(struct out *o, const struct rec_example *x, const struct place *at,
+	const struct piece *piece, bool raw)
 {
-	out_map(o, 8);
+	out_map(o, 10);
 	out_key_uint(o, "window", x->window);
 	out_key_uint(o, "offset", x->offset);
 	out_key_f32(o, "value", x->value);
 	out_key_int(o, "interval",
 		x->interval < LIMIT_INTERVALS ? (int)x->interval : -1);
 	out_key(o, "document");
-	if (document != NULL)
-		out_text(o, document, strlen(document));
+	if (at->document != NULL)
+		out_text(o, at->document, strlen(at->document));
 	else
 		out_nil(o);
+	out_key_uint(o, "start", at->start);
+	out_key_uint(o, "end", at->end);
 	out_key(o, "tokens");
-	out_array(o, n);
-	for (uint32_t i = 0; i < n; i++)
+	out_array(o, at->n);
+	for (uint32_t i = 0; i < at->n; i++)
 		put_bytes(o, piece[i].p, piece[i].n_bytes, raw);
 	out_end(o);
-	out_key_uint(o, "first", first);
-	put_values(o, x, first, n);
+	out_key_uint(o, "first", at->first);
+	put_values(o, x, at->first, at->n);
 	out_end(o);
 }
 
@@ -100,9 +109,10 @@ example(struct req *q, struct out *o, const struct target *t, const struct asked
 {
 	const struct rec_segment *segment;
 	struct store_document d = {0};
+	struct place at = {0};
 	struct rec_window w;
 	struct piece *piece;
-	uint32_t first, end;
+	uint32_t end;
 	int rc = read_window(q, t->r->cut, x->window, &w, e);
 
 	if (rc < 0)
@@ -111,17 +121,21 @@ example(struct req *q, struct out *o, const struct target *t, const struct asked
 		return err_set(e, ERR_CORRUPT,
 			"an example of %s/%u lies outside window %u", t->s->name,
 			t->index, x->window);
-	first = x->offset > a->context ? x->offset - a->context : 0;
+	at.first = x->offset > a->context ? x->offset - a->context : 0;
 	end = w.n_tokens - x->offset > a->context ? x->offset + a->context + 1
 						  : w.n_tokens;
-	rc = read_pieces(q, t->r->cut, &w, first, end - first, &piece, e);
+	at.n = end - at.first;
+	rc = read_pieces(q, t->r->cut, &w, at.first, at.n, &piece, e);
 	segment = window_segment(&w, x->offset);
 	if (rc == 0 && segment != NULL)
 		rc = store_document(q->view, t->r->cut, segment->document, &d, q->arena,
 			e);
 	if (rc < 0)
 		return rc;
-	put_example(o, x, d.id, piece, first, end - first, a->raw);
+	at.document = d.id;
+	at.start = window_doc_byte(&w, x->offset, w.text_start[x->offset]);
+	at.end = window_doc_byte(&w, x->offset, w.text_end[x->offset]);
+	put_example(o, x, &at, piece, a->raw);
 	return 0;
 }
 

@@ -100,7 +100,7 @@ read_logits(struct req *q, const struct target *t, struct card *c, struct err *e
 	c->token = req_alloc(q, n, sizeof(*c->token), e);
 	if (c->token == NULL)
 		return ERR_NOMEM;
-	return store_tokens(q->view, t->r->cut, ids, n, c->token, q->arena, e);
+	return vocab_get(q->vocab, q->view, t->r->cut, ids, n, c->token, q->arena, e);
 }
 
 static int

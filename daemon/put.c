@@ -212,6 +212,16 @@ window_segment(const struct rec_window *w, uint32_t offset)
 	return w->n_segments > 0 ? s : NULL;
 }
 
+uint64_t
+window_doc_byte(const struct rec_window *w, uint32_t token, uint32_t text_byte)
+{
+	const struct rec_segment *s = window_segment(w, token);
+
+	if (s == NULL || text_byte < s->text_start)
+		return s != NULL ? s->doc_start : 0;
+	return s->doc_start + (text_byte - s->text_start);
+}
+
 uint32_t
 segment_end(const struct rec_window *w, uint32_t segment)
 {
@@ -231,7 +241,7 @@ name_inserted(struct req *q, uint32_t cut, const uint32_t *ids, struct piece *pi
 
 		if (piece[i].n_bytes > 0)
 			continue;
-		rc = store_tokens(q->view, cut, &ids[i], 1, &token, q->arena, e);
+		rc = vocab_get(q->vocab, q->view, cut, &ids[i], 1, &token, q->arena, e);
 		if (rc < 0)
 			return rc;
 		if (token.bytes != NULL)

@@ -17,7 +17,8 @@
 
 struct req {
 	struct daemon *daemon;
-	struct store_view *view; /* NULL unless the row says NEED_STORE */
+	struct store_view *view;
+	struct vocab *vocab; /* of view */
 	const struct store_catalog *cat; /* of view */
 	struct arena *arena; /* until the reply is written */
 	struct args args;
@@ -97,6 +98,9 @@ int read_postings(struct req *q, const struct target *t, const struct rec_postin
 	size_t *n, struct err *e);
 /* The value of a feature on token i of acts, NULL where it does not fire. */
 const float *acts_value(const struct rec_acts *acts, uint32_t i, uint32_t feature);
+/* Byte offset in its document of a byte of the window's text, seen from token. */
+uint64_t window_doc_byte(const struct rec_window *w, uint32_t token,
+	uint32_t text_byte);
 /* The first token behind a segment. */
 uint32_t segment_end(const struct rec_window *w, uint32_t segment);
 

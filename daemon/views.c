@@ -9,7 +9,7 @@
 struct views {
 	struct store *store;
 	struct mutex *lock; /* of all below, and of opening, closing and refreshing */
-	struct store_view *idle[MAX_IDLE];
+	struct view *idle[MAX_IDLE];
 	size_t n_idle;
 	uint64_t generation; /* of the newest view opened */
 	int64_t polled_ms;
@@ -33,11 +33,42 @@ views_new(struct views **out, struct store *s, struct err *e)
 	return rc;
 }
 
+static int
+view_open(struct view **out, struct store *s, struct err *e)
+{
+	struct view *view = mem_new(1, sizeof(*view));
+	int rc;
+
+	if (view == NULL)
+		return err_set(e, ERR_NOMEM, "no memory for a view");
+	vocab_init(&view->vocab);
+	rc = store_view_open(&view->store, s, e);
+	if (rc < 0)
+		mem_free(view);
+	else
+		*out = view;
+	return rc;
+}
+
+static void
+view_close(struct view *view)
+{
+	store_view_close(view->store);
+	vocab_clear(&view->vocab);
+	mem_free(view);
+}
+
+static uint64_t
+generation_of(const struct view *view)
+{
+	return store_view_catalog(view->store)->generation;
+}
+
 static void
 close_idle(struct views *v)
 {
 	while (v->n_idle > 0)
-		store_view_close(v->idle[--v->n_idle]);
+		view_close(v->idle[--v->n_idle]);
 }
 
 void
@@ -51,7 +82,7 @@ views_free(struct views *v)
 }
 
 int
-views_take(struct views *v, struct store_view **out, struct err *e)
+views_take(struct views *v, struct view **out, struct err *e)
 {
 	int rc = 0;
 
@@ -59,25 +90,25 @@ views_take(struct views *v, struct store_view **out, struct err *e)
 	if (v->n_idle > 0)
 		*out = v->idle[--v->n_idle];
 	else {
-		rc = store_view_open(out, v->store, e);
+		rc = view_open(out, v->store, e);
 		if (rc == 0)
-			v->generation = store_view_catalog(*out)->generation;
+			v->generation = generation_of(*out);
 	}
 	mutex_unlock(v->lock);
 	return rc;
 }
 
 void
-views_give(struct views *v, struct store_view *view)
+views_give(struct views *v, struct view *view)
 {
 	if (view == NULL)
 		return;
+	vocab_trim(&view->vocab);
 	mutex_lock(v->lock);
-	if (v->n_idle < MAX_IDLE &&
-		store_view_catalog(view)->generation == v->generation)
+	if (v->n_idle < MAX_IDLE && generation_of(view) == v->generation)
 		v->idle[v->n_idle++] = view;
 	else
-		store_view_close(view);
+		view_close(view);
 	mutex_unlock(v->lock);
 }
 

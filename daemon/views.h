@@ -7,17 +7,23 @@
 #ifndef DAEMON_VIEWS_H
 #define DAEMON_VIEWS_H
 
+#include "daemon/vocab.h"
 #include "store/store.h"
 #include "util/err.h"
 
 struct views; /* opaque */
 
+struct view {
+	struct store_view *store;
+	struct vocab vocab;
+};
+
 /* Borrows s. new: views_free(), when none is lent. */
 int views_new(struct views **out, struct store *s, struct err *e);
 void views_free(struct views *v);
 /* Lends a view of the newest generation known. Thread: any. */
-int views_take(struct views *v, struct store_view **out, struct err *e);
-void views_give(struct views *v, struct store_view *view);
+int views_take(struct views *v, struct view **out, struct err *e);
+void views_give(struct views *v, struct view *view);
 /* Looks for a newer generation, at most once in every_ms. Thread: any. */
 int views_poll(struct views *v, int64_t now_ms, int64_t every_ms, struct err *e);
 

@@ -47,7 +47,7 @@ suppressed decoder_norm""".split()
 RUN = """run id model corpus n_documents n_windows n_tokens context joined created_s
 saes""".split()
 DOCUMENT = "document number n_bytes meta first_window n_windows".split()
-ACTS = "tokens ids windows offsets row_start features values n_tokens".split()
+ACTS = "tokens ids windows offsets starts ends row_start features values n_tokens".split()
 
 
 def acts_are_sound(r):
@@ -165,7 +165,13 @@ fails("not_found", "sae", "feature.list", sae="gamma")
 r = call("feature.examples", "alpha/3")
 has(r, "run", "sae", "max", "intervals", "examples")
 x = r["examples"][0]
-has(x, *"window offset value interval document tokens first values".split())
+has(x, *"window offset value interval document start end tokens first values".split())
+text = call("document.get", document=x["document"], raw=True)["text"]
+whole = call("document.activations", document=x["document"], sae="alpha", raw=True)
+at = [(w, o) for w, o in zip(whole["windows"], whole["offsets"])].index(
+    (x["window"], x["offset"]))
+assert (x["start"], x["end"]) == (whole["starts"][at], whole["ends"][at])
+
 assert x["value"] == r["max"] and x["values"][x["offset"] - x["first"]] == x["value"]
 assert len(x["tokens"]) == len(x["values"]) and x["interval"] == -1
 r = call("feature.examples", feature="alpha/3", context=0, raw=True)["examples"][0]

@@ -231,7 +231,7 @@ static void
 test_publish(void **state)
 {
 	struct err err = ERR_INIT;
-	struct store_view *old, *new;
+	struct view *old, *new;
 	uint64_t before = generation();
 	char params[256];
 	const struct value *next;
@@ -252,9 +252,9 @@ test_publish(void **state)
 	assert_int_equal(generation(), before); /* nobody looked yet */
 	assert_int_equal(views_poll(d.views, daemon_now_ms(), 0, &err), 0);
 	assert_true(generation() > before);
-	assert_int_equal(store_view_catalog(old)->generation, before);
+	assert_int_equal(store_view_catalog(old->store)->generation, before);
 	assert_int_equal(views_take(d.views, &new, &err), 0);
-	assert_int_equal(store_view_catalog(new)->n_runs, 2);
+	assert_int_equal(store_view_catalog(new->store)->n_runs, 2);
 	views_give(d.views, old);
 	views_give(d.views, new);
 	assert_int_equal(value_get(result("feature.get", "[\"alpha/3\"]"), "run")->i,
