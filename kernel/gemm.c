@@ -6,8 +6,8 @@
 #include <string.h>
 
 #define BLOCK_K 384 /* a strip of this depth and a panel stay in cache */
-#define BLOCK_ROWS 96 /* rows of a packed at a time; a multiple of every mr */
-#define BLOCK_COLS 512 /* columns of unfinished sums beside c; add_to only */
+#define BLOCK_ROWS 192 /* rows of a packed at a time; a multiple of every mr */
+#define BLOCK_COLS 256 /* columns of unfinished sums beside c; add_to only */
 
 /* Dispatched tile by tile: the table of the path may change between calls. */
 struct kernel_packed {
@@ -103,6 +103,7 @@ narrow_tile(const struct block *b, struct kernel_tile t, size_t n_cols)
 
 	for (size_t i = 0; i < t.n_rows; i++)
 		memcpy(in + i * PANEL, t.from + i * t.ld_from, n_cols * sizeof(float));
+	t.col_end = PANEL;
 	t.from = in;
 	t.ld_from = PANEL;
 	t.to = out;
@@ -116,32 +117,34 @@ narrow_tile(const struct block *b, struct kernel_tile t, size_t n_cols)
 				: out[i * PANEL + j];
 }
 
-/* All strips of the block against one panel of n_cols columns at col. */
+/* All strips of the block against one panel of n_cols columns at col. What is
+ * read of the panel stays in the L1 cache: hence strips inside, nr outside. */
 static void
 panel_column(const struct block *b, const float *panel, size_t col, size_t n_cols)
 {
 	static const float zeros[PANEL];
-	size_t mr = b->ops->mr;
+	size_t mr = b->ops->mr, step = n_cols == PANEL ? b->ops->nr : PANEL;
+	struct kernel_tile t = {
+		.b = panel,
+		.k = b->k,
+		.ld_from = b->ld_from,
+		.ld_to = b->ld_to,
+		.add = b->add,
+	};
 
-	for (size_t row = 0; row < b->n_rows; row += mr) {
-		struct kernel_tile t = {
-			.a = b->strips + row * b->k,
-			.b = panel,
-			.k = b->k,
-			.n_rows = b->n_rows - row < mr ? b->n_rows - row : mr,
-			.from = b->from == NULL ? zeros
-						: b->from + row * b->ld_from + col,
-			.ld_from = b->ld_from,
-			.to = b->to + row * b->ld_to + col,
-			.ld_to = b->ld_to,
-			.add = b->add,
-		};
-
-		if (n_cols == PANEL)
-			b->ops->tile(&t);
-		else
-			narrow_tile(b, t, n_cols);
-	}
+	for (t.col = 0; t.col < PANEL; t.col += step)
+		for (size_t row = 0; row < b->n_rows; row += mr) {
+			t.a = b->strips + row * b->k;
+			t.n_rows = b->n_rows - row < mr ? b->n_rows - row : mr;
+			t.col_end = t.col + step;
+			t.from = b->from == NULL ? zeros
+						 : b->from + row * b->ld_from + col;
+			t.to = b->to + row * b->ld_to + col;
+			if (n_cols == PANEL)
+				b->ops->tile(&t);
+			else
+				narrow_tile(b, t, n_cols);
+		}
 }
 
 /* Columns [first, first + n_cols) of c for BLOCK_ROWS rows or fewer. The sums

@@ -71,7 +71,7 @@ void kernel_packed_free(struct kernel_packed *p);
 /* c (m, n) = ordered product of a (m, k) and p, started from bias (n) or, when
  * bias is NULL, from 0; add_to adds the finished product to what c held (one
  * rounding) instead of replacing it. lda, ldc: row strides in floats. c must
- * not overlap a or bias. Takes some 350 KiB of stack. */
+ * not overlap a or bias. Takes some 500 KiB of stack. */
 void kernel_gemm(float *c, size_t ldc, const float *a, size_t lda, size_t m,
 	const struct kernel_packed *p, const float *bias, bool add_to);
 

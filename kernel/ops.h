@@ -19,13 +19,16 @@
 #define PANEL 32 /* columns of a panel */
 #define STRIP_MOST 12 /* rows of a strip, on any path */
 
-/* One tile of a product: acc = from, then fma over k, and acc to `to`. */
+/* A tile of a product: acc = from, then fma over k, and acc to `to`; for the
+ * columns [col, col_end) of a panel, whole steps of nr. */
 struct kernel_tile {
 	const float *a; /* (k, n_rows): a strip */
 	const float *b; /* (k, PANEL): a panel */
 	size_t k;
 	size_t n_rows; /* 1 to mr */
-	const float *from;
+	size_t col;
+	size_t col_end;
+	const float *from; /* (n_rows, PANEL) at stride ld_from */
 	size_t ld_from; /* 0: the same row for all */
 	float *to; /* (n_rows, PANEL) at stride ld_to */
 	size_t ld_to;
@@ -50,6 +53,7 @@ struct kernel_scan {
 
 struct kernel_ops {
 	size_t mr; /* rows of a strip, at most STRIP_MOST */
+	size_t nr; /* columns at a time, a divisor of PANEL */
 	float (*dot)(const float *a, const float *b, size_t n);
 	void (*axpy)(float *y, const float *x, float s, size_t n);
 	void (*exp)(float *y, const float *x, size_t n);

@@ -141,7 +141,7 @@ static void (*const bests[MR])(struct kernel_scan *, size_t) = NAMES(best_);
 static void
 tile(const struct kernel_tile *t)
 {
-	for (size_t col = 0; col < PANEL; col += 2 * VW)
+	for (size_t col = t->col; col < t->col_end; col += 2 * VW)
 		tiles[t->n_rows - 1](t, col);
 }
 
@@ -172,6 +172,7 @@ scan_best(struct kernel_scan *s)
 
 const struct kernel_ops PATH(kernel_ops) = {
 	.mr = MR,
+	.nr = 2 * VW,
 	.dot = PATH(path_dot),
 	.axpy = PATH(path_axpy),
 	.exp = PATH(path_exp),
