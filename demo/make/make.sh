@@ -18,7 +18,7 @@ cd "$here"
 python generate.py --work "$work" --out "$demo/corpus"
 python golden.py "$demo/corpus/golden_gate.json"
 python train_tokenizer.py --work "$work" --out "$demo/model"
-python train_lm.py --work "$work" --out "$demo/model" --tokens 10e6 --fast
+python train_lm.py --work "$work" --out "$demo/model" --tokens 11e6 --fast
 python measure_lm.py --model "$demo/model" --corpus "$demo/corpus" --train "$work/train.jsonl" > "$work/lm.json"
 python train_sae.py --work "$work" --model "$demo/model" --features 1024 --out "$demo/sae/1k"
 python train_sae.py --work "$work" --model "$demo/model" --features 8192 --out "$demo/sae/8k"

@@ -89,6 +89,33 @@ def coverage(firing, features, inside, occurs, window_of, tokens):
     return found
 
 
+def operation(firing, features, tags, first_row, window_of, op="add"):
+    """A feature for functions that do `op`, directly or through a call: of the windows with such a function, and of
+    those with other arithmetic, the share in which it fires on a tagged name or body; the one that tells them apart best."""
+    mine, other = {}, {}
+    for doc, side in enumerate(tags.sides):
+        for span in side["concepts"]:
+            for act in ("add", "mul", "sub"):
+                if span["concept"] in (f"code.{act}", f"code.calls_{act}"):
+                    start, end = tags.tokens(doc, span)
+                    for r in range(first_row[doc] + start, first_row[doc] + end):
+                        (mine if act == op else other)[r] = span["concept"]
+    functions = {c: {window_of[r] for r, k in mine.items() if k == c} for c in (f"code.{op}", f"code.calls_{op}")}
+    elsewhere = {window_of[r] for r in other}
+    best = (-1.0, None)
+    for feature in range(features):
+        rows = firing.strongest(feature)
+        hits = [r for r in rows if r in mine]
+        if len(hits) < 0.5 * len(rows) or not hits:
+            continue
+        shares = [len({window_of[r] for r in hits if mine[r] == c}) / max(1, len(w)) for c, w in functions.items()]
+        wrong = len({window_of[r] for r in rows if r in other}) / max(1, len(elsewhere))
+        best = max(best, (min(shares) - wrong, {"feature": feature, "adds": shares[0], "only_calls": shares[1],
+                                                "other_arithmetic": wrong, "peaks_inside": len(hits) / len(rows)}),
+                   key=lambda b: b[0])
+    return best[1]
+
+
 def sentence_means(sae, model, tok, text):
     """Mean activation of every feature over one sentence, BOS left out."""
     ids = torch.tensor([[BOS] + tok.encode(text).ids])
@@ -150,6 +177,7 @@ def main():
         report[path.name] = {
             "tokens": len(x), "l0": firing.l0, "explained_variance": firing.explained, "dead": firing.dead(),
             "covered": sum(s >= NEEDED for s, _ in found.values()), "concepts": len(found), "themes": themes(found),
+            "addition": operation(firing, sae.cfg.d_sae, tags, tags.first_rows(starts), window_of),
             "golden_gate": golden_gate(sae, model, tok, test),
             "best_feature": {c: {"share": round(s, 3), "feature": f, "train_mentions": trained.get(c, 0), "windows": occurs[c]}
                              for c, (s, f) in sorted(found.items())}}

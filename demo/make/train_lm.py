@@ -83,7 +83,7 @@ def train(model, windows, args):
         take, order = order[:args.batch], order[args.batch:]
         batch = torch.from_numpy(windows[take].astype(np.int64))
         for group in optimizer.param_groups:
-            group["lr"] = args.peak * rate(done)
+            group["lr"] = args.peak * rate(done, decay=args.decay)
         loss = loss_of(model, batch, args.fast)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -112,6 +112,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=int, default=None, help="training documents to read")
     parser.add_argument("--fast", action="store_true", help="bfloat16 where the processor has it")
+    parser.add_argument("--resume", action="store_true", help="go on from the weights last saved")
+    parser.add_argument("--decay", type=float, default=0.6, help="share of the time over which the rate falls")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     attention_in_float32()
@@ -119,6 +121,8 @@ def main():
     windows = joined_windows(tok, read_texts(args.work / "train.jsonl")[:args.limit])
     model = build(args.layers, args.width, tok.get_vocab_size())
     print(f"{len(windows)} windows, {sum(p.numel() for p in model.parameters())} parameters", flush=True)
+    if args.resume:
+        model.load_state_dict(GPT2LMHeadModel.from_pretrained(args.out, dtype=torch.float32).state_dict())
     train(model, windows, args)
 
 

@@ -50,11 +50,11 @@ class Trainer:
     def dense(self, centered):
         """All pre-activations, low precision: good enough to choose by."""
         with torch.no_grad():
-            return (centered.bfloat16() @ self.enc.bfloat16().T).float().add_(self.b_enc)
+            return torch.addmm(self.b_enc.bfloat16(), centered.bfloat16(), self.enc.bfloat16().T)
 
     def pick(self, dense):
         """Pairs above the value that leaves k a token on average; that value is estimated on a sample of rows."""
-        rows = dense[::8].flatten()
+        rows = dense[::8].float().flatten()
         keep = self.k * (len(dense[::8]))
         now = max(float(rows.topk(keep).values[-1]), 1e-4)
         self.threshold = now if self.threshold is None else 0.99 * self.threshold + 0.01 * now
@@ -70,7 +70,7 @@ class Trainer:
         idle = (self.idle > idle_after).nonzero().flatten()
         if len(idle) < 2:
             return 0.0
-        best = dense[::2, idle].topk(min(each, len(idle)), dim=1).indices
+        best = dense[::2, idle].float().topk(min(each, len(idle)), dim=1).indices
         rows = torch.arange(best.shape[0]).repeat_interleave(best.shape[1])
         part = self.reconstruct(centered[::2], rows, idle[best.flatten()])
         return (error[::2] - part).pow(2).sum(1).mean() / self.variance
@@ -92,7 +92,7 @@ class Trainer:
             self.dec /= self.dec.norm(dim=1, keepdim=True)
         self.idle += len(batch)
         self.idle[col.unique()] = 0
-        return float(loss), len(row) / len(batch), error.detach(), centered.detach()
+        return float(loss.detach()), len(row) / len(batch), error.detach(), centered.detach()
 
     @torch.no_grad()
     def resample(self, error, centered, idle_after):
@@ -175,7 +175,7 @@ def main():
     parser.add_argument("--features", type=int, required=True)
     parser.add_argument("--k", type=int, default=16)
     parser.add_argument("--tokens", type=float, default=4e6)
-    parser.add_argument("--documents", type=int, default=60000, help="training documents to take residuals from")
+    parser.add_argument("--documents", type=int, default=40000, help="training documents to take residuals from")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--batch", type=int, default=2048)
     parser.add_argument("--rate", type=float, default=2e-3)
