@@ -73,7 +73,7 @@ static const struct option table[] = {
 	{"run", OPT_STR, ON_VERIFY, AT(run), 0, 0, 0, NULL, "RUN",
 		"verify: this run alone, by number or id"},
 	{"model-name", OPT_STR, ON_INDEX, AT(model_name), 0, 0, 0, NULL, "NAME",
-		"name in the store; the directory's last part if absent"},
+		"name in the store; what the SAEs call it, else the directory's"},
 	{"corpus-name", OPT_STR, ON_INDEX, AT(corpus_name), 0, 0, 0, NULL, "NAME",
 		"name in the store; the first file's if absent"},
 	{"memory", OPT_SIZE, ON_INDEX | ON_VERIFY, AT(memory_bytes), 0, MOST, 0, NULL,

@@ -100,8 +100,18 @@ read_address(struct plan_sae *s, const char *given, struct err *e)
 	return 0;
 }
 
+/* What stands behind the last slash is enough: "google/gemma-2b", "gemma-2b". */
+static bool
+same_model(const struct plan *p, const struct sae_info *info)
+{
+	char name[LIMIT_NAME_BYTES];
+
+	plan_name_of(name, info->model_name);
+	return strcasecmp(name, p->model_name) == 0;
+}
+
 static int
-check_fit(const struct plan *p, const struct plan_sae *s, struct err *e)
+check_fit(struct plan *p, const struct plan_sae *s, struct err *e)
 {
 	const struct lm_info *lm = lm_info(p->lm);
 	const struct sae_info *info = &s->sae->info;
@@ -112,8 +122,9 @@ check_fit(const struct plan *p, const struct plan_sae *s, struct err *e)
 		return err_set(e, ERR_MISMATCH,
 			"%s reads %u dimensions, but %s of %s has %u", s->dir, info->d_in,
 			info->hook.name, p->options->model, lm->d_model);
-	if (info->model_name[0] != '\0' &&
-		strcasecmp(info->model_name, p->model_name) != 0)
+	if (p->model_name[0] == '\0')
+		plan_name_of(p->model_name, info->model_name);
+	if (info->model_name[0] != '\0' && !same_model(p, info))
 		log_put(LOG_WARNING,
 			"%s was trained on a model called %s; this one is called %s",
 			s->dir, info->model_name, p->model_name);
@@ -261,13 +272,14 @@ machine_bytes(void)
 int
 plan_open(struct plan *p, const struct options *o, struct err *e)
 {
-	int rc;
+	int rc = 0;
 
 	*p = (struct plan){.options = o, .memory_bytes = o->memory_bytes};
 	p->n_threads = o->threads != 0 ? (size_t)o->threads : pool_cpus();
 	if (p->memory_bytes == 0)
 		p->memory_bytes = machine_bytes() / 2;
-	rc = set_name(p->model_name, "model-name", o->model_name, o->model, e);
+	if (o->model_name != NULL)
+		rc = set_name(p->model_name, "model-name", o->model_name, o->model, e);
 	if (rc == 0)
 		rc = set_name(p->corpus_name, "corpus-name", o->corpus_name,
 			o->corpus.item[0], e);
@@ -275,6 +287,8 @@ plan_open(struct plan *p, const struct options *o, struct err *e)
 		rc = open_model(p, e);
 	if (rc == 0)
 		rc = open_saes(p, e);
+	if (rc == 0 && p->model_name[0] == '\0')
+		rc = set_name(p->model_name, "model-name", NULL, o->model, e);
 	if (rc == 0)
 		rc = make_groups(p, e);
 	return rc;

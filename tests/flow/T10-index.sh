@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: ISC
+# saedb-index from an empty directory on: runs, what they share, what is removed.
+set -eu
+. "$srcdir/tests/indexer/lib.sh"
+
+saedb-index --help >help || fail "--help"
+for o in $(sed -n 's/^  --\([a-z-]*\).*/\1/p' help); do
+	grep -q -- "Fl -$o" "$srcdir/doc/saedb-index.1" || fail "the man page lacks --$o"
+done
+saedb-index --version | grep -q '^saedb-index [0-9]' || fail "--version"
+ok "help, version, man page"
+
+index s --sae tiny/sae/plain --sae J=tiny/sae/jump --corpus tiny/a.jsonl || fail "index"
+grep -q '^run 1: ' out || fail "no run 1"
+grep -q 'J  *L0 ' out || fail "no J"
+saedb-index list s >out
+grep -q '^model tiny ' out || fail "the model is not called what the SAEs call it"
+grep -q '^run 1 .*tiny on a: ' out || fail "list"
+[ -z "$(find s/tmp -mindepth 1 2>/dev/null)" ] || fail "something is left in tmp"
+ok "a first run"
+
+before=$(dump s)
+index s --sae J=tiny/sae/jump --sae tiny/sae/plain --corpus tiny/a.jsonl || fail "again"
+grep -q 'run 1 is there already' out || fail "it does not say that it is there"
+[ "$(dump s)" = "$before" ] || fail "the store changed"
+ok "the same again changes nothing"
+
+index s --sae tiny/sae/topk --corpus tiny/a.jsonl || fail "another SAE"
+[ "$(ls s/cut | wc -l)" = 1 ] || fail "the cut is not shared"
+[ "$(ls s/graph | wc -l)" = 9 ] || fail "$(ls s/graph | wc -l) graphs, not 9"
+index s --sae J=tiny/sae/jump --corpus tiny/b.jsonl || fail "another corpus"
+[ "$(ls s/cut | wc -l)" = 2 ] || fail "no second cut"
+[ "$(ls s/sae | wc -l)" = 3 ] || fail "SAEs are not shared"
+saedb-index verify s >out 2>&1 || fail "verify"
+ok "another SAE and another corpus share what is there"
+
+refuses 1 'the store calls another SAE J' --store s --model tiny/model \
+	--sae j=tiny/sae/late --corpus tiny/a.jsonl
+refuses 1 'two SAEs are called x' --store s --model tiny/model \
+	--sae x=tiny/sae/late --sae x=tiny/sae/topk --corpus tiny/a.jsonl
+refuses 1 'are the same SAE' --store s --model tiny/model \
+	--sae x=tiny/sae/late --sae y=tiny/sae/late --corpus tiny/a.jsonl
+saedb-index rename J jumping --store s >out 2>&1 || fail "rename"
+saedb-index list s | grep -q '  jumping ' || fail "not renamed"
+refuses 1 'J' rename J other --store s
+ok "names"
+
+saedb-index du s >out || fail "du"
+grep -q 'in all' out || fail "du"
+saedb-index rm 3 --store s >out || fail "rm"
+saedb-index rm 2 --store s >out || fail "rm"
+refuses 1 'there is no run 3' rm 3 --store s
+saedb-index gc s >out || fail "gc"
+grep -q '^freed [1-9]' out || fail "gc freed nothing"
+[ "$(ls s/cut | wc -l) $(ls s/sae | wc -l) $(ls s/run | wc -l)" = "1 2 1" ] ||
+	fail "gc left what nothing names: $(ls s/cut s/sae s/run)"
+saedb-index verify s >out 2>&1 || fail "verify after gc"
+index s --sae tiny/sae/topk --corpus tiny/a.jsonl || fail "index after gc"
+grep -q '^run 4: ' out || fail "a number was used twice"
+ok "rm, gc, du"
+
+index two --sae tiny/sae/plain --sae tiny/sae/late --sae tiny/sae/short \
+	--corpus tiny/a.jsonl || fail "two contexts"
+[ "$(saedb-index list two | grep -c '^run ')" = 2 ] || fail "not two runs"
+saedb-index list two | grep -q 'context 12' || fail "no context of 12"
+saedb-index verify two >out 2>&1 || fail "verify two contexts"
+ok "SAEs of two contexts are two runs"
+
+index opt --sae tiny/sae/plain --corpus tiny/b.jsonl --joined --bos no --context 16 \
+	--examples 3 --interval-samples 2 --dedup-radius 0 --count-special --seed 7 \
+	--max-tokens 1000 || fail "options"
+saedb-index list opt | grep -q '992 tokens in 62 windows.*context 16, joined' ||
+	fail "joined windows"
+saedb-index verify opt --features 96 --seed 3 >out 2>&1 || fail "verify with options"
+gzip -k tiny/b.jsonl
+zstd -q tiny/b.jsonl 2>/dev/null || cp tiny/b.jsonl tiny/b.jsonl.zst
+index gz --sae tiny/sae/plain --corpus tiny/b.jsonl.gz || fail "gz"
+index zst --sae tiny/sae/plain --corpus tiny/b.jsonl.zst || fail "zst"
+saedb-index --quiet --store in --model tiny/model --sae tiny/sae/plain --corpus - \
+	<tiny/b.jsonl >out 2>&1 || fail "standard input"
+[ "$(dump gz)" = "$(dump zst)" ] && [ "$(dump gz)" = "$(dump in)" ] ||
+	fail "compression matters"
+saedb-index verify in >out 2>&1 || fail "verify after standard input"
+grep -q 'came from standard input' out || fail "it does not warn"
+ok "options, compression, standard input"
+done_testing
