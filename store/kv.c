@@ -60,7 +60,8 @@ fail(const struct kv *kv, int rc, const char *what, struct err *e)
 	else if (rc == MDB_KEYEXIST)
 		code = ERR_INTERNAL;
 	return err_set(e, code, "%s: %s: %s", kv->path, what,
-		rc == MDB_KEYEXIST ? "keys do not ascend" : mdb_strerror(rc));
+		rc == MDB_KEYEXIST ? "keys do not ascend"
+				   : mdb_strerror(code == ERR_FULL ? ENOSPC : rc));
 }
 
 static int
