@@ -153,7 +153,8 @@ static const struct option of_labels_export[] = {
 static const struct option of_labels_import[] = {
 	{"format", 'f', OPTION_TEXT, "FORMAT", NULL, "csv|jsonl",
 		"csv or jsonl (default: by the file's name)"},
-	{SAE("of rows that have an index and no address")},
+	{"sae", 's', OPTION_TEXT, "SAE", NULL, NULL,
+		"of rows that have an index and no address"},
 	{"source", 0, OPTION_TEXT, "WORD", NULL, NULL,
 		"of rows that have none (default: import)"},
 	{"author", 0, OPTION_TEXT, "NAME", NULL, NULL, "of rows that have none"},

@@ -48,8 +48,8 @@ print_feature(struct saedb *db, const char *address)
 	saedb_reply_free(r);
 
 	rc = saedb_ask(db, &r, "feature.neighbors", "feature=%s k=%d", address, 5);
-	if (rc < 0)
-		return rc;
+	if (rc < 0) /* a store may be without them */
+		return rc == SAEDB_NOT_FOUND ? 0 : rc;
 	list = saedb_get(saedb_result(r), "neighbors");
 	for (size_t i = 0; i < saedb_length(list); i++) {
 		saedb_read_feature(saedb_at(list, i), &f);

@@ -176,7 +176,22 @@ become_daemon(const char *program, const char *store)
 	_exit(127);
 }
 
-/* The last line that it has said, without its name. */
+/* A line of its log without the time, its name and the level. */
+static char *
+without_head(char *line)
+{
+	static const char *const head[] = {"saedbd: ", "error: "};
+
+	for (size_t i = 0; i < sizeof(head) / sizeof(*head); i++) {
+		char *p = strstr(line, head[i]);
+
+		if (p != NULL && p - line < 40)
+			line = p + strlen(head[i]);
+	}
+	return line;
+}
+
+/* The last line that it has said. */
 static int
 died(const char *store, struct err *e)
 {
@@ -191,8 +206,7 @@ died(const char *store, struct err *e)
 		text[--b.n_bytes] = '\0';
 	last = text != NULL ? strrchr(text, '\n') : NULL;
 	last = last != NULL ? last + 1 : text;
-	if (last != NULL && strncmp(last, "saedbd: ", 8) == 0)
-		last += 8;
+	last = last != NULL ? without_head(last) : NULL;
 	if (last == NULL || *last == '\0')
 		err_set(e, ERR_IO, "%s: saedbd ended at once and said nothing", store);
 	else if (strstr(last, store) != NULL)

@@ -29,6 +29,8 @@ is_choice(const char *words, const char *text)
 {
 	size_t n = strlen(text);
 
+	if (strchr(text, '|') != NULL)
+		return false;
 	for (const char *p = words; p != NULL; p = strchr(p, '|')) {
 		p += *p == '|';
 		if (strncmp(p, text, n) == 0 && (p[n] == '|' || p[n] == '\0') && n > 0)

@@ -130,6 +130,9 @@ cli_pages(struct cli *c, const char *sae, int64_t limit)
 	struct buf rows;
 	int rc = 0;
 
+	if (left < 1)
+		return cli_usage(c, "--limit %s: must be at least 1",
+			cli_option(c, "limit"));
 	buf_init(&rows);
 	do {
 		struct saedb_reply *r = NULL;

@@ -273,15 +273,14 @@ run_labels_import(struct cli *c)
 	buf_init(&b);
 	arena_init(&arena, 0);
 	rc = read_all(c, path, &b);
-	if (rc == 0) {
+	if (rc == 0)
 		rc = label_file_read(&row, &n,
 			b.data != NULL ? (const char *)b.data : "", b.n_bytes,
 			format_of(c, path, &b), &arena, &c->err);
-		if (rc != 0)
-			err_wrap(&c->err, "%s", path);
-	}
 	if (rc == 0)
 		rc = send_rows(c, row, n);
+	if (rc != 0 && strstr(c->err.text, path) == NULL)
+		err_wrap(&c->err, "%s", path);
 	arena_clear(&arena);
 	buf_clear(&b);
 	return rc;

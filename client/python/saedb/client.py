@@ -532,15 +532,17 @@ class Client:
 
     @rpc("label.import")
     def import_labels(self, labels: Iterable[Union[Mapping[str, Any], Label]]) -> List[int]:
-        """Sets many labels; their ids. All or none of each thousand.
+        """Sets many labels; their ids. All or none of each call's (a thousand at most).
 
         Each has feature, or sae_hash and index; text, explanation or description;
         and source, author, time_s, score where there are any.
         """
         rows = [labelfile.clean(x) for x in labels]
         ids: List[int] = []
-        for i in range(0, len(rows), PAGE):
-            ids += self.call("label.import", labels=rows[i : i + PAGE])["ids"]
+        while rows:
+            n = labelfile.batch(rows, PAGE)
+            ids += self.call("label.import", labels=rows[:n])["ids"]
+            rows = rows[n:]
         return ids
 
     @rpc("label.export")

@@ -7,12 +7,13 @@ import csv
 import dataclasses
 import json
 import os
-from typing import Any, Dict, Iterable, Iterator, Mapping, Union
+from typing import Any, Dict, Iterable, Iterator, Mapping, Sequence, Union
 
 from .errors import BadFormat
 from .results import Label
 
 FIELDS = ("feature", "sae_hash", "index", "text", "source", "author", "time_s", "score")
+BATCH_BYTES = 512 << 10  # of one request
 _TEXTS = ("text", "explanation", "description")
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -32,6 +33,15 @@ def clean(row: Union[Mapping[str, Any], Label]) -> Dict[str, Any]:
         out.pop("sae_hash", None)
         out.pop("index", None) if "feature" in out else None
     return out
+
+
+def batch(rows: Sequence[Mapping[str, Any]], most: int) -> int:
+    """How many of the rows go into one request."""
+    n, size = 0, 0
+    while n < min(most, len(rows)) and size < BATCH_BYTES:
+        size += 400 + len(str(rows[n].get("text", "")).encode())
+        n += 1
+    return n
 
 
 def write(path: PathLike, labels: Iterable[Label]) -> int:
