@@ -227,8 +227,8 @@ tab\tseparated\tvalues      and   runs    of     spaces
 
 
 def nasty():
-    yield from ["", " ", "  ", "\n", "\r\n\r\n\r\n", "\t\t \t", "a" * 1000, "a" * 49,
-                "ab" * 300, " " * 200, "x" + " " * 31 + "y", "Hello world",
+    yield from ["", " ", "  ", "\n", "\r\n\r\n\r\n", "\t\t \t", "a" * 300, "a" * 49,
+                "ab" * 100, " " * 200, "x" + " " * 31 + "y", "Hello world",
                 " Hello  world ", "don't DON'T we'll WE'LL 'tis 's ''s", "it'\u017f 'S'\u017f",
                 "\u017f's", "e\u0301te\u0301 \u00e9t\u00e9", "A\u030a \u212b \u2126 K \u212a",
                 "a\u0323\u0307 a\u0307\u0323", "\u1100\u1161\u11a8 \uac01", "q\u0307\u0323",
@@ -240,7 +240,7 @@ def nasty():
                 "word\u00e9 \u00e9word word!", "<nl>\n<nl>", "  <nl>", "é<é>é e\u0301<e\u0301>",
                 "line one\r\nline two\rline three\n\n\n  four", "ﬁﬆǅΣσςẞß", "\x01\x7f\x1b[0m",
                 "https://a.b/c?d=e&f=%20#g", "a_b__c-d--e...f", "\U0010ffff\ue000\ufffd"]
-    yield "".join(chr(i) for i in range(1, 0x180))
+    yield "".join(chr(i) for i in range(1, 0x120))
     yield TEXT
     rng = random.Random(11)
     pools = ["abcdefgh", " \t\n\r", "0123456789", "'s't're've", "éüñçßſK", "\u0301\u0308\u0327",
