@@ -83,6 +83,8 @@ serve(struct req *q, handler_fn *fn, uint32_t id, struct buf *reply, struct err 
 			return rc;
 		q->view = view->store;
 		q->vocab = &view->vocab;
+		q->labels = &view->labels;
+		q->label_epoch = q->daemon->label_epoch;
 		q->cat = store_view_catalog(q->view);
 		rc = handle(q, fn, id, reply, e);
 		views_give(q->daemon->views, view);

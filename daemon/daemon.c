@@ -27,7 +27,7 @@ open_daemon(struct daemon *d, const char *dir, struct err *e)
 {
 	int rc;
 
-	*d = (struct daemon){.start_ms = daemon_now_ms()};
+	*d = (struct daemon){.start_ms = daemon_now_ms(), .label_epoch = 1};
 	rc = store_open(&d->store, dir, STORE_READ, e);
 	if (rc == 0)
 		rc = views_new(&d->views, d->store, e);

@@ -38,6 +38,7 @@ struct daemon {
 	struct views *views; /* owned */
 	struct mutex *writing; /* owned: one label write at a time */
 	bool labels; /* this process may write labels */
+	atomic_uint_fast64_t label_epoch; /* how often it did, from 1 */
 	int64_t start_ms; /* monotonic */
 	struct counters counters;
 };

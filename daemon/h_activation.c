@@ -173,7 +173,7 @@ put_labels(struct req *q, struct out *o, const struct target *t, const struct ro
 	label = req_alloc(q, n_ids, sizeof(*label), e);
 	if (label == NULL)
 		return ERR_NOMEM;
-	rc = store_best_labels(q->view, t->run, t->slot, id, n_ids, label, q->arena, e);
+	rc = read_best_labels(q, t, id, n_ids, label, e);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < n_ids; i++)

@@ -112,8 +112,7 @@ read_card(struct req *q, const struct target *t, struct card *c, struct err *e)
 	*c = (struct card){0};
 	rc = read_feature(q, t, t->index, &c->stat, e);
 	if (rc == 0)
-		rc = store_labels(q->view, t->run, t->slot, t->index, &c->label,
-			&c->n_labels, q->arena, e);
+		rc = read_labels(q, t, t->index, &c->label, &c->n_labels, e);
 	if (rc == 0)
 		rc = read_logits(q, t, c, e);
 	if (rc == 0)
@@ -358,7 +357,7 @@ best_labels(struct req *q, const struct target *t, const struct feature_row *row
 		return ERR_NOMEM;
 	for (uint32_t i = 0; i < n; i++)
 		ids[i] = row[i].index;
-	return store_best_labels(q->view, t->run, t->slot, ids, n, *out, q->arena, e);
+	return read_best_labels(q, t, ids, n, *out, e);
 }
 
 int

@@ -18,8 +18,7 @@ h_label_get(struct req *q, struct out *o, struct err *e)
 	int rc = find_feature_run(q, &t, e);
 
 	if (rc == 0)
-		rc = store_labels(q->view, t.run, t.slot, t.index, &label, &n, q->arena,
-			e);
+		rc = read_labels(q, &t, t.index, &label, &n, e);
 	if (rc < 0)
 		return rc;
 	put_head_run(o, q, &t, 1);
@@ -60,6 +59,7 @@ put(struct req *q, const struct store_label *labels, size_t n, int64_t *ids,
 
 	mutex_lock(q->daemon->writing);
 	rc = store_label_put(q->daemon->store, labels, n, ids, e);
+	atomic_fetch_add(&q->daemon->label_epoch, 1);
 	mutex_unlock(q->daemon->writing);
 	return rc;
 }
@@ -101,6 +101,7 @@ h_label_delete(struct req *q, struct out *o, struct err *e)
 
 	mutex_lock(q->daemon->writing);
 	rc = store_label_delete(q->daemon->store, args_int(&q->args, "id"), e);
+	atomic_fetch_add(&q->daemon->label_epoch, 1);
 	mutex_unlock(q->daemon->writing);
 	if (rc == ERR_NOTFOUND)
 		snprintf(e->arg, sizeof(e->arg), "id");

@@ -30,8 +30,7 @@ read_known(struct req *q, struct target *to, const struct rec_scored *x, uint32_
 		put_row_of(&k->row[i], ids[i], &f, to->rs->n_tokens);
 	}
 	if (rc == 0)
-		rc = store_best_labels(q->view, to->run, to->slot, ids, n, k->label,
-			q->arena, e);
+		rc = read_best_labels(q, to, ids, n, k->label, e);
 	return rc;
 }
 

@@ -196,7 +196,7 @@ h_token_features(struct req *q, struct out *o, struct err *e)
 		return ERR_NOMEM;
 	for (size_t i = 0; i < f.n; i++)
 		ids[i] = f.x[i].f.feature;
-	rc = store_best_labels(q->view, t.run, t.slot, ids, f.n, label, q->arena, e);
+	rc = read_best_labels(q, &t, ids, f.n, label, e);
 	if (rc < 0)
 		return rc;
 	put_head_run(o, q, &t, 4);

@@ -158,6 +158,35 @@ read_window(struct req *q, uint32_t cut, uint32_t window, struct rec_window *out
 	return rec_window_unpack(out, v.p, v.n_bytes, q->arena, e);
 }
 
+static struct labels_of
+labels_of(const struct req *q, const struct target *t)
+{
+	return (struct labels_of){
+		.view = q->view,
+		.epoch = q->daemon->labels ? q->label_epoch : 0,
+		.run = t->run,
+		.slot = t->slot,
+	};
+}
+
+int
+read_labels(struct req *q, const struct target *t, uint32_t feature,
+	const struct store_label **out, uint32_t *n, struct err *e)
+{
+	struct labels_of of = labels_of(q, t);
+
+	return labels_get(q->labels, &of, feature, out, n, q->arena, e);
+}
+
+int
+read_best_labels(struct req *q, const struct target *t, const uint32_t *ids, size_t n,
+	struct store_label *out, struct err *e)
+{
+	struct labels_of of = labels_of(q, t);
+
+	return labels_best(q->labels, &of, ids, n, out, q->arena, e);
+}
+
 int
 find_document(struct req *q, uint32_t cut, struct store_document *out, struct err *e)
 {

@@ -19,9 +19,11 @@ struct req {
 	struct daemon *daemon;
 	struct store_view *view;
 	struct vocab *vocab; /* of view */
+	struct labels *labels; /* of view */
 	const struct store_catalog *cat; /* of view */
 	struct arena *arena; /* until the reply is written */
 	struct args args;
+	uint64_t label_epoch; /* when the request began */
 	bool read_only; /* this connection */
 };
 
@@ -90,6 +92,12 @@ int read_pieces(struct req *q, uint32_t cut, const struct rec_window *w, uint32_
 	uint32_t n, struct piece **out, struct err *e);
 /* The segment of token, by offset in the window. */
 const struct rec_segment *window_segment(const struct rec_window *w, uint32_t offset);
+/* The labels of a feature, best first; the best of each of several, text NULL where
+ * there is none. */
+int read_labels(struct req *q, const struct target *t, uint32_t feature,
+	const struct store_label **out, uint32_t *n, struct err *e);
+int read_best_labels(struct req *q, const struct target *t, const uint32_t *ids,
+	size_t n, struct store_label *out, struct err *e);
 /* The document of the argument `document`, by its id. */
 int find_document(struct req *q, uint32_t cut, struct store_document *out,
 	struct err *e);

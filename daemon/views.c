@@ -42,6 +42,7 @@ view_open(struct view **out, struct store *s, struct err *e)
 	if (view == NULL)
 		return err_set(e, ERR_NOMEM, "no memory for a view");
 	vocab_init(&view->vocab);
+	labels_init(&view->labels);
 	rc = store_view_open(&view->store, s, e);
 	if (rc < 0)
 		mem_free(view);
@@ -55,6 +56,7 @@ view_close(struct view *view)
 {
 	store_view_close(view->store);
 	vocab_clear(&view->vocab);
+	labels_clear(&view->labels);
 	mem_free(view);
 }
 
@@ -104,6 +106,7 @@ views_give(struct views *v, struct view *view)
 	if (view == NULL)
 		return;
 	vocab_trim(&view->vocab);
+	labels_trim(&view->labels);
 	mutex_lock(v->lock);
 	if (v->n_idle < MAX_IDLE && generation_of(view) == v->generation)
 		v->idle[v->n_idle++] = view;

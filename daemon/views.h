@@ -7,6 +7,7 @@
 #ifndef DAEMON_VIEWS_H
 #define DAEMON_VIEWS_H
 
+#include "daemon/labels.h"
 #include "daemon/vocab.h"
 #include "store/store.h"
 #include "util/err.h"
@@ -16,6 +17,7 @@ struct views; /* opaque */
 struct view {
 	struct store_view *store;
 	struct vocab vocab;
+	struct labels labels;
 };
 
 /* Borrows s. new: views_free(), when none is lent. */

@@ -26,6 +26,7 @@ open_all(void **state)
 		views_new(&d.views, d.store, &e) < 0 || mutex_new(&d.writing, &e) < 0)
 		return -1;
 	d.labels = store_labels_lock(d.store, &e) == 0;
+	d.label_epoch = 1;
 	return 0;
 }
 
@@ -196,6 +197,40 @@ test_out_of_memory(void **state)
 }
 
 static void
+label_is(const char *text)
+{
+	const struct value *v =
+		value_get(result("feature.get", "[\"beta/2\"]"), "label");
+	const struct value *rows, *row;
+
+	assert_true(value_is_str(v, text));
+	rows = value_get(result("feature.list", "[\"beta\"]"), "features");
+	row = &rows->v[2];
+	assert_true(value_is_str(value_get(row, "label"), text));
+}
+
+/* What is kept of labels follows what is written. */
+static void
+test_labels_are_fresh(void **state)
+{
+	char params[64];
+	int64_t id;
+
+	(void)state;
+	label_is("even gate, number2");
+	label_is("even gate, number2");
+	id = value_get(result("label.set", "[\"beta/2\", \"one\"]"), "id")->i;
+	label_is("one");
+	id = value_get(result("label.set", "[\"beta/2\", \"two\"]"), "id")->i;
+	label_is("two");
+	snprintf(params, sizeof(params), "[%d]", (int)id);
+	result("label.delete", params);
+	label_is("even gate, number2");
+	result("label.import", "[[{\"feature\": \"beta/2\", \"text\": \"three\"}]]");
+	label_is("three");
+}
+
+static void
 test_notification(void **state)
 {
 	struct value name = {.type = VALUE_STR, .n = 9, .str = "label.set"};
@@ -278,6 +313,7 @@ main(void)
 		cmocka_unit_test(test_results),
 		cmocka_unit_test(test_counters),
 		cmocka_unit_test(test_read_only),
+		cmocka_unit_test(test_labels_are_fresh),
 		cmocka_unit_test(test_notification),
 		cmocka_unit_test(test_out_of_memory),
 		cmocka_unit_test(test_publish),
