@@ -196,6 +196,36 @@ test_strange(void **state)
 	naive_each_path(strange_path);
 }
 
+/* The cheap pass, in its own order, overflows to -infinity; the canonical value
+ * does not, and qualifies. */
+static void
+overflow_path(void)
+{
+	struct search s;
+
+	search_new(&s, 40, 128, 3);
+	memset(s.x, 0, s.m * s.ldx * sizeof(float));
+	for (size_t q = 0; q < s.m; q++) {
+		s.x[q * s.ldx] = s.x[q * s.ldx + 1] = -3e38f;
+		s.x[q * s.ldx + 64] = s.x[q * s.ldx + 65] = 3.3e38f;
+	}
+	for (size_t i = 0; i < s.n * s.d; i++)
+		s.w[i] = 1;
+	kernel_rows_free(s.r);
+	assert_int_equal(kernel_rows_new(&s.r, s.w, s.n, s.d, NULL), 0);
+	assert_true(
+		isfinite(value_of(&s, 0, 0, NULL)) && value_of(&s, 0, 0, NULL) > 1e37f);
+	check(&s, 0, s.n, NULL, NULL);
+	search_free(&s);
+}
+
+static void
+test_overflow(void **state)
+{
+	(void)state;
+	naive_each_path(overflow_path);
+}
+
 /* Whatever the cut of queries and rows, the hits are the same. */
 static void
 test_cut(void **state)
@@ -302,6 +332,7 @@ main(void)
 		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_exact),
 		cmocka_unit_test(test_strange),
+		cmocka_unit_test(test_overflow),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_memory),
