@@ -28,7 +28,7 @@ document = s.request("document.list")["documents"][0]["document"]
 vector = s.request("feature.vector", feature)["vector"]
 assert isinstance(vector, bytes) and len(vector) == 4 * first["d_in"]
 acts = s.request("document.activations", document, sae)
-token = next(t for t, i in zip(acts["tokens"], acts["ids"]) if "\\x" not in t)
+token = next(t for t, i in zip(acts["tokens"], acts["ids"]) if t and "\\x" not in t)
 neighbors = {"feature": feature}
 for x in s.request("sae.list")["saes"]:
     try:
