@@ -18,6 +18,7 @@
 #define AROUND (BEFORE + 1 + AFTER)
 #define LEAST_SHARE 0.3	 /* of the examples that have a term */
 #define TOKEN_SHARE 0.6	 /* of the peaks that are one token, to quote it */
+#define COMMON 0.08	 /* share of windows that have a word that is everywhere */
 #define NEXT_SCORE 0.4	 /* of the first term's score */
 
 struct term {
@@ -36,6 +37,7 @@ struct keywords {
 	struct term *term; /* (MOST_TERMS) */
 	uint32_t n_terms;
 	uint32_t *table; /* (TABLE) number of the term + 1 */
+	uint32_t *place; /* (MOST_TERMS) of each term in the table */
 };
 
 int
@@ -48,7 +50,8 @@ keywords_new(struct keywords **out, const struct words *corpus, struct err *e)
 		k->corpus = corpus;
 		k->term = mem_new(MOST_TERMS, sizeof(*k->term));
 		k->table = mem_new(TABLE, sizeof(*k->table));
-		if (k->term != NULL && k->table != NULL)
+		k->place = mem_new(MOST_TERMS, sizeof(*k->place));
+		if (k->term != NULL && k->table != NULL && k->place != NULL)
 			return 0;
 	}
 	keywords_free(k);
@@ -63,6 +66,7 @@ keywords_free(struct keywords *k)
 		return;
 	mem_free(k->term);
 	mem_free(k->table);
+	mem_free(k->place);
 	mem_free(k);
 }
 
@@ -79,6 +83,7 @@ find_term(struct keywords *k, uint64_t hash)
 		if (k->n_terms == MOST_TERMS)
 			return NULL;
 		k->term[k->n_terms] = (struct term){.hash = hash};
+		k->place[k->n_terms] = (uint32_t)at;
 		k->table[at] = ++k->n_terms;
 	}
 	return &k->term[k->table[at] - 1];
@@ -87,7 +92,8 @@ find_term(struct keywords *k, uint64_t hash)
 static void
 forget_terms(struct keywords *k)
 {
-	memset(k->table, 0, TABLE * sizeof(*k->table));
+	for (uint32_t i = 0; i < k->n_terms; i++)
+		k->table[k->place[i]] = 0;
 	k->n_terms = 0;
 }
 
@@ -205,6 +211,15 @@ term_share(const struct keywords *k, const struct term *t)
 	return share;
 }
 
+/* A phrase that begins or ends with a word that is everywhere ("in the city of"). */
+static bool
+hangs(const struct keywords *k, const struct term *t)
+{
+	return t->n_words > 1 &&
+		(words_share(k->corpus, t->word[0]) > COMMON ||
+			words_share(k->corpus, t->word[t->n_words - 1]) > COMMON);
+}
+
 static void
 score_terms(struct keywords *k, uint32_t n)
 {
@@ -213,7 +228,8 @@ score_terms(struct keywords *k, uint32_t n)
 		double in = (double)t->n_in / n;
 
 		t->score = 0;
-		if (t->n_in == 0 || in < LEAST_SHARE || (n > 3 && t->n_in < 2))
+		if (t->n_in == 0 || in < LEAST_SHARE || (n > 3 && t->n_in < 2) ||
+			hangs(k, t))
 			continue;
 		t->score = t->weight / n * log(in / term_share(k, t)) *
 			(1 + 0.2 * (t->n_words - 1));

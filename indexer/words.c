@@ -94,7 +94,7 @@ bool
 words_next(const char *text, size_t n_bytes, size_t *at, struct word *w)
 {
 	size_t from = *at, n = 0;
-	uint64_t hash = 0;
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 	uint32_t cp = 0;
 
 	while (*at < n_bytes) {
@@ -112,14 +112,14 @@ words_next(const char *text, size_t n_bytes, size_t *at, struct word *w)
 	do {
 		bool single = is_alone(cp);
 
-		hash = hash_mix(hash, lower(cp), 0, 0);
+		hash = (hash ^ lower(cp)) * UINT64_C(0x100000001b3);
 		*at += n;
 		if (single || apostrophe_at(text, n_bytes, *at) > 0)
 			*at += single ? 0 : apostrophe_at(text, n_bytes, *at);
 		n = single ? 0 : letter_at(text, n_bytes, *at, &cp);
 	} while (n > 0 && !is_alone(cp));
 	w->end = (uint32_t)*at;
-	w->hash = hash;
+	w->hash = hash_mix(hash, 0, 0, 0);
 	return true;
 }
 

@@ -222,7 +222,8 @@ cur_take(struct cur *c, size_t n_bytes)
 	return p;
 }
 
-static uint64_t
+/* Inline, so that n is known and it becomes one load. */
+static inline __attribute__((always_inline)) uint64_t
 take_le(struct cur *c, size_t n)
 {
 	const uint8_t *p = cur_take(c, n);
@@ -305,6 +306,8 @@ cur_varint(struct cur *c)
 {
 	uint64_t v = 0;
 
+	if (!c->failed && c->p < c->end && *c->p < 0x80) /* most are small */
+		return *c->p++;
 	for (unsigned shift = 0; shift < 64; shift += 7) {
 		uint8_t byte = cur_u8(c);
 
