@@ -131,7 +131,7 @@ def golden_gate(sae, model, tok, test):
     ranks = {lang: np.argsort(np.argsort(-m)) + 1 for lang, m in positive.items()}
     worst = np.max([r for r in ranks.values()], axis=0)
     total = np.sum([r for r in ranks.values()], axis=0)
-    quiet = negative.max(0) < 0.25 * np.min([m for m in positive.values()], axis=0)
+    quiet = negative.max(0) < np.min([m for m in positive.values()], axis=0)
     candidates = np.lexsort((total, worst, ~quiet))
     f = int(candidates[0])
     any_best = int(np.lexsort((total, worst))[0])
