@@ -35,7 +35,7 @@ cli_db_error(struct cli *c)
 		"%s", saedb_error(c->db));
 }
 
-/* ---- words and options --------------------------------------------------------- */
+/* ---- words and options ---- */
 
 const struct command *
 command_find(char *const *word, int n, int *n_words)
@@ -226,7 +226,7 @@ find_command(struct cli *c)
 	return 0;
 }
 
-/* ---- the run ----------------------------------------------------------------------- */
+/* ---- the run ---- */
 
 static int
 open_db(struct cli *c)

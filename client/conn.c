@@ -10,7 +10,7 @@
 
 #define READ_BYTES ((size_t)64 << 10)
 
-/* ---- requests that wait for their answers --------------------------------- */
+/* ---- requests that wait for their answers ---- */
 
 struct conn_due *
 conn_find_due(struct saedb *db, uint32_t id)
@@ -75,7 +75,7 @@ conn_close(struct saedb *db)
 	db->out_at = db->in_at = db->in_need = db->in_looked = 0;
 }
 
-/* ---- out -------------------------------------------------------------------- */
+/* ---- out ---- */
 
 int
 conn_put(struct saedb *db, const char *method, const struct saedb_args *args,
@@ -136,7 +136,7 @@ write_some(struct saedb *db, struct err *e)
 	return n;
 }
 
-/* ---- in --------------------------------------------------------------------- */
+/* ---- in ---- */
 
 /* Strings borrow from the frame, whose bytes are parsed by now: the byte behind a
  * string may become its NUL. The tree is in our arena, so it may be written. */

@@ -80,7 +80,7 @@ each_word(struct cli *c, struct rows *rows,
 	return rc;
 }
 
-/* ---- features ---------------------------------------------------------------------------- */
+/* ---- features ---- */
 
 static int
 put_feature(struct cli *c, struct rows *rows, const struct saedb_value *row)
@@ -106,7 +106,7 @@ run_export_features(struct cli *c)
 	return each_word(c, &rows, export_sae);
 }
 
-/* ---- examples ---------------------------------------------------------------------------- */
+/* ---- examples ---- */
 
 static const char *const example_column[] = {"feature", "interval", "value", "document",
 	"window", "offset", "first", "tokens", "values", NULL};
@@ -231,7 +231,7 @@ run_export_examples(struct cli *c)
 	return rc == 0 ? take_all(c, &rows) : rc;
 }
 
-/* ---- activations -------------------------------------------------------------------------- */
+/* ---- activations ---- */
 
 static void
 put_activations(struct rows *rows, const char *feature, const struct saedb_value *r)

@@ -128,7 +128,7 @@ run_help(struct cli *c)
 	return n > 0 ? 0 : cli_usage(c, "no command %s; see saedb help", c->word[0]);
 }
 
-/* ---- completion ------------------------------------------------------------------ */
+/* ---- completion ---- */
 
 static void
 put_options(FILE *f, const struct option *o)

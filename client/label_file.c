@@ -147,7 +147,7 @@ check_row(struct reading *r, const struct label_row *row)
 	return 0;
 }
 
-/* ---- JSON Lines -------------------------------------------------------------------- */
+/* ---- JSON Lines ---- */
 
 static int
 set_json(struct reading *r, struct label_row *row, enum field field,
@@ -210,7 +210,7 @@ read_jsonl(struct reading *r, const char *p, size_t n_bytes)
 	return rc;
 }
 
-/* ---- CSV (RFC 4180) ------------------------------------------------------------------ */
+/* ---- CSV (RFC 4180) ---- */
 
 struct csv {
 	const char *p, *end;

@@ -66,7 +66,7 @@ catch_signals(void)
 			sigaction(number[i], &act, NULL);
 }
 
-/* ---- finding saedbd --------------------------------------------------------- */
+/* ---- finding saedbd ---- */
 
 static bool
 runnable(const char *path)
@@ -138,7 +138,7 @@ find_daemon(char out[PATH_BYTES], struct err *e)
 		"saedbd is not to be found; set $SAEDBD to where it is");
 }
 
-/* ---- starting and stopping it ------------------------------------------------ */
+/* ---- starting and stopping it ---- */
 
 static int
 make_dir(struct err *e)

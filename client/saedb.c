@@ -173,7 +173,7 @@ saedb_error_argument(const struct saedb *db)
 	return db == NULL ? "" : db->err.arg;
 }
 
-/* ---- asking --------------------------------------------------------------- */
+/* ---- asking ---- */
 
 int
 saedb_flush(struct saedb *db)

@@ -167,7 +167,7 @@ show_examples(struct cli *c, const struct saedb_value *r)
 	show_example_list(c, r, cli_flag(c, "intervals") || cli_flag(c, "interval"));
 }
 
-/* ---- the features on each token of a document ------------------------------------------ */
+/* ---- the features on each token of a document ---- */
 
 /* "8k/697" of an index, and its label from the answer's map. */
 static void

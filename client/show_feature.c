@@ -169,7 +169,7 @@ show_labels(struct cli *c, const struct saedb_value *r)
 	show_table(c, &t);
 }
 
-/* ---- one feature -------------------------------------------------------------------- */
+/* ---- one feature ---- */
 
 static void
 key(struct cli *c, const char *name)

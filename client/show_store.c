@@ -212,7 +212,7 @@ show_runs(struct cli *c, const struct saedb_value *r)
 	show_table(c, &t);
 }
 
-/* ---- one run ---------------------------------------------------------------------- */
+/* ---- one run ---- */
 
 static void
 show_run_saes(struct cli *c, const struct saedb_value *list)

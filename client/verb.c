@@ -47,7 +47,7 @@ run_once(struct cli *c)
 	return rc;
 }
 
-/* ---- pages ------------------------------------------------------------------------- */
+/* ---- pages ---- */
 
 /* One document of several pages: the last page's map with all rows. */
 static void
@@ -184,7 +184,7 @@ cli_join(struct cli *c, int first)
 	return s;
 }
 
-/* ---- which SAE --------------------------------------------------------------------- */
+/* ---- which SAE ---- */
 
 int
 cli_sae(struct cli *c, const char *given, const char **sae)

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- methods ------------------------------------------------------------------------- */
+/* ---- methods ---- */
 
 static void
 show_params(struct cli *c, const struct saedb_value *m)
@@ -87,7 +87,7 @@ run_methods(struct cli *c)
 	return rc != 0 ? rc : c->err.code;
 }
 
-/* ---- call -------------------------------------------------------------------------------- */
+/* ---- call ---- */
 
 static enum param_type
 type_of(const char *method, const char *name)

@@ -17,7 +17,7 @@ run_features(struct cli *c)
 	return rc != 0 ? rc : cli_pages(c, sae, ROWS);
 }
 
-/* ---- one feature: four questions at once ----------------------------------------------- */
+/* ---- one feature: four questions at once ---- */
 
 enum { ASK_FEATURE, ASK_EXAMPLES, ASK_NEIGHBORS, N_ASK };
 
@@ -89,7 +89,7 @@ run_feature(struct cli *c)
 	return rc != 0 ? rc : c->err.code;
 }
 
-/* ---- neighbors --------------------------------------------------------------------------- */
+/* ---- neighbors ---- */
 
 /* A vector from standard input: little-endian float32. */
 static int
@@ -126,7 +126,7 @@ run_neighbors(struct cli *c)
 	return strcmp(c->word[0], "-") == 0 ? run_vector_neighbors(c) : run_once(c);
 }
 
-/* ---- examples, tokens ----------------------------------------------------------------------- */
+/* ---- examples, tokens ---- */
 
 int
 run_examples(struct cli *c)
@@ -221,7 +221,7 @@ run_token(struct cli *c)
 	return rc;
 }
 
-/* ---- documents, texts ------------------------------------------------------------------------ */
+/* ---- documents, texts ---- */
 
 int
 run_documents(struct cli *c)
@@ -329,7 +329,7 @@ run_search(struct cli *c)
 	return rc != 0 ? rc : c->err.code;
 }
 
-/* ---- the decoder row -------------------------------------------------------------------------- */
+/* ---- the decoder row ---- */
 
 static void
 show_vector(struct cli *c, const float *v, size_t n)

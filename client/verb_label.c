@@ -13,7 +13,7 @@
 #define FILE_MOST ((size_t)1 << 30)
 #define BATCH_BYTES ((size_t)512 << 10) /* of texts in one call */
 
-/* ---- one feature's ----------------------------------------------------------------------- */
+/* ---- one feature's ---- */
 
 static int
 show_current(struct cli *c, const char *feature)
@@ -109,7 +109,7 @@ run_label(struct cli *c)
 	return show_current(c, c->word[0]);
 }
 
-/* ---- all of them, out ---------------------------------------------------------------------- */
+/* ---- all of them, out ---- */
 
 int
 run_labels_export(struct cli *c)
@@ -141,7 +141,7 @@ run_labels_export(struct cli *c)
 	return rc;
 }
 
-/* ---- all of them, in ----------------------------------------------------------------------- */
+/* ---- all of them, in ---- */
 
 static int
 read_all(struct cli *c, const char *path, struct buf *out)

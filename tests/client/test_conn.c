@@ -376,7 +376,7 @@ test_rows(void **state)
 	peer_close(&peer);
 }
 
-/* ---- sockets --------------------------------------------------------------- */
+/* ---- sockets ---- */
 
 static void
 test_socket(void **state)

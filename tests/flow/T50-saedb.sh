@@ -184,11 +184,11 @@ saedb neighbors - --sae alpha <hold >/dev/null 2>&1 &
 asking=$!
 exec 9>hold
 n=0
-until [ -n "$(ls tmp)" ]; do
-	n=$((n + 1)) && [ $n -lt 100 ] || fail "no daemon was started"
+until ls tmp/*/sock >/dev/null 2>&1; do
+	n=$((n + 1)) && [ $n -lt 400 ] || fail "no daemon was started"
 	sleep 0.05
 done
-sleep 0.3
+sleep 0.5
 kill -TERM $asking
 wait $asking && fail "ends with 0 by a signal" || [ $? = 143 ] || fail "SIGTERM"
 exec 9>&-
@@ -221,7 +221,7 @@ LC_ALL=C saedb document doc-1 >out
 LC_ALL=C saedb feature alpha/3 | LC_ALL=C grep -q '[^ -~]' && fail "beyond ASCII: feature"
 grep -q 'caf..noir\|caf.u00E9' out || fail "caf\\u00E9: $(cat out)"
 COLUMNS=60 saedb search bridge >out
-[ "$(awk '{ if (length > n) n = length } END { print n }' out)" -le 60 ] ||
+[ "$(wc -L <out)" -le 60 ] ||
 	fail "wider than COLUMNS: $(cat out)"
 NO_COLOR=1 shows 'alpha' saes
 ! grep -q "$(printf '\033')" out || fail "colors in a file"

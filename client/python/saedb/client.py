@@ -70,7 +70,9 @@ def connect(address: str, timeout: Optional[float] = 60.0) -> "Client":
     return Client(Connection(address, timeout))
 
 
-def open_store(store: Union[str, "os.PathLike[str]"], timeout: Optional[float] = 60.0) -> "Client":
+def open_store(
+    store: Union[str, "os.PathLike[str]"], timeout: Optional[float] = 60.0
+) -> "Client":
     """A client of a store's daemon: of the one that serves it, or of one started here.
 
     What was started ends with close(), or at the end of the with block.
@@ -97,7 +99,9 @@ class Client:
     newest run that has the SAE. Errors are exceptions below saedb.Error.
     """
 
-    def __init__(self, connection: Connection, daemon: Optional[LocalDaemon] = None) -> None:
+    def __init__(
+        self, connection: Connection, daemon: Optional[LocalDaemon] = None
+    ) -> None:
         self._connection = connection
         self._daemon = daemon
 
@@ -119,7 +123,7 @@ class Client:
             daemon.stop()
 
     def call(self, method: str, **params: Any) -> Any:
-        """Any method: its result as it is, usually a dict. None leaves a parameter out."""
+        """Any method: its result as it is, usually a dict. None leaves one out."""
         return self._connection.call(method, params)
 
     def call_many(self, requests: Sequence[Tuple[str, Mapping[str, Any]]]) -> List[Any]:
@@ -187,7 +191,9 @@ class Client:
         return Feature.of(self.call("feature.get", feature=feature, run=run))
 
     @rpc("feature.many")
-    def feature_many(self, features: Sequence[str], run: Run = None) -> List[Optional[Feature]]:
+    def feature_many(
+        self, features: Sequence[str], run: Run = None
+    ) -> List[Optional[Feature]]:
         """Many features, in the order asked; None for what is not there."""
         out: List[Optional[Feature]] = []
         for i in range(0, len(features), PAGE):
@@ -242,7 +248,16 @@ class Client:
         """features() as a pandas DataFrame, indexed by the feature's index."""
         import pandas as pd
 
-        columns = ["feature", "index", "count", "density", "max", "mean", "label", "source"]
+        columns = [
+            "feature",
+            "index",
+            "count",
+            "density",
+            "max",
+            "mean",
+            "label",
+            "source",
+        ]
         rows = [[getattr(f, c) for c in columns] for f in self.features(sae, **filters)]
         return pd.DataFrame(rows, columns=columns).set_index("index")
 
@@ -299,12 +314,17 @@ class Client:
         self, feature: str, run: Run = None, limit: int = 100, offset: int = 0
     ) -> List[FeatureDocument]:
         """Documents where a feature fires, by maximum, descending."""
-        r = self.call("feature.documents", feature=feature, run=run, limit=limit, offset=offset)
+        r = self.call(
+            "feature.documents", feature=feature, run=run, limit=limit, offset=offset
+        )
         return [FeatureDocument.of(x) for x in r["documents"]]
 
     @rpc("vector.neighbors")
     def nearest(
-        self, vector: Union[Sequence[float], "numpy.ndarray[Any, Any]", bytes], sae: str, k: int = 10
+        self,
+        vector: Union[Sequence[float], "numpy.ndarray[Any, Any]", bytes],
+        sae: str,
+        k: int = 10,
     ) -> List[Neighbor]:
         """The k features nearest to a vector (d_in,) by cosine of decoder rows."""
         if hasattr(vector, "astype"):
@@ -323,13 +343,17 @@ class Client:
         limit: Optional[int] = None,
     ) -> Iterator[Document]:
         """The documents of a run's corpus, or those whose metadata has key = value."""
-        rows = self._pages("document.list", "documents", limit, run=run, key=key, value=value)
+        rows = self._pages(
+            "document.list", "documents", limit, run=run, key=key, value=value
+        )
         return map(Document.of, rows)
 
     @rpc("document.get")
     def document(self, document: str, run: Run = None, raw: bool = False) -> Document:
         """One document with its text. raw: the text as bytes."""
-        return Document.of(self.call("document.get", document=document, run=run, raw=raw))
+        return Document.of(
+            self.call("document.get", document=document, run=run, raw=raw)
+        )
 
     @rpc("document.activations")
     def document_activations(
@@ -391,7 +415,11 @@ class Client:
 
     @rpc("feature.activations")
     def activations(
-        self, feature: str, run: Run = None, after: int = -1, limit: Optional[int] = None
+        self,
+        feature: str,
+        run: Run = None,
+        after: int = -1,
+        limit: Optional[int] = None,
     ) -> Iterator[Tuple[int, int, float]]:
         """Every activation of a feature: (window, offset, value), by window.
 
@@ -400,7 +428,9 @@ class Client:
         left = limit
         while left is None or left > 0:
             n = PAGE if left is None else min(PAGE, left)
-            r = self.call("feature.activations", feature=feature, run=run, after=after, limit=n)
+            r = self.call(
+                "feature.activations", feature=feature, run=run, after=after, limit=n
+            )
             yield from zip(r["windows"], r["offsets"], r["values"])
             if left is not None:
                 left -= len(set(r["windows"]))
@@ -430,14 +460,16 @@ class Client:
         import numpy as np
         from scipy.sparse import csr_matrix, vstack
 
-        d_sae = next((s["d_sae"] for s in self.saes() if sae in (s["name"], s["id"])), None)
+        d_sae = next(
+            (s["d_sae"] for s in self.saes() if sae in (s["name"], s["id"])), None
+        )
         if d_sae is None:
             raise NotFound(f"no SAE {sae}", "sae")
         parts = [self.window_activations(w, sae, run) for w in windows]
         matrix = (
             vstack([p.csr(d_sae) for p in parts], format="csr")
             if parts
-            else csr_matrix((0, d_sae), dtype=np.float32)
+            else csr_matrix(np.zeros((0, d_sae), np.float32))
         )
         return Csr(
             matrix,
@@ -500,12 +532,15 @@ class Client:
         features = [TokenFeature.of(x) for x in r["features"]]
         return TokenFeatures.of(r, token=token, features=features)
 
-    # ---- labels -----------------------------------------------------------------------
+    # ---- labels ----------------------------------------------------------------
 
     @rpc("label.get")
     def labels(self, feature: str, run: Run = None) -> List[Label]:
         """A feature's labels, best first."""
-        return [Label.of(x) for x in self.call("label.get", feature=feature, run=run)["labels"]]
+        return [
+            Label.of(x)
+            for x in self.call("label.get", feature=feature, run=run)["labels"]
+        ]
 
     @rpc("label.set")
     def set_label(
@@ -521,7 +556,12 @@ class Client:
         Its id.
         """
         r = self.call(
-            "label.set", feature=feature, text=text, author=author, source=source, score=score
+            "label.set",
+            feature=feature,
+            text=text,
+            author=author,
+            source=source,
+            score=score,
         )
         return int(r["id"])
 
@@ -531,7 +571,9 @@ class Client:
         self.call("label.delete", id=id)
 
     @rpc("label.import")
-    def import_labels(self, labels: Iterable[Union[Mapping[str, Any], Label]]) -> List[int]:
+    def import_labels(
+        self, labels: Iterable[Union[Mapping[str, Any], Label]]
+    ) -> List[int]:
         """Sets many labels; their ids. All or none of each call's (a thousand at most).
 
         Each has feature, or sae_hash and index; text, explanation or description;
@@ -552,7 +594,9 @@ class Client:
         """All labels by people and imports, or those of one SAE."""
         return map(Label.of, self._pages("label.export", "labels", limit, sae=sae))
 
-    def save_labels(self, path: Union[str, "os.PathLike[str]"], sae: Optional[str] = None) -> int:
+    def save_labels(
+        self, path: Union[str, "os.PathLike[str]"], sae: Optional[str] = None
+    ) -> int:
         """Writes export_labels() as JSON Lines, or CSV by the name; how many."""
         return labelfile.write(path, self.export_labels(sae))
 
@@ -569,7 +613,8 @@ class Client:
         All words must occur; "a phrase", prefix*, AND, OR, NOT are understood.
         """
         return map(
-            FeatureRow.of, self._pages("label.search", "features", limit, query=query, sae=sae)
+            FeatureRow.of,
+            self._pages("label.search", "features", limit, query=query, sae=sae),
         )
 
     @rpc("text.search")
@@ -577,4 +622,7 @@ class Client:
         self, query: str, run: Run = None, limit: Optional[int] = 20
     ) -> Iterator[Window]:
         """Windows by the words of their text; the query as in search()."""
-        return map(Window.of, self._pages("text.search", "windows", limit, query=query, run=run))
+        return map(
+            Window.of,
+            self._pages("text.search", "windows", limit, query=query, run=run),
+        )

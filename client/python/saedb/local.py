@@ -78,7 +78,9 @@ class LocalDaemon:
     @staticmethod
     def _last_words(store: Path, log: str) -> str:
         text = Path(log).read_text(errors="replace").strip()
-        last = text.splitlines()[-1] if text else "saedbd ended at once and said nothing"
+        last = (
+            text.splitlines()[-1] if text else "saedbd ended at once and said nothing"
+        )
         for head in ("saedbd: ", "error: "):  # without the time, name and level
             before, found, rest = last.partition(head)
             last = rest if found and len(before) < 40 else last

@@ -6,7 +6,18 @@ from __future__ import annotations
 import dataclasses
 import html
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Type, TypeVar, Union
+from typing import (
+    Any,
+    Dict,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Type,
+    TypeVar,
+    Union,
+)
 
 from . import shade
 
@@ -153,10 +164,15 @@ class Feature(Row):
     def _repr_html_(self) -> str:
         def effects(list_: Sequence[TokenEffect]) -> str:
             return ", ".join(
-                f"<code>{html.escape(repr(t.token))}</code> {t.value:+.3f}" for t in list_
+                f"<code>{html.escape(repr(t.token))}</code> {t.value:+.3f}"
+                for t in list_
             )
 
-        label = f"{html.escape(self.label)} <i>({html.escape(self.source or '')})</i>" if self.label else ""
+        label = (
+            f"{html.escape(self.label)} <i>({html.escape(self.source or '')})</i>"
+            if self.label
+            else ""
+        )
         most = max(self.histogram.counts, default=0) or 1
         bars = "".join(
             f'<span title="{e:.3g}: {n}" style="display:inline-block;width:6px;'
@@ -165,9 +181,10 @@ class Feature(Row):
         )
         return (
             f"<b>{html.escape(self.feature)}</b> {label}<br>"
-            f"fires on {self.count:,} of {self.n_tokens:,} tokens ({self.density:.3%}), "
-            f"mean {self.mean:.3g}, max {self.max:.3g}<br>{bars}<br>"
-            f"promotes {effects(self.promoted)}<br>suppresses {effects(self.suppressed)}"
+            f"fires on {self.count:,} of {self.n_tokens:,} tokens "
+            f"({self.density:.3%}), mean {self.mean:.3g}, max {self.max:.3g}<br>{bars}<br>"
+            f"promotes {effects(self.promoted)}<br>"
+            f"suppresses {effects(self.suppressed)}"
         )
 
 
@@ -304,7 +321,7 @@ class Activations(Row):
 
     def csr(self, d_sae: int) -> Any:
         """A scipy CSR matrix of shape (tokens, d_sae), float32."""
-        from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+        from scipy.sparse import csr_matrix
         import numpy as np
 
         return csr_matrix(
@@ -326,7 +343,7 @@ class Activations(Row):
         for i, text in enumerate(texts):
             best = sorted(self.on(i).items(), key=lambda p: -p[1])[:3]
             shown = "; ".join(
-                f"{html.escape(self.sae)}/{f} {v:.3g} {html.escape(self.labels.get(f, ''))}"
+                html.escape(f"{self.sae}/{f} {v:.3g} {self.labels.get(f, '')}")
                 for f, v in best
             )
             rows.append(

@@ -122,7 +122,8 @@ class Connection:
             raise BadArgument(f"an argument cannot be sent: {e}") from e
         if len(data) > REQUEST_BYTES:
             raise LimitExceeded(
-                f"the request has {len(data)} bytes; the daemon takes at most {REQUEST_BYTES}"
+                f"the request has {len(data)} bytes; "
+                f"the daemon takes at most {REQUEST_BYTES}"
             )
         return data
 

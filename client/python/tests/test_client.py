@@ -78,8 +78,13 @@ class Agreement(WithStore):
     def check(self, function, row):
         """One method's signature against its row."""
         self.assertTrue(inspect.getdoc(function))
-        hints = typing.get_type_hints(function, localns={"numpy": np or typing, "pandas": typing}) \
-            if "numpy" not in str(function.__annotations__) else function.__annotations__
+        hints = (
+            typing.get_type_hints(
+                function, localns={"numpy": np or typing, "pandas": typing}
+            )
+            if "numpy" not in str(function.__annotations__)
+            else function.__annotations__
+        )
         self.assertIn("return", hints)
         parameters = dict(inspect.signature(function).parameters)
         parameters.pop("self")
@@ -91,7 +96,9 @@ class Agreement(WithStore):
             self.assertIn(p["name"], hints)
             if p["required"]:
                 self.assertIs(mine.default, inspect.Parameter.empty)
-            elif p["name"] == "limit" and (paged or row["name"] == "feature.activations"):
+            elif p["name"] == "limit" and (
+                paged or row["name"] == "feature.activations"
+            ):
                 self.assertIn(mine.default, (None, p["default"]))
             else:
                 self.assertEqual(mine.default, p["default"], p["name"])
@@ -102,16 +109,35 @@ class Agreement(WithStore):
         if not saedb_command.exists():
             self.skipTest("saedb is not built")
         some = {
-            "feature": "alpha/3", "features": ["alpha/3"], "sae": "Beta", "run": 1,
-            "vector": [1.0] * 8, "document": "doc-1", "window": 1, "token": " gate",
-            "text": "t", "id": 1, "labels": [], "query": "bridge",
+            "feature": "alpha/3",
+            "features": ["alpha/3"],
+            "sae": "Beta",
+            "run": 1,
+            "vector": [1.0] * 8,
+            "document": "doc-1",
+            "window": 1,
+            "token": " gate",
+            "text": "t",
+            "id": 1,
+            "labels": [],
+            "query": "bridge",
         }
         daemon = self.db._daemon
         for m in self.db.methods():
             params = {p["name"]: some[p["name"]] for p in m["params"] if p["required"]}
             done = subprocess.run(
-                [saedb_command, "-c", daemon.socket, "call", m["name"], json.dumps(params)],
-                capture_output=True, text=True, check=False)
+                [
+                    saedb_command,
+                    "-c",
+                    daemon.socket,
+                    "call",
+                    m["name"],
+                    json.dumps(params),
+                ],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             # It may be that there is no such thing, but not that it is asked badly.
             self.assertNotIn("no method", done.stderr)
             self.assertNotIn("has no parameter", done.stderr)
@@ -147,6 +173,7 @@ class Answers(WithStore):
     def test_pages(self):
         """All rows, once each, whatever the size of a page."""
         import saedb.client as module
+
         whole = list(self.db.features("alpha"))
         self.assertEqual([f.index for f in whole], list(range(40)))
         page, module.PAGE = module.PAGE, 7
@@ -154,7 +181,9 @@ class Answers(WithStore):
         self.assertEqual(list(self.db.features("alpha")), whole)
         self.assertEqual(list(self.db.features("alpha", limit=9)), whole[:9])
         by_max = list(self.db.features("alpha", sort="max", descending=True))
-        self.assertEqual([f.max for f in by_max], sorted((f.max for f in whole), reverse=True))
+        self.assertEqual(
+            [f.max for f in by_max], sorted((f.max for f in whole), reverse=True)
+        )
         dead = list(self.db.features("alpha", dead=True))
         self.assertEqual([f.index for f in dead], [9, 19, 29, 39])
         self.assertEqual(len(list(self.db.documents())), 6)
@@ -193,7 +222,9 @@ class Answers(WithStore):
         self.assertIn("ORANGE", d.text)
         self.assertEqual(d.meta["lang"], "en")
         self.assertIsInstance(self.db.document("doc-2", raw=True).text, bytes)
-        self.assertEqual([x.document for x in self.db.documents(key="lang", value="fr")], ["doc-1"])
+        self.assertEqual(
+            [x.document for x in self.db.documents(key="lang", value="fr")], ["doc-1"]
+        )
         found = self.db.feature_documents("alpha/3")
         self.assertTrue(found and found[0].max > 0)
 
@@ -213,7 +244,9 @@ class Answers(WithStore):
         self.assertEqual(len(hits), 5)
         self.assertTrue(all("bridge" in h.label for h in hits))
         self.assertEqual(list(self.db.search("nowheretobefound")), [])
-        self.assertTrue(any("bridge" in w.snippet for w in self.db.search_text("bridge")))
+        self.assertTrue(
+            any("bridge" in w.snippet for w in self.db.search_text("bridge"))
+        )
 
     def test_token(self):
         with self.assertRaises(saedb.NotFound):
@@ -231,8 +264,11 @@ class Answers(WithStore):
         self.assertEqual(m.matrix.shape, (len(m.windows), 2))
         acts = list(self.db.activations("alpha/3"))
         self.assertEqual(m.matrix[:, 0].nnz, len(acts))
-        row = next(i for i in range(len(m.windows))
-                   if (m.windows[i], m.offsets[i]) == acts[0][:2])
+        row = next(
+            i
+            for i in range(len(m.windows))
+            if (m.windows[i], m.offsets[i]) == acts[0][:2]
+        )
         self.assertEqual(m.matrix[row, 0], np.float32(acts[0][2]))
         whole = self.db.activations_csr("alpha", range(12))
         self.assertEqual(whole.matrix.shape, (120, 40))
@@ -251,7 +287,9 @@ class Labels(WithStore):
         db = self.db
         number = db.set_label("alpha/1", "one", author="ann", score=0.5)
         best = db.labels("alpha/1")[0]
-        self.assertEqual((best.text, best.author, best.score, best.id), ("one", "ann", 0.5, number))
+        self.assertEqual(
+            (best.text, best.author, best.score, best.id), ("one", "ann", 0.5, number)
+        )
         self.assertEqual(db.feature("alpha/1").label, "one")
         db.import_labels([{"feature": "alpha/2", "explanation": "two"}, best])
         there = sorted(x.text for x in db.export_labels())
@@ -265,7 +303,12 @@ class Labels(WithStore):
             self.assertEqual(len(db.load_labels(path)), 2)
             self.assertEqual(sorted(x.text for x in db.export_labels()), there)
         with self.assertRaises(saedb.Error):
-            db.import_labels([{"feature": "alpha/3", "text": "x"}, {"feature": "alpha/999", "text": "y"}])
+            db.import_labels(
+                [
+                    {"feature": "alpha/3", "text": "x"},
+                    {"feature": "alpha/999", "text": "y"},
+                ]
+            )
         self.assertNotIn("x", [x.text for x in db.labels("alpha/3")])
         with self.assertRaises(saedb.NotFound):
             db.delete_label(123456)
@@ -281,7 +324,9 @@ class Connections(WithStore):
     def test_errors(self):
         with self.assertRaises(saedb.NotFound) as caught:
             self.db.feature("gamma/1")
-        self.assertEqual((caught.exception.code, caught.exception.name), (-4, "not_found"))
+        self.assertEqual(
+            (caught.exception.code, caught.exception.name), (-4, "not_found")
+        )
         with self.assertRaises(saedb.BadArgument) as caught:
             list(self.db.features("alpha", sort="size"))
         self.assertEqual(caught.exception.argument, "sort")
@@ -331,7 +376,9 @@ class Connections(WithStore):
         path = str(self.store / "saedbd.sock")
         log = open(self.store.parent / "log", "wb")
         self.addCleanup(log.close)
-        daemon = subprocess.Popen([os.environ.get("SAEDBD", "saedbd"), "--store", self.store], stderr=log)
+        daemon = subprocess.Popen(
+            [os.environ.get("SAEDBD", "saedbd"), "--store", self.store], stderr=log
+        )
         self.addCleanup(daemon.wait)
         self.addCleanup(daemon.terminate)
         for _ in range(200):
@@ -360,7 +407,10 @@ class Connections(WithStore):
             (b"\xc1", saedb.BadFormat),
             (b"\x07", saedb.BadFormat),
             (b"\x94\x01", saedb.ConnectionLost),
-            (b"\x94\x01\x00\x83\xa4code\xfb\xa7message\xa1x\xa4name\xa1y\xc0", saedb.BadFormat),
+            (
+                b"\x94\x01\x00\x83\xa4code\xfb\xa7message\xa1x\xa4name\xa1y\xc0",
+                saedb.BadFormat,
+            ),
             (None, saedb.Timeout),
         ):
             with self.subTest(reply=reply):
@@ -389,9 +439,11 @@ class Shading(unittest.TestCase):
     """Text with values on its tokens."""
 
     def test_split_characters(self):
-        """A character of several tokens belongs to the first; bytes that are none show."""
+        """A character of several tokens belongs to the first; others show as bytes."""
         cafe = "caf\u00e9".encode()
-        self.assertEqual(shade.texts([cafe[:4], cafe[4:], b"\xff"]), ["caf\u00e9", "", "\\xFF"])
+        self.assertEqual(
+            shade.texts([cafe[:4], cafe[4:], b"\xff"]), ["caf\u00e9", "", "\\xFF"]
+        )
         self.assertEqual(shade.plain(["a\n", "b"], [0, 1.5]), "a\u21b5b{1.5}")
 
     def test_escapes(self):
