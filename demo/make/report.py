@@ -21,8 +21,8 @@ def table(head, rows):
 
 def language_model(lm):
     yield f"Held-out loss {lm['loss']:.3f} nats a token over {lm['tokens']} tokens (unigram {lm['unigram']:.2f}, bigram {lm['bigram']:.2f}).\n"
-    yield ("Facts told for the first time, in a phrasing or a pairing never trained on: all tokens of the value predicted from "
-           "what stands before it. Beside it the mean cosine between mean residuals of a theme's entities at the hook "
+    yield ("Facts told for the first time in a document and after their entity's name, recaps and comparisons included: all "
+           "tokens of the value predicted from what stands before it. Beside it the mean cosine between mean residuals of a theme's entities at the hook "
            f"(global mean subtracted; {lm['sibling_cosine_mean']:.2f} over all themes).\n")
     yield table(["theme", "right", "chance", "asked", "sibling cosine"],
                 [[t, percent(r["right"]), percent(r["chance"]), r["asked"], f"{lm['sibling_cosine'][t]:.2f}"]
