@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """MessagePack and MessagePack-RPC with the standard library alone, for tests."""
+import select
 import socket
 import struct
 
@@ -121,29 +122,26 @@ class Client:
         self.send(pack([0, id, method, list(params)]))
         return id
 
+    def _more(self):
+        """Waits for bytes and takes all that are there; False at the end."""
+        got = self.sock.recv(1 << 20)
+        parts = [self.buf, got]
+        while got and select.select([self.sock], [], [], 0)[0]:
+            got = self.sock.recv(1 << 20)
+            parts.append(got)
+        self.buf = b"".join(parts)
+        return len(parts[1]) > 0
+
     def receive(self):
         """The next message; None at the end of the connection."""
-        need = 1
         while True:
-            if len(self.buf) >= need:
-                try:
-                    v, at = unpack(self.buf)
-                    self.buf = self.buf[at:]
-                    return v
-                except Short:
-                    need = 2 * len(self.buf) if len(self.buf) > 65536 else len(self.buf) + 1
-            more = self.sock.recv(1 << 20)
-            if not more:
-                if len(self.buf) + 1 == need or not self.buf:
-                    return None
-                need = 0
-                try:
-                    v, at = unpack(self.buf)
-                except Short:
-                    return None
+            try:
+                v, at = unpack(self.buf)
                 self.buf = self.buf[at:]
                 return v
-            self.buf += more
+            except Short:
+                if not self._more():
+                    return None
 
     def call(self, method, *params, **named):
         id = self.request(method, [named] if named else params)
