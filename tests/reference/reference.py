@@ -171,7 +171,7 @@ def compare_examples(checks, rpc, name, tally, windows, features):
         for place in set(ours) ^ set(kept):
             value = values.get(place, ours.get(place, np.inf))
             tie = abs(value - last) <= slack or any(
-                abs(value - v) <= slack for p, v in kept.items() if p != place)
+                abs(value - v) <= slack for p, v in {**ours, **kept}.items() if p != place)
             if not tie:
                 wrong.append((feature, place))
         for place in set(ours) & set(kept):
