@@ -245,11 +245,13 @@ parse_json(struct corpus *c, const char *line, size_t n_bytes, struct document *
 		return err_set(e, ERR_FORMAT, "\"%s\" is not a string",
 			c->rules.text_field);
 	id = value_get(v, c->rules.id_field);
-	if (id == text || (id != NULL && id->type == VALUE_NIL))
+	if (id == text)
+		id = NULL;
+	if (put_meta(c, v, text, id, e) < 0)
+		return e->code;
+	if (id != NULL && id->type == VALUE_NIL)
 		id = NULL;
 	if (id != NULL && put_id(&c->id, id, c->rules.id_field, e) < 0)
-		return e->code;
-	if (put_meta(c, v, text, id, e) < 0)
 		return e->code;
 	*d = (struct document){.text = text->str,
 		.n_text = text->n,
