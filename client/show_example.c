@@ -169,14 +169,15 @@ show_examples(struct cli *c, const struct saedb_value *r)
 
 /* ---- the features on each token of a document ---- */
 
-/* "8k/697" of an index, and its label from the answer's map. */
+/* "8k/697" of an index, and its label from the answer's map; at column at. */
 static void
-put_active(struct cli *c, const struct saedb_value *r, size_t i, int64_t index)
+put_active(struct cli *c, const struct saedb_value *r, size_t i, int64_t index, int at)
 {
 	const struct saedb_value *labels = saedb_get(r, "labels");
 	double value = saedb_float(saedb_at(saedb_get(r, "values"), i), 0);
 	const char *label = NULL;
 	char head[LIMIT_NAME_BYTES + 32];
+	struct buf b;
 
 	for (size_t k = 0; k < saedb_length(labels) && label == NULL; k++) {
 		const struct saedb_value *name = saedb_key(labels, k);
@@ -195,7 +196,14 @@ put_active(struct cli *c, const struct saedb_value *r, size_t i, int64_t index)
 		fmt_value(value).s);
 	if (label != NULL) {
 		term_printf(&c->term, "  ");
-		term_text(&c->term, STYLE_LABEL, label);
+		at += (strlen(head) < 10 ? 10 : (int)strlen(head)) + 9;
+		buf_init(&b);
+		text_show(&b, label, strlen(label), c->term.utf8);
+		if (buf_str(&b) != NULL)
+			term_fit(&c->term, STYLE_LABEL, (const char *)b.data,
+				c->term.width > at + 8 ? (size_t)(c->term.width - at)
+						       : 8);
+		buf_clear(&b);
 	}
 	term_printf(&c->term, "\n");
 }
@@ -254,7 +262,8 @@ show_token_row(struct cli *c, const struct saedb_value *r, size_t i, int width)
 			term_printf(&c->term, "%*s", 10 + width, "");
 		put_active(c, r, (size_t)place[k],
 			saedb_int(saedb_at(saedb_get(r, "features"), (size_t)place[k]),
-				0));
+				0),
+			10 + width);
 	}
 }
 

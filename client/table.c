@@ -95,23 +95,11 @@ measure(const struct table *t, size_t *width)
 	}
 }
 
-/* The last cell of a line: cut to what is left of the terminal. */
-static void
-put_last(const struct term *term, enum style style, const char *s, size_t at)
+/* Columns that are left of a line, with room for something in any case. */
+static size_t
+left_of(const struct term *term, size_t at)
 {
-	size_t most = (size_t)term->width > at + 8 ? (size_t)term->width - at : 8;
-	struct buf b;
-
-	if (term->width == 0 || text_width(s, strlen(s)) <= most) {
-		term_put(term, style, s);
-		return;
-	}
-	buf_init(&b);
-	buf_put(&b, s, text_fit(s, most - (term->utf8 ? 1 : 3)));
-	buf_puts(&b, term->utf8 ? "\u2026" : "...");
-	if (buf_str(&b) != NULL)
-		term_put(term, style, (const char *)b.data);
-	buf_clear(&b);
+	return (size_t)term->width > at + 8 ? (size_t)term->width - at : 8;
 }
 
 static void
@@ -132,7 +120,8 @@ print_row(const struct table *t, const struct term *term, const size_t *width,
 		if (t->column[c].right)
 			term_printf(term, "%*s", (int)pad, "");
 		if (last && end == t->n_columns)
-			put_last(term, style, s, at + (t->column[c].right ? pad : 0));
+			term_fit(term, style, s,
+				left_of(term, at + (t->column[c].right ? pad : 0)));
 		else
 			term_put(term, style, s);
 		if (!last)

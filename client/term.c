@@ -89,6 +89,23 @@ term_text(const struct term *t, enum style style, const char *s)
 	buf_clear(&b);
 }
 
+void
+term_fit(const struct term *t, enum style style, const char *s, size_t most)
+{
+	struct buf b;
+
+	if (t->width == 0 || text_width(s, strlen(s)) <= most) {
+		term_put(t, style, s);
+		return;
+	}
+	buf_init(&b);
+	buf_put(&b, s, text_fit(s, most - (t->utf8 ? 1 : 3)));
+	buf_puts(&b, t->utf8 ? "\u2026" : "...");
+	if (buf_str(&b) != NULL)
+		term_put(t, style, (const char *)b.data);
+	buf_clear(&b);
+}
+
 /* From the palette of 256 colours, pale to strong; black text is legible on all. */
 void
 term_shade(const struct term *t, double share)

@@ -33,6 +33,8 @@ void term_printf(const struct term *t, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* s from outside. NULL writes nothing. */
 void term_text(const struct term *t, enum style style, const char *s);
+/* s, shown already, in at most so many columns of a terminal's line. */
+void term_fit(const struct term *t, enum style style, const char *s, size_t most);
 /* The background of a value's share of the maximum; share 0 ends it. */
 void term_shade(const struct term *t, double share);
 
