@@ -355,35 +355,29 @@ h_window_activations(struct req *q, struct out *o, struct err *e)
 
 /* Where it fires in one window. */
 static int
-feature_window(struct req *q, const struct target *t, struct rows *r, uint32_t window,
-	struct err *e)
+feature_window(struct req *q, const struct target *t, struct rows *r,
+	const struct rec_posting *p, struct err *e)
 {
 	struct arena *mine = q->arena, scratch;
+	const struct rec_at *at;
 	struct rec_window w;
-	struct rec_acts acts;
+	uint32_t n = 0;
 	int rc;
 
 	arena_init(&scratch, DAEMON_ARENA_BYTES);
 	q->arena = &scratch;
-	rc = read_window(q, t->r->cut, window, &w, e);
-	if (rc == 0)
-		rc = store_acts(q->view, t->run, t->slot, window, 0, w.n_tokens, &acts,
-			q->arena, e);
-	for (uint32_t i = 0; rc == 0 && i < acts.n_tokens; i++) {
-		const float *v = acts_value(&acts, i, t->index);
-		uint32_t at[2] = {window, i};
+	rc = read_fired(q, t, p, &w, &at, &n, e);
+	for (uint32_t i = 0; rc == 0 && i < n; i++) {
+		uint32_t place[2] = {p->window, at[i].offset};
 
-		if (v == NULL)
-			continue;
-		buf_put(&r->feature, at, sizeof(at));
-		buf_put(&r->value, v, sizeof(*v));
+		buf_put(&r->feature, place, sizeof(place));
+		buf_put(&r->value, &at[i].value, sizeof(at[i].value));
 	}
 	q->arena = mine;
 	arena_clear(&scratch);
 	if (rc == 0 && (r->feature.failed || r->value.failed))
 		rc = err_set(e, ERR_NOMEM,
-			"no memory for the activations; ask for fewer "
-			"windows");
+			"no memory for the activations; ask for fewer windows");
 	return rc;
 }
 
@@ -421,7 +415,7 @@ h_feature_activations(struct req *q, struct out *o, struct err *e)
 	while (i < n_postings && (int64_t)p[i].window <= after)
 		i++;
 	for (; i < n_postings && limit > 0 && rc == 0; i++, limit--)
-		rc = feature_window(q, &t, &r, p[i].window, e);
+		rc = feature_window(q, &t, &r, &p[i], e);
 	if (rc == 0) {
 		put_head_run(o, q, &t, 4);
 		put_places(o, &r, "windows", 0);

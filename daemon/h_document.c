@@ -81,6 +81,10 @@ h_document_list(struct req *q, struct out *o, struct err *e)
 		return rc;
 	more = n == p.limit;
 	n -= more;
+	for (uint32_t i = 0; i < n && rc == 0; i++)
+		rc = find_windows(q, r->cut, &d[i], e);
+	if (rc < 0)
+		return rc;
 	put_head(o, q, more ? 3 : 2);
 	out_key_uint(o, "run", r->number);
 	out_key(o, "documents");
@@ -222,30 +226,41 @@ tally_add(struct tally *t, uint32_t document, uint32_t n_fired, float max,
 	return 0;
 }
 
-/* A window that more than one document shares: its activations tell. */
+/* A window's activations, each to its document. */
 static int
-tally_shared(struct req *q, const struct target *t, const struct rec_window *w,
-	uint32_t window, struct tally *tally, struct err *e)
+tally_shared(struct tally *tally, const struct rec_window *w, const struct rec_at *at,
+	uint32_t n, struct err *e)
 {
-	struct rec_acts acts;
-	int rc = store_acts(q->view, t->run, t->slot, window, 0, w->n_tokens, &acts,
-		q->arena, e);
+	uint32_t i = 0;
+	int rc = 0;
 
-	for (uint32_t i = 0; i < w->n_segments && rc == 0; i++) {
-		uint32_t n = 0, end = segment_end(w, i);
+	for (uint32_t s = 0; s < w->n_segments && rc == 0; s++) {
+		uint32_t n_fired = 0, end = segment_end(w, s);
 		float max = 0;
 
-		for (uint32_t j = w->segment[i].token; j < end && j < acts.n_tokens;
-			j++) {
-			const float *v = acts_value(&acts, j, t->index);
-
-			n += v != NULL;
-			max = v != NULL && *v > max ? *v : max;
-		}
-		if (n > 0)
-			rc = tally_add(tally, w->segment[i].document, n, max, e);
+		for (; i < n && at[i].offset < end; i++, n_fired++)
+			max = at[i].value > max ? at[i].value : max;
+		if (n_fired > 0)
+			rc = tally_add(tally, w->segment[s].document, n_fired, max, e);
 	}
 	return rc;
+}
+
+/* The posting alone tells where its window is one document's. */
+static int
+tally_window(struct req *q, const struct target *t, const struct rec_posting *p,
+	struct tally *tally, struct err *e)
+{
+	const struct rec_at *at;
+	struct rec_window w;
+	uint32_t n;
+	int rc = read_window(q, t->r->cut, p->window, &w, e);
+
+	if (rc == 0 && w.n_segments == 1)
+		return tally_add(tally, w.segment[0].document, p->n_fired, p->max, e);
+	if (rc == 0)
+		rc = read_fired(q, t, p, &w, &at, &n, e);
+	return rc < 0 ? rc : tally_shared(tally, &w, at, n, e);
 }
 
 static int
@@ -258,14 +273,7 @@ tally_windows(struct req *q, const struct target *t, const struct rec_posting *p
 	arena_init(&scratch, DAEMON_ARENA_BYTES);
 	q->arena = &scratch;
 	for (size_t i = 0; i < n && rc == 0; i++) {
-		struct rec_window w;
-
-		rc = read_window(q, t->r->cut, p[i].window, &w, e);
-		if (rc == 0 && w.n_segments == 1)
-			rc = tally_add(tally, w.segment[0].document, p[i].n_fired,
-				p[i].max, e);
-		else if (rc == 0)
-			rc = tally_shared(q, t, &w, p[i].window, tally, e);
+		rc = tally_window(q, t, &p[i], tally, e);
 		arena_reset(&scratch);
 	}
 	q->arena = mine;

@@ -195,7 +195,7 @@ find_document(struct req *q, uint32_t cut, struct store_document *out, struct er
 
 	if (rc == ERR_NOTFOUND)
 		snprintf(e->arg, sizeof(e->arg), "document");
-	return rc;
+	return rc < 0 ? rc : find_windows(q, cut, out, e);
 }
 
 int

@@ -98,7 +98,7 @@ int read_labels(struct req *q, const struct target *t, uint32_t feature,
 	const struct store_label **out, uint32_t *n, struct err *e);
 int read_best_labels(struct req *q, const struct target *t, const uint32_t *ids,
 	size_t n, struct store_label *out, struct err *e);
-/* The document of the argument `document`, by its id. */
+/* The document of the argument `document`, by its id, and its windows. */
 int find_document(struct req *q, uint32_t cut, struct store_document *out,
 	struct err *e);
 /* Where a feature fires, ascending windows; none if it never does. */
@@ -111,6 +111,15 @@ uint64_t window_doc_byte(const struct rec_window *w, uint32_t token,
 	uint32_t text_byte);
 /* The first token behind a segment. */
 uint32_t segment_end(const struct rec_window *w, uint32_t segment);
+
+/* ---- fired.c: where things are in windows --------------------------------- */
+
+/* A posting's window, and where in it the feature fires, as it was counted. */
+int read_fired(struct req *q, const struct target *t, const struct rec_posting *p,
+	struct rec_window *w, const struct rec_at **out, uint32_t *n, struct err *e);
+/* Sets a document's windows where the store does not say: in joined cuts, whose
+ * windows are in the order of their documents. */
+int find_windows(struct req *q, uint32_t cut, struct store_document *d, struct err *e);
 
 /* ---- cursor.c: where the next page begins --------------------------------- */
 
