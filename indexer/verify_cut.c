@@ -107,7 +107,7 @@ spool_again(struct verify *v, struct spool *spool, bool *is_stdin, struct err *e
 	struct corpus_rules rules = {text_field, id_field, false, false};
 	struct corpus *c = NULL;
 	const char **paths;
-	size_t n;
+	size_t n = 0;
 	int rc;
 
 	if (read_paths(corpus, &paths, &n, &v->arena, is_stdin, e) < 0 ||
