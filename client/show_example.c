@@ -5,11 +5,8 @@
 #include "client/fmt.h"
 #include "util/mem.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#define MOST_TOKENS (2 * LIMIT_CONTEXT + 1)
 
 struct passage {
 	struct cli *c;
@@ -165,125 +162,4 @@ void
 show_examples(struct cli *c, const struct saedb_value *r)
 {
 	show_example_list(c, r, cli_flag(c, "intervals") || cli_flag(c, "interval"));
-}
-
-/* ---- the features on each token of a document ---- */
-
-/* "8k/697" of an index, and its label from the answer's map; at column at. */
-static void
-put_active(struct cli *c, const struct saedb_value *r, size_t i, int64_t index, int at)
-{
-	const struct saedb_value *labels = saedb_get(r, "labels");
-	double value = saedb_float(saedb_at(saedb_get(r, "values"), i), 0);
-	const char *label = NULL;
-	char head[LIMIT_NAME_BYTES + 32];
-	struct buf b;
-
-	for (size_t k = 0; k < saedb_length(labels) && label == NULL; k++) {
-		const struct saedb_value *name = saedb_key(labels, k);
-		const char *text = saedb_str(name, NULL);
-		char number[24];
-
-		snprintf(number, sizeof(number), "%" PRId64, index);
-		if (saedb_int(name, -1) == index ||
-			(text != NULL && strcmp(text, number) == 0))
-			label = saedb_str(saedb_pair(labels, k), NULL);
-	}
-	snprintf(head, sizeof(head), "%s/%" PRId64, str_of(r, "sae", "?"), index);
-	term_text(&c->term, STYLE_ADDR, head);
-	term_printf(&c->term, "%*s %6s",
-		(int)(strlen(head) < 10 ? 10 - strlen(head) : 0), "",
-		fmt_value(value).s);
-	if (label != NULL) {
-		term_printf(&c->term, "  ");
-		at += (strlen(head) < 10 ? 10 : (int)strlen(head)) + 9;
-		buf_init(&b);
-		text_show(&b, label, strlen(label), c->term.utf8);
-		if (buf_str(&b) != NULL)
-			term_fit(&c->term, STYLE_LABEL, (const char *)b.data,
-				c->term.width > at + 8 ? (size_t)(c->term.width - at)
-						       : 8);
-		buf_clear(&b);
-	}
-	term_printf(&c->term, "\n");
-}
-
-#define MOST_ON_TOKEN 8192
-
-/* Where each feature on token i stands in the answer's lists, strongest first.
- * Returns how many. */
-static size_t
-sort_row(const struct saedb_value *r, size_t i, int64_t *place)
-{
-	const struct saedb_value *starts = saedb_get(r, "row_start");
-	const struct saedb_value *values = saedb_get(r, "values");
-	int64_t from = saedb_int(saedb_at(starts, i), 0);
-	int64_t to = saedb_int(saedb_at(starts, i + 1), 0);
-	size_t n = 0;
-
-	for (int64_t k = from; k < to && n < MOST_ON_TOKEN; k++) {
-		double v = saedb_float(saedb_at(values, (size_t)k), 0);
-		size_t at = n++;
-
-		while (at > 0 &&
-			saedb_float(saedb_at(values, (size_t)place[at - 1]), 0) < v) {
-			place[at] = place[at - 1];
-			at--;
-		}
-		place[at] = k;
-	}
-	return n;
-}
-
-/* One line for a token's strongest feature, and one for each other. */
-static void
-show_token_row(struct cli *c, const struct saedb_value *r, size_t i, int width)
-{
-	static int64_t place[MOST_ON_TOKEN];
-	size_t n = sort_row(r, i, place), n_bytes;
-	const char *s = bytes_of(saedb_at(saedb_get(r, "tokens"), i), &n_bytes);
-	struct buf b;
-
-	buf_init(&b);
-	text_show(&b, s, n_bytes, c->term.utf8);
-	term_printf(&c->term, "%6" PRId64 "  ", cli_int(c, "first", 0) + (int64_t)i);
-	if (buf_str(&b) != NULL) {
-		b.data[text_fit((const char *)b.data, (size_t)width)] = '\0';
-		term_put(&c->term, STYLE_BOLD, (const char *)b.data);
-		s = (const char *)b.data;
-		term_printf(&c->term, "%*s",
-			n > 0 ? width - (int)text_width(s, strlen(s)) + 2 : 0, "");
-	}
-	buf_clear(&b);
-	if (n == 0)
-		term_printf(&c->term, "\n");
-	for (size_t k = 0; k < n; k++) {
-		if (k > 0)
-			term_printf(&c->term, "%*s", 10 + width, "");
-		put_active(c, r, (size_t)place[k],
-			saedb_int(saedb_at(saedb_get(r, "features"), (size_t)place[k]),
-				0),
-			10 + width);
-	}
-}
-
-void
-show_tokens(struct cli *c, const struct saedb_value *r)
-{
-	const struct saedb_value *tokens = saedb_get(r, "tokens");
-	size_t n = saedb_length(tokens);
-	size_t width = 5;
-
-	for (size_t i = 0; i < n; i++) {
-		size_t n_bytes, w;
-		const char *s = bytes_of(saedb_at(tokens, i), &n_bytes);
-
-		w = text_width(s, n_bytes);
-		width = w > width ? w : width;
-	}
-	width = width > 20 ? 20 : width;
-	show_heading(c, "%6s  %-*s  %-10s %6s", "token", (int)width, "", "feature",
-		"value");
-	for (size_t i = 0; i < n; i++)
-		show_token_row(c, r, i, (int)width);
 }
