@@ -106,7 +106,7 @@ spool_again(struct verify *v, struct spool *spool, bool *is_stdin, struct err *e
 	char text_field[1024], id_field[1024];
 	struct corpus_rules rules = {text_field, id_field, false, false};
 	struct corpus *c = NULL;
-	const char **paths;
+	const char **paths = NULL;
 	size_t n = 0;
 	int rc;
 
