@@ -10,27 +10,34 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum param_type { PARAM_STR, PARAM_INT, PARAM_FLOAT, PARAM_BOOL, PARAM_BIN, PARAM_LIST,
-		  PARAM_ANY };
+enum param_type {
+	PARAM_STR,
+	PARAM_INT,
+	PARAM_FLOAT,
+	PARAM_BOOL,
+	PARAM_BIN,
+	PARAM_LIST,
+	PARAM_ANY
+};
 
 struct param {
 	const char *name;
 	enum param_type type;
 	bool required;
-	double min, max;    /* of numbers; lengths of strings, bins and lists */
+	double min, max; /* of numbers; lengths of strings, bins and lists */
 	const char *preset; /* the default as JSON text; NULL = nil */
 	const char *doc;
 };
 
-#define NEED_STORE 1u  /* a view of the newest generation */
-#define NEED_WRITE 2u  /* writes labels: refused on read-only connections */
-#define NEED_SLOW 4u   /* runs on the pool, not on the event loop */
+#define NEED_STORE 1u /* a view of the newest generation */
+#define NEED_WRITE 2u /* writes labels: refused on read-only connections */
+#define NEED_SLOW 4u /* runs on the pool, not on the event loop */
 #define METHOD_MAX_PARAMS 16
 
 struct method {
 	const char *name;
 	const char *doc; /* one line */
-	unsigned needs;	 /* NEED_* */
+	unsigned needs; /* NEED_* */
 	const struct param *param;
 	size_t n_params;
 };

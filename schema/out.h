@@ -38,7 +38,7 @@ struct out {
 	bool over_limit;
 	int depth;
 	struct {
-		size_t left;  /* values still due */
+		size_t left; /* values still due */
 		bool is_map;
 		bool first;
 	} level[24];

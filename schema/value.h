@@ -15,19 +15,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum value_type { VALUE_NIL, VALUE_BOOL, VALUE_INT, VALUE_UINT, VALUE_F32, VALUE_F64,
-		  VALUE_STR, VALUE_BIN, VALUE_ARRAY, VALUE_MAP };
+enum value_type {
+	VALUE_NIL,
+	VALUE_BOOL,
+	VALUE_INT,
+	VALUE_UINT,
+	VALUE_F32,
+	VALUE_F64,
+	VALUE_STR,
+	VALUE_BIN,
+	VALUE_ARRAY,
+	VALUE_MAP
+};
 
 struct value {
 	enum value_type type; /* VALUE_UINT only above INT64_MAX */
-	uint32_t n;	      /* bytes, elements or pairs */
+	uint32_t n; /* bytes, elements or pairs */
 	union {
 		bool boolean;
 		int64_t i;
 		uint64_t u;
-		double f;	       /* F32 too */
-		const char *str;       /* not NUL-terminated; STR and BIN */
-		const struct value *v; /* (n) elements; of maps (2 n): key, value, ... */
+		double f; /* F32 too */
+		const char *str; /* not NUL-terminated; STR and BIN */
+		const struct value
+			*v; /* (n) elements; of maps (2 n): key, value, ... */
 	};
 };
 
@@ -36,20 +47,20 @@ struct value {
  * needed (and *used is how many at least); ERR_FORMAT, ERR_LIMIT on what can
  * never become valid within the limits. */
 int frame_scan(const void *p, size_t n_bytes, size_t max_bytes, size_t max_depth,
-	       size_t max_nodes, size_t *used, struct err *e);
+	size_t max_nodes, size_t *used, struct err *e);
 
 /* Parses what frame_scan found whole. Strings are borrowed from p, the tree is
  * in arena. (msgpack-c stands in value_msgpack.c, jansson in value_json.c.) */
 int value_parse_msgpack(const struct value **out, const void *p, size_t n_bytes,
-			struct arena *arena, struct err *e);
+	struct arena *arena, struct err *e);
 int value_parse_json(const struct value **out, const char *p, size_t n_bytes,
-		     struct arena *arena, struct err *e);
+	struct arena *arena, struct err *e);
 
 /* Borrowed from the map; NULL when it has no such key (or v is no map). */
 const struct value *value_get(const struct value *v, const char *key);
 bool value_is_str(const struct value *v, const char *s);
-bool value_as_int(const struct value *v, int64_t *out);	  /* also whole floats */
-bool value_as_float(const struct value *v, double *out);  /* also integers */
+bool value_as_int(const struct value *v, int64_t *out); /* also whole floats */
+bool value_as_float(const struct value *v, double *out); /* also integers */
 struct out;
 void value_write(struct out *o, const struct value *v); /* into any sink */
 
@@ -62,7 +73,7 @@ struct args {
 /* params: the array of a request (or a map). Wrong types, ranges, unknown names,
  * missing ones: err_arg with the name at fault. */
 int args_check(struct args *a, const struct method *m, const struct value *params,
-	       struct arena *arena, struct err *e);
+	struct arena *arena, struct err *e);
 /* By name; the name must be in the row (assert). */
 const struct value *args_get(const struct args *a, const char *name); /* or NULL */
 bool args_has(const struct args *a, const char *name);
