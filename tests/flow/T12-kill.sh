@@ -25,9 +25,9 @@ for i in $(seq 20); do
 	fi
 	now=$(dump s)
 	if [ "$now" != "$before" ]; then
-		saedb-index list s | grep -q '^run 2 ' || fail "kill $i: neither old nor new"
-		saedb-index rm 2 --store s >out 2>&1 || saedb-index rm "$(saedb-index list s |
-			sed -n 's/^run \([2-9][0-9]*\) .*/\1/p')" --store s >out
+		run=$(saedb-index list s | sed -n 's/^run \([0-9]*\) .*/\1/p' | grep -vx 1) ||
+			fail "kill $i: neither old nor new"
+		saedb-index rm "$run" --store s >out || fail "kill $i: rm $run"
 		saedb-index gc s >out
 		[ "$(dump s)" = "$before" ] || fail "kill $i: rm does not bring it back"
 	fi

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: ISC */
+/* A whole index in which the N-th allocation fails, for N = 0, 1, 2, ...: an error
+ * each time, never a crash, and a store that stays as it was. */
+#include "indexer/index.h"
+#include "indexer/verify.h"
+#include "store/store.h"
+#include "tests/util/scratch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DENSE 700 /* after so many, only some are tried */
+
+static bool have_python;
+
+static int
+make(void **state)
+{
+	const char *src = getenv("srcdir"), *python = getenv("PYTHON");
+	char command[PATH_BYTES];
+	FILE *f;
+
+	scratch_make(state);
+	snprintf(command, sizeof(command), "%s %s/tests/indexer/make_tiny.py %s",
+		python != NULL ? python : "python3", src != NULL ? src : ".", scratch);
+	have_python = system(command) == 0;
+	f = fopen(at("few.jsonl"), "w");
+	fprintf(f, "{\"id\": \"a\", \"text\": \"golden gate bridge in the fog\"}\n"
+		   "{\"text\": \"a small tower over the water, red and green\"}\n");
+	return fclose(f);
+}
+
+static int
+try(int (*run)(const struct options *o, struct err *e), char **argv, int argc, long fail)
+{
+	struct err e = ERR_INIT;
+	struct options o;
+	int rc = options_parse(&o, argc, argv, &e);
+
+	assert_int_equal(rc, 0);
+	mem_fail_at(fail);
+	rc = run(&o, &e);
+	mem_fail_at(-1);
+	options_clear(&o);
+	if (rc < 0)
+		assert_true(e.text[0] != '\0' && strchr(e.text, '\n') == NULL);
+	return rc;
+}
+
+static void
+sweep(int (*run)(const struct options *o, struct err *e), char **argv, int argc)
+{
+	long n = 0, tried = 0;
+	int rc;
+
+	do {
+		rc = try(run, argv, argc, n);
+		assert_in_range(rc + 100, 0, 100);
+		n = n < DENSE ? n + 1 : n + 1 + n / 64;
+		tried++;
+	} while (rc < 0 && tried < 2000);
+	assert_int_equal(rc, 0);
+	assert_true(tried > 100);
+}
+
+static void
+test_index(void **unused)
+{
+	char *argv[] = {"saedb-index", "--quiet", "--store", at("store"), "--model",
+		at("model"), "--sae", at("sae/plain"), "--sae", at("sae/topk"), "--corpus",
+		at("few.jsonl"), "--threads", "2", NULL};
+	struct store *s;
+	struct store_view *v;
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	if (!have_python)
+		skip();
+	sweep(index_run, argv, 14);
+	assert_int_equal(store_open(&s, at("store"), STORE_READ, &e), 0);
+	assert_int_equal(store_view_open(&v, s, &e), 0);
+	assert_int_equal(store_view_catalog(v)->n_runs, 1);
+	store_view_close(v);
+	store_close(s);
+}
+
+static void
+test_verify(void **unused)
+{
+	char *argv[] = {"saedb-index", "verify", at("store"), "--threads", "2", NULL};
+
+	(void)unused;
+	if (!have_python)
+		skip();
+	sweep(verify_run, argv, 5);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_index),
+		cmocka_unit_test(test_verify),
+	};
+
+	return cmocka_run_group_tests(tests, make, scratch_remove);
+}
