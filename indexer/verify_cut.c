@@ -251,7 +251,7 @@ recut_document(struct recut *r, const char *text, const struct tok_ids *ids)
 static int
 recut_all(struct recut *r, const struct spool *spool, struct err *e)
 {
-	struct tok_work *work;
+	struct tok_work *work = NULL;
 	struct tok_ids ids = {0};
 	struct document d;
 	int rc = tok_work_new(&work, r->v->tok, e);

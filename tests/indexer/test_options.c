@@ -14,7 +14,7 @@ static int
 parse(const char *line)
 {
 	static char copy[512];
-	char *argv[64] = {"saedb-index"}, *save;
+	char *argv[64] = {(char *)"saedb-index"}, *save;
 	int argc = 1;
 
 	options_clear(&o);
