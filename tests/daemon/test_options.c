@@ -10,9 +10,9 @@
 #include <sys/un.h>
 
 static int
-read_line(struct options *o, struct err *e, char *a, char *b, char *c)
+read_line(struct options *o, struct err *e, const char *a, const char *b, const char *c)
 {
-	char *argv[] = {"saedbd", a, b, c, NULL};
+	char *argv[] = {(char *)"saedbd", (char *)a, (char *)b, (char *)c, NULL};
 	int n = 1;
 
 	while (argv[n] != NULL)

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Arguments are constants here; main()'s type says otherwise. */
+#pragma GCC diagnostic ignored "-Wdiscarded-qualifiers"
+
 #define DENSE 700 /* after so many, only some are tried */
 
 static bool have_python;
