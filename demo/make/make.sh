@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: ISC
 # Rebuild the whole demo from nothing: corpus, tokenizer, language model, both SAEs, measurements.
 # Usage: demo/make/make.sh [WORK_DIR]   (needs Python 3.11 or later; two hours on two cores)
 set -eu

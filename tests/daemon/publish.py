@@ -66,6 +66,7 @@ stop.set()
 for t in work:
     t.join()
 assert not failed, failed
+after = c.call("run.list")  # the last of them too
 assert len(after["runs"]) > len(before["runs"]), (before, after)
 assert all(n > 5 and last > first for n, first, last in counts.values()), counts
 newest = after["runs"][-1]["run"]

@@ -105,7 +105,7 @@ test_full(void **state)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
 	rc = file_write_atomic(at("full/f"), big, sizeof(big), &e);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-	assert_int_equal(rc, ERR_IO);
+	assert_int_equal(rc, ERR_FULL);
 	assert_non_null(strstr(e.text, "full/f"));
 	assert_int_equal(file_read(at("full/f"), 100, &b, &e), 0);
 	assert_int_equal(b.n_bytes, 3);
