@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define AHEAD 6 /* features whose memory is asked for early */
+
 size_t
 collect_bytes(const struct finish_job *job, const struct feature_state *f)
 {
@@ -28,7 +30,8 @@ state_of(const struct collect *c, uint32_t i)
 static int
 no_memory(struct err *e)
 {
-	return err_set(e, ERR_NOMEM, "no memory to finish the features; use a larger "
+	return err_set(e, ERR_NOMEM,
+		"no memory to finish the features; use a larger "
 		"--memory or fewer --threads");
 }
 
@@ -110,18 +113,26 @@ visit_first(void *ctx, uint32_t window, const struct rec_window *w,
 
 	for (uint32_t f = 0; f < b->n; f++) {
 		uint32_t i = b->feature[f] - c->first;
+		uint32_t ahead =
+			f + AHEAD < b->n ? b->feature[f + AHEAD] - c->first : i;
 		const struct rec_at *at = b->at + b->start[f];
 		uint32_t n = b->start[f + 1] - b->start[f];
 		float max = state_of(c, i)->max, here = 0;
 
+		__builtin_prefetch(c->intervals[ahead].population);
+		__builtin_prefetch(c->intervals[ahead].worst);
+		__builtin_prefetch(&state_of(c, ahead)->max);
+
 		for (uint32_t j = 0; j < n; j++) {
-			intervals_add(&c->intervals[i], job->interval_samples, job->seed,
-				b->feature[f], max, window, at[j].offset, at[j].value);
+			intervals_add(&c->intervals[i], job->interval_samples,
+				job->seed, b->feature[f], max, window, at[j].offset,
+				at[j].value);
 			here = at[j].value > here ? at[j].value : here;
 		}
 		if (c->posting_at[i] + c->n_postings[i] >= c->posting_at[i + 1])
 			return err_set(e, ERR_INTERNAL,
-				"feature %u is stored in more windows than were counted",
+				"feature %u is stored in more windows than were "
+				"counted",
 				b->feature[f]);
 		c->posting[c->posting_at[i] + c->n_postings[i]++] =
 			(struct rec_posting){window, n, here};
@@ -147,8 +158,10 @@ list_example(struct collect *c, uint32_t i, uint32_t interval, uint32_t window,
 	uint32_t offset, float value)
 {
 	c->wanted[c->n_wanted] = (struct wanted){window, i, c->n_wanted};
-	c->example[c->n_wanted++] = (struct rec_example){
-		.interval = interval, .window = window, .offset = offset, .value = value};
+	c->example[c->n_wanted++] = (struct rec_example){.interval = interval,
+		.window = window,
+		.offset = offset,
+		.value = value};
 }
 
 static int
@@ -182,8 +195,8 @@ list_examples(struct collect *c, struct err *e)
 		const struct intervals *x = &c->intervals[i];
 
 		for (uint32_t j = 0; j < f->n_best; j++)
-			list_example(c, i, REC_BEST, f->best[j].window, f->best[j].offset,
-				f->best[j].value);
+			list_example(c, i, REC_BEST, f->best[j].window,
+				f->best[j].offset, f->best[j].value);
 		for (uint32_t v = 0; v < LIMIT_INTERVALS; v++)
 			for (uint32_t j = 0; j < x->n[v]; j++)
 				list_example(c, i, v, x->sample[v][j].window,
@@ -203,7 +216,8 @@ give_at(struct collect *c, const struct wanted *from, const struct wanted *end,
 	if (copy == NULL)
 		return no_memory(e);
 	memcpy(copy, at, n * sizeof(*copy));
-	for (const struct wanted *w = from; w < end && w->feature == from->feature; w++) {
+	for (const struct wanted *w = from; w < end && w->feature == from->feature;
+		w++) {
 		c->example[w->place].at = copy;
 		c->example[w->place].n_at = n;
 	}

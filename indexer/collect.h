@@ -15,21 +15,21 @@
 
 struct collect {
 	const struct finish_job *job;
-	uint32_t first, count;	     /* features */
+	uint32_t first, count; /* features */
 	struct intervals *intervals; /* (count) */
-	uint64_t *posting_at;	     /* (count + 1) into posting */
-	uint32_t *n_postings;	     /* (count) */
+	uint64_t *posting_at; /* (count + 1) into posting */
+	uint32_t *n_postings; /* (count) */
 	struct rec_posting *posting;
-	uint64_t *n_documents;	 /* (count) */
+	uint64_t *n_documents; /* (count) */
 	uint32_t *last_document; /* (count) + 1, 0 = none yet */
-	uint64_t *example_at;	 /* (count + 1) into example */
+	uint64_t *example_at; /* (count + 1) into example */
 	struct rec_example *example; /* best, then samples by interval */
-	struct wanted *wanted;	 /* (all examples) by window, feature */
+	struct wanted *wanted; /* (all examples) by window, feature */
 	uint64_t n_wanted, at_wanted;
-	uint32_t *want_of;	 /* (count) in the window being scanned: place + 1 */
-	struct arena arena;	 /* holds the examples' activations */
-	uint64_t *label_at;	 /* (count + 1) into labels */
-	double *label_score;	 /* (count) */
+	uint32_t *want_of; /* (count) in the window being scanned: place + 1 */
+	struct arena arena; /* holds the examples' activations */
+	uint64_t *label_at; /* (count + 1) into labels */
+	double *label_score; /* (count) */
 	struct buf labels;
 };
 

@@ -186,13 +186,13 @@ put_id(struct buf *b, const struct value *v, const char *field, struct err *e)
 	else if (v->type == VALUE_INT)
 		buf_printf(b, "%lld", (long long)v->i);
 	else
-		return err_set(e, ERR_FORMAT, "\"%s\" is neither a string nor an integer",
-			field);
+		return err_set(e, ERR_FORMAT,
+			"\"%s\" is neither a string nor an integer", field);
 	if (v->type == VALUE_STR && memchr(v->str, '\0', v->n) != NULL)
 		return err_set(e, ERR_FORMAT, "\"%s\" holds a NUL character", field);
 	if (b->n_bytes > LIMIT_META_BYTES)
-		return err_set(e, ERR_LIMIT, "\"%s\" has %zu bytes; the limit is %d", field,
-			b->n_bytes, LIMIT_META_BYTES);
+		return err_set(e, ERR_LIMIT, "\"%s\" has %zu bytes; the limit is %d",
+			field, b->n_bytes, LIMIT_META_BYTES);
 	return b->failed ? err_set(e, ERR_NOMEM, "no memory for a document's id") : 0;
 }
 
@@ -216,10 +216,12 @@ put_meta(struct corpus *c, const struct value *v, const struct value *text,
 	out_end(&o);
 	if (o.over_limit)
 		return err_set(e, ERR_LIMIT,
-			"the fields beside the text take more than the limit of %d bytes",
+			"the fields beside the text take more than the limit of %d "
+			"bytes",
 			LIMIT_META_BYTES);
-	return out_failed(&o) ? err_set(e, ERR_NOMEM, "no memory for a document's fields")
-			      : 0;
+	return out_failed(&o)
+		? err_set(e, ERR_NOMEM, "no memory for a document's fields")
+		: 0;
 }
 
 static int
@@ -300,7 +302,8 @@ next_json(struct corpus *c, struct document *d, struct err *e)
 	bad = utf8_valid(line, n_bytes);
 	if (bad < n_bytes)
 		return err_set(e, ERR_FORMAT,
-			"%s:%llu:%zu: byte 0x%02x is not valid UTF-8, which JSON must be",
+			"%s:%llu:%zu: byte 0x%02x is not valid UTF-8, which JSON must "
+			"be",
 			shown(c->path[c->at]),
 			(unsigned long long)stream_line_number(c->stream), bad + 1,
 			(unsigned char)line[bad]);
@@ -311,7 +314,8 @@ next_json(struct corpus *c, struct document *d, struct err *e)
 /* ---- plain text ---------------------------------------------------------- */
 
 static int
-check_utf8(const struct corpus *c, const char *p, size_t n, uint64_t line, struct err *e)
+check_utf8(const struct corpus *c, const char *p, size_t n, uint64_t line,
+	struct err *e)
 {
 	size_t bad, start = 0;
 
@@ -347,7 +351,10 @@ next_text_line(struct corpus *c, struct document *d, struct err *e)
 		return rc;
 	if (check_utf8(c, line, n_bytes, stream_line_number(c->stream), e) < 0)
 		return e->code;
-	*d = (struct document){.text = line, .n_text = n_bytes, .meta = "{}", .n_meta = 2};
+	*d = (struct document){.text = line,
+		.n_text = n_bytes,
+		.meta = "{}",
+		.n_meta = 2};
 	return 1;
 }
 
@@ -375,7 +382,8 @@ read_whole(struct corpus *c, struct err *e)
 		return no_memory(c->path[c->at], e);
 	if (c->text.n_bytes > LIMIT_LINE_BYTES)
 		return err_set(e, ERR_LIMIT,
-			"%s: longer than the limit of %d bytes for one document; --lines "
+			"%s: longer than the limit of %d bytes for one document; "
+			"--lines "
 			"makes each line one",
 			shown(c->path[c->at]), LIMIT_LINE_BYTES);
 	return 0;

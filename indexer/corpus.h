@@ -18,7 +18,7 @@ struct corpus; /* opaque */
 struct corpus_rules {
 	const char *text_field, *id_field; /* of JSON Lines */
 	bool strict; /* refuse malformed UTF-8 in plain text */
-	bool lines;  /* plain text: a document a line, else a document a file */
+	bool lines; /* plain text: a document a line, else a document a file */
 };
 
 struct document {
@@ -32,7 +32,7 @@ struct document {
 
 /* borrowed until corpus_close: paths, rules. new: corpus_close(). */
 int corpus_open(struct corpus **out, const char *const *paths, size_t n_paths,
-		const struct corpus_rules *rules, struct err *e);
+	const struct corpus_rules *rules, struct err *e);
 void corpus_close(struct corpus *c);
 /* The next document, borrowed until the next call. Returns 1, 0 at the end, or a
  * code. */

@@ -123,7 +123,8 @@ describe(const struct cut_job *job, struct cat_cut *info, struct err *e)
 		.joined = job->rule.joined,
 		.bos = job->rule.prepend_bos || job->rule.joined ? job->rule.bos : -1,
 		.created_s = (int64_t)time(NULL)};
-	memcpy(info->name, job->corpus_name, strnlen(job->corpus_name, LIMIT_NAME_BYTES - 1));
+	memcpy(info->name, job->corpus_name,
+		strnlen(job->corpus_name, LIMIT_NAME_BYTES - 1));
 	memcpy(info->tokenizer_sha256, job->tokenizer_sha256,
 		sizeof(info->tokenizer_sha256));
 	if (job->rule.joined)
@@ -228,16 +229,16 @@ write_batch(const struct cut_job *job, struct writing *w, size_t first, size_t n
 		struct document d;
 
 		if (c->n_windows + windows > UINT32_MAX)
-			return err_set(e, ERR_LIMIT, "the corpus has more than %u windows",
-				UINT32_MAX);
+			return err_set(e, ERR_LIMIT,
+				"the corpus has more than %u windows", UINT32_MAX);
 		if (check_ids(job, ids, e) < 0)
 			return e->code;
 		if (!job->rule.joined && windows == 0 && ids->n > 0) {
 			c->full = true;
 			break;
 		}
-		if (write_document(w->writer, job->spool, first + i, at, windows, &w->buf,
-			    e) < 0)
+		if (write_document(w->writer, job->spool, first + i, at, windows,
+			    &w->buf, e) < 0)
 			return e->code;
 		w->info->n_documents++;
 		w->info->n_bytes += job->spool->doc[first + i].n_text;

@@ -18,7 +18,7 @@ struct cut_job {
 	const struct tok *tok;
 	struct pool *pool;
 	struct progress *progress;
-	const char *corpus_name;    /* for the catalogue */
+	const char *corpus_name; /* for the catalogue */
 	char tokenizer_sha256[65];
 	uint32_t n_vocab; /* ids the model has */
 	struct cut_rule rule;
@@ -27,7 +27,7 @@ struct cut_job {
 /* Fills *info. Where the store has that cut already, *have is its index in the
  * catalogue, else -1 and the cut is pending. */
 int cut_write(const struct cut_job *job, struct cat_cut *info, int64_t *have,
-	      struct err *e);
+	struct err *e);
 
 /* The documents [first, first + n) of a spool, tokenized on all threads. */
 struct cut_tokens {
@@ -38,11 +38,11 @@ struct cut_tokens {
 	struct err *err; /* (n_threads) */
 };
 int cut_tokens_init(struct cut_tokens *t, const struct tok *tok, size_t n_threads,
-		    struct err *e);
+	struct err *e);
 void cut_tokens_clear(struct cut_tokens *t);
 /* How many documents from first make one batch. */
 size_t cut_tokens_batch(const struct spool *s, size_t first);
 int cut_tokens_run(struct cut_tokens *t, const struct tok *tok, struct pool *pool,
-		   const struct spool *s, size_t first, size_t n, struct err *e);
+	const struct spool *s, size_t first, size_t n, struct err *e);
 
 #endif

@@ -143,8 +143,8 @@ finish_window(struct cutter *c, struct err *e)
 }
 
 static int
-cut_alone(struct cutter *c, uint32_t number, const char *text, const struct tok_ids *ids,
-	struct err *e)
+cut_alone(struct cutter *c, uint32_t number, const char *text,
+	const struct tok_ids *ids, struct err *e)
 {
 	for (size_t at = 0; at < ids->n && !c->full; at += step(c)) {
 		size_t n = ids->n - at < step(c) ? ids->n - at : step(c);
@@ -162,8 +162,8 @@ cut_alone(struct cutter *c, uint32_t number, const char *text, const struct tok_
  * says so), and between documents inside one. The last place of a window may
  * hold a BOS whose document begins in the next. */
 static int
-cut_joined(struct cutter *c, uint32_t number, const char *text, const struct tok_ids *ids,
-	struct err *e)
+cut_joined(struct cutter *c, uint32_t number, const char *text,
+	const struct tok_ids *ids, struct err *e)
 {
 	for (size_t at = 0; at < ids->n && !c->full;) {
 		bool wants = c->n_tokens == 0 ? c->rule.prepend_bos : c->rule.bos >= 0;

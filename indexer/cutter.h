@@ -24,7 +24,7 @@ struct cut_rule {
 	uint32_t context; /* tokens in a window at most, BOS included */
 	bool prepend_bos;
 	bool joined;
-	int64_t bos;	     /* id, -1 = the tokenizer has none */
+	int64_t bos; /* id, -1 = the tokenizer has none */
 	uint64_t max_tokens; /* 0 = no limit */
 };
 
@@ -38,7 +38,7 @@ struct cutter {
 	struct cut_rule rule;
 	struct window_sink sink;
 	uint32_t *token, *text_start, *text_end; /* (context) of the open window */
-	struct rec_segment *segment;		 /* (context) */
+	struct rec_segment *segment; /* (context) */
 	uint32_t n_tokens, n_segments;
 	struct buf text;
 	uint64_t n_windows, n_tokens_all; /* given to the sink */
@@ -47,13 +47,13 @@ struct cutter {
 
 /* new: cutter_clear(). A context too short for BOS and a token is ERR_ARG. */
 int cutter_init(struct cutter *c, const struct cut_rule *rule, struct window_sink sink,
-		struct err *e);
+	struct err *e);
 void cutter_clear(struct cutter *c);
 /* How many windows the next document of n_ids tokens will make (by document). */
 uint64_t cutter_windows_of(const struct cutter *c, size_t n_ids);
 /* ids: the tokens of text with their spans in it. */
 int cutter_document(struct cutter *c, uint32_t number, const char *text,
-		    const struct tok_ids *ids, struct err *e);
+	const struct tok_ids *ids, struct err *e);
 /* Tokens of a window that never became full (joined); they are dropped. */
 uint32_t cutter_left(const struct cutter *c);
 

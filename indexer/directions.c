@@ -16,9 +16,9 @@ struct search {
 	const float *x; /* (n, d) */
 	uint32_t n, d, k;
 	bool smallest, skip_self;
-	struct kernel_hit *best;   /* (n, k) */
+	struct kernel_hit *best; /* (n, k) */
 	struct kernel_work **work; /* (n_threads) */
-	struct err *err;	   /* (n_threads) */
+	struct err *err; /* (n_threads) */
 };
 
 static void

@@ -15,24 +15,23 @@
 /* Writes the logit effects of rows (n, d) = W_dec W_U, without the final norm's
  * gain, among the first n_vocab tokens. */
 int logits_write(struct sae_writer *w, const struct lm *lm, uint32_t n_vocab,
-		 const float *rows, uint32_t n, struct pool *pool, struct err *e);
+	const float *rows, uint32_t n, struct pool *pool, struct err *e);
 
 /* The decoder of one SAE. */
 struct directions {
-	const char *id;	   /* of the SAE; borrowed */
+	const char *id; /* of the SAE; borrowed */
 	const float *rows; /* (n, d), borrowed */
 	uint32_t n, d;
-	float *unit;	   /* (n, d) of norm 1, or 0 where the row is 0; owned */
+	float *unit; /* (n, d) of norm 1, or 0 where the row is 0; owned */
 	struct kernel_rows *prepared; /* unit */
 };
 int directions_init(struct directions *x, const char *id, const float *rows, uint32_t n,
-		    uint32_t d, struct err *e);
+	uint32_t d, struct err *e);
 void directions_clear(struct directions *x);
 /* How many neighbors a feature of from gets among to: 0 when there are none. */
 uint32_t neighbors_k(const struct directions *from, const struct directions *to);
 /* Writes the graph unless the store has it: *have. */
 int neighbors_write(struct store *s, const struct directions *from,
-		    const struct directions *to, struct pool *pool, bool *have,
-		    struct err *e);
+	const struct directions *to, struct pool *pool, bool *have, struct err *e);
 
 #endif

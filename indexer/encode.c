@@ -5,7 +5,7 @@
 
 #define RANGES_PER_THREAD 4
 #define RANGE_FEWEST 64 /* features */
-#define CHUNK 64	/* tokens prepared or merged by one item */
+#define CHUNK 64 /* tokens prepared or merged by one item */
 
 static int
 split_ranges(struct encoder *c, struct err *e)
@@ -64,8 +64,9 @@ encoder_init(struct encoder *c, const struct sae *sae, size_t n_threads,
 {
 	int rc;
 
-	*c = (struct encoder){
-		.sae = sae, .n_threads = n_threads, .max_tokens = max_tokens};
+	*c = (struct encoder){.sae = sae,
+		.n_threads = n_threads,
+		.max_tokens = max_tokens};
 	rc = split_ranges(c, e);
 	if (rc == 0)
 		rc = make_buffers(c, e);
@@ -173,8 +174,8 @@ merge_token(struct encoder *c, uint32_t token, struct kernel_hit *merge)
 	for (size_t r = 0; r < c->n_ranges; r++) {
 		const struct kernel_hits *h = &c->hits[r];
 
-		for (size_t i = hits_from(h, token); i < h->n && h->hit[i].query == token &&
-			n < c->n_ranges * k;
+		for (size_t i = hits_from(h, token);
+			i < h->n && h->hit[i].query == token && n < c->n_ranges * k;
 			i++)
 			merge[n++] = h->hit[i];
 	}
@@ -210,7 +211,8 @@ encoder_run(struct encoder *c, struct pool *pool, const float *x, uint32_t n_tok
 	if (c->sae->info.kind != SAE_TOPK)
 		return sparse_gather(&c->acts, c->hits, c->n_ranges, n_tokens, e);
 	pool_run(pool, n_chunks, merge_chunk, &g);
-	return sparse_gather_rows(&c->acts, c->best, c->sae->info.k, c->n_best, n_tokens, e);
+	return sparse_gather_rows(&c->acts, c->best, c->sae->info.k, c->n_best,
+		n_tokens, e);
 }
 
 double

@@ -14,25 +14,25 @@ struct encoder {
 	const struct sae *sae;
 	size_t n_threads, n_ranges, max_tokens;
 	uint32_t *bound; /* (n_ranges + 1) features where ranges begin */
-	struct sae_work **work;	  /* (n_threads) */
+	struct sae_work **work; /* (n_threads) */
 	struct kernel_hits *hits; /* (n_ranges) */
-	float *y;		  /* (max_tokens, d_in) prepared */
-	float *scale, *shift;	  /* (max_tokens) what decoding must undo */
-	struct kernel_hit *best;  /* TopK: (max_tokens, k) */
-	uint32_t *n_best;	  /* TopK: (max_tokens) */
+	float *y; /* (max_tokens, d_in) prepared */
+	float *scale, *shift; /* (max_tokens) what decoding must undo */
+	struct kernel_hit *best; /* TopK: (max_tokens, k) */
+	uint32_t *n_best; /* TopK: (max_tokens) */
 	struct kernel_hit **merge; /* TopK: (n_threads) candidates of one token */
-	struct sparse acts;	  /* of the last batch */
+	struct sparse acts; /* of the last batch */
 };
 
 /* borrowed: sae. new: encoder_clear(). */
 int encoder_init(struct encoder *c, const struct sae *sae, size_t n_threads,
-		 size_t max_tokens, struct err *e);
+	size_t max_tokens, struct err *e);
 void encoder_clear(struct encoder *c);
 size_t encoder_bytes(const struct sae *sae, size_t max_tokens); /* without hits */
 
 /* Fills c->acts, y, scale, shift from x (n_tokens, d_in). err: (n_threads), zeroed. */
 int encoder_run(struct encoder *c, struct pool *pool, const float *x, uint32_t n_tokens,
-		struct err *err, struct err *e);
+	struct err *err, struct err *e);
 /* Activations a token had in the last batch, on average. */
 double encoder_density(const struct encoder *c);
 

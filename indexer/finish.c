@@ -41,7 +41,8 @@ write_lists(const struct collect *c, uint32_t i, struct err *e)
 		return 0;
 	if (c->n_postings[i] != c->posting_at[i + 1] - c->posting_at[i])
 		return err_set(e, ERR_INTERNAL,
-			"feature %u is stored in fewer windows than were counted", feature);
+			"feature %u is stored in fewer windows than were counted",
+			feature);
 	if (run_writer_examples(w, slot, feature, &r, e) < 0 ||
 		run_writer_postings(w, slot, feature, c->posting + c->posting_at[i],
 			c->n_postings[i], e) < 0)
@@ -81,7 +82,7 @@ fit(const struct finish_job *job, uint32_t first, size_t bytes)
 
 struct share {
 	struct collect *range; /* (n_threads) */
-	struct err *err;       /* (n_threads), by range */
+	struct err *err; /* (n_threads), by range */
 };
 
 static void

@@ -96,7 +96,8 @@ write_sae(struct run *r, const struct plan_sae *s, struct err *e)
 	rc = sae_writer_new(&w, &have, r->store, info, s->sae->w_dec, e);
 	if (rc < 0 || w == NULL)
 		return rc;
-	rc = logits_write(w, r->plan->lm, n_vocab, s->sae->w_dec, info->d_sae, r->pool, e);
+	rc = logits_write(w, r->plan->lm, n_vocab, s->sae->w_dec, info->d_sae, r->pool,
+		e);
 	if (rc == 0)
 		rc = sae_writer_finish(w, e);
 	sae_writer_free(w);
@@ -154,8 +155,9 @@ gather_directions(struct run *r, struct err *e)
 	for (uint32_t i = 0; i < r->group->n_saes; i++) {
 		const struct plan_sae *s = sae_of(r, i);
 
-		if (directions_init(&r->directions[r->n_directions], s->id, s->sae->w_dec,
-			    s->sae->info.d_sae, s->sae->info.d_in, e) < 0)
+		if (directions_init(&r->directions[r->n_directions], s->id,
+			    s->sae->w_dec, s->sae->info.d_sae, s->sae->info.d_in,
+			    e) < 0)
 			return e->code;
 		r->n_directions++;
 	}
@@ -163,8 +165,8 @@ gather_directions(struct run *r, struct err *e)
 		if (!shares_stream(r, &c->sae[i]))
 			continue;
 		if (store_decoder(r->view, i, &rows, e) < 0 ||
-			directions_init(&r->directions[r->n_directions], c->sae[i].id, rows,
-				c->sae[i].d_sae, c->sae[i].d_in, e) < 0)
+			directions_init(&r->directions[r->n_directions], c->sae[i].id,
+				rows, c->sae[i].d_sae, c->sae[i].d_in, e) < 0)
 			return e->code;
 		r->n_directions++;
 	}
@@ -206,7 +208,8 @@ write_graphs(struct run *r, struct err *e)
 {
 	if (gather_directions(r, e) < 0)
 		return e->code;
-	r->graph = mem_new((size_t)r->n_directions * r->n_directions, sizeof(*r->graph));
+	r->graph =
+		mem_new((size_t)r->n_directions * r->n_directions, sizeof(*r->graph));
 	if (r->graph == NULL)
 		return err_set(e, ERR_NOMEM, "no memory for neighbors");
 	for (uint32_t i = 0; i < r->n_directions; i++)
@@ -262,8 +265,8 @@ begin(struct run *r, uint32_t *have, struct err *e)
 		d_sae[i] = sae_of(r, i)->sae->info.d_sae;
 	if (provenance_run_id(r->id, r->plan, r->group, &r->cut, e) < 0)
 		return e->code;
-	return run_writer_new(
-		&r->writer, have, r->store, r->id, r->group->n_saes, d_sae, e);
+	return run_writer_new(&r->writer, have, r->store, r->id, r->group->n_saes,
+		d_sae, e);
 }
 
 static int
@@ -444,7 +447,8 @@ run_all(struct run *r, struct err *e)
 		return e->code;
 	if (r->writer == NULL) {
 		progress_wipe(r->progress);
-		printf("run %u is there already: the same model, SAEs, corpus and options\n",
+		printf("run %u is there already: the same model, SAEs, corpus and "
+		       "options\n",
 			number);
 		return 0;
 	}

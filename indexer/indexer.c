@@ -47,7 +47,7 @@ print_help(void)
 	buf_init(&b);
 	options_help(&b);
 	rc = b.failed || fwrite(b.data, 1, b.n_bytes, stdout) != b.n_bytes ? EXIT_FAILED
-									    : 0;
+									   : 0;
 	buf_clear(&b);
 	return rc;
 }

@@ -22,13 +22,13 @@ intervals_add(struct intervals *x, uint32_t n_samples, uint64_t seed, uint32_t f
 {
 	uint32_t at = rec_interval(value, max), i;
 	struct interval_sample *list = x->sample[at];
-	struct interval_sample new = {
-		hash_mix(seed, feature, window, offset), window, offset, value};
+	struct interval_sample new = {hash_mix(seed, feature, window, offset), window,
+		offset, value};
 
 	x->population[at]++;
-	if (n_samples == 0)
-		return;
 	i = x->n[at];
+	if (n_samples == 0 || (i == n_samples && new.hash > x->worst[at]))
+		return;
 	if (i == n_samples) {
 		if (!sample_before(&new, &list[i - 1]))
 			return;
@@ -39,4 +39,5 @@ intervals_add(struct intervals *x, uint32_t n_samples, uint64_t seed, uint32_t f
 	for (; i > 0 && sample_before(&new, &list[i - 1]); i--)
 		list[i] = list[i - 1];
 	list[i] = new;
+	x->worst[at] = list[x->n[at] - 1].hash;
 }

@@ -9,17 +9,17 @@
 #include <string.h>
 
 #define BEFORE 10 /* words in front of the peak's word that are looked at */
-#define AFTER 4	  /* and behind it */
-#define GRAM 4	  /* words in a phrase at most */
-#define TERMS 4	  /* in a label */
+#define AFTER 4 /* and behind it */
+#define GRAM 4 /* words in a phrase at most */
+#define TERMS 4 /* in a label */
 #define TERM_BYTES 80
 #define TABLE ((size_t)1 << 14)
 #define MOST_TERMS (TABLE / 2)
 #define AROUND (BEFORE + 1 + AFTER)
-#define LEAST_SHARE 0.3	 /* of the examples that have a term */
-#define TOKEN_SHARE 0.6	 /* of the peaks that are one token, to quote it */
-#define COMMON 0.08	 /* share of windows that have a word that is everywhere */
-#define NEXT_SCORE 0.4	 /* of the first term's score */
+#define LEAST_SHARE 0.3 /* of the examples that have a term */
+#define TOKEN_SHARE 0.6 /* of the peaks that are one token, to quote it */
+#define COMMON 0.08 /* share of windows that have a word that is everywhere */
+#define NEXT_SCORE 0.4 /* of the first term's score */
 
 struct term {
 	uint64_t hash;
@@ -28,7 +28,8 @@ struct term {
 	uint32_t n_in; /* examples that have it */
 	uint32_t last; /* example it was last seen in, + 1 */
 	double weight, best_weight; /* summed; of the last example */
-	uint32_t window, start, end; /* where it is spelt: bytes of that window's text */
+	uint32_t window, start,
+		end; /* where it is spelt: bytes of that window's text */
 	double score;
 };
 
@@ -140,8 +141,9 @@ add_words(struct keywords *k, const struct word *w, int n, int peak, uint32_t ex
 		uint64_t hash = w[i].hash;
 
 		for (int m = 1; m <= GRAM && i + m <= n; m++) {
-			int distance = i > peak ? i - peak
-				: i + m - 1 < peak ? peak - (i + m - 1) : 0;
+			int distance = i > peak    ? i - peak
+				: i + m - 1 < peak ? peak - (i + m - 1)
+						   : 0;
 
 			if (m > 1 && w[i + m - 1].apart)
 				break;
@@ -167,7 +169,8 @@ peak_byte(const struct rec_window *r, uint32_t offset)
 /* The word at the peak (or the last before it), up to BEFORE words in front of it
  * and up to AFTER behind. */
 static int
-words_around(const struct rec_window *r, uint32_t offset, struct word w[AROUND], int *peak)
+words_around(const struct rec_window *r, uint32_t offset, struct word w[AROUND],
+	int *peak)
 {
 	uint32_t byte = peak_byte(r, offset);
 	int n = 0;
@@ -278,10 +281,10 @@ next_term(const struct keywords *k, const struct term *const *chosen, uint32_t n
 /* ---- the peak's token ------------------------------------------------------------ */
 
 struct peak {
-	uint32_t token;	 /* the one most examples peak at */
-	uint32_t n;	 /* how many */
+	uint32_t token; /* the one most examples peak at */
+	uint32_t n; /* how many */
 	uint32_t window, offset; /* the best of those */
-	uint64_t word;	 /* hash of the word it stands in, 0 = in none */
+	uint64_t word; /* hash of the word it stands in, 0 = in none */
 };
 
 static uint32_t
@@ -304,8 +307,8 @@ common_peak(const struct windows *windows, const struct best *best, uint32_t n)
 		for (uint32_t j = i; j < n; j++)
 			same += token_at(windows, &best[j]) == token;
 		if (same > p.n)
-			p = (struct peak){
-				token, same, best[i].window, best[i].offset, 0};
+			p = (struct peak){token, same, best[i].window, best[i].offset,
+				0};
 	}
 	return p;
 }
@@ -388,8 +391,8 @@ gather_terms(struct keywords *k, const struct windows *windows, const struct bes
 }
 
 void
-keywords_label(struct keywords *k, const struct windows *windows, const struct best *best,
-	uint32_t n, struct buf *b, double *score)
+keywords_label(struct keywords *k, const struct windows *windows,
+	const struct best *best, uint32_t n, struct buf *b, double *score)
 {
 	struct peak peak = common_peak(windows, best, n);
 	const struct term *chosen[TERMS], *t;
@@ -407,7 +410,8 @@ keywords_label(struct keywords *k, const struct windows *windows, const struct b
 	if (quoted)
 		put_quoted(b, windows, &peak);
 	for (uint32_t i = 0; i < n_chosen; i++) {
-		if (quoted && chosen[i]->n_words == 1 && chosen[i]->word[0] == peak.word)
+		if (quoted && chosen[i]->n_words == 1 &&
+			chosen[i]->word[0] == peak.word)
 			continue;
 		if (b->n_bytes > 0)
 			buf_puts(b, " · ");

@@ -20,6 +20,6 @@ void keywords_free(struct keywords *k);
 /* Appends the label of a feature with these best examples (n > 0) to b. *score:
  * the share of examples that have its first term. */
 void keywords_label(struct keywords *k, const struct windows *windows,
-		    const struct best *best, uint32_t n, struct buf *b, double *score);
+	const struct best *best, uint32_t n, struct buf *b, double *score);
 
 #endif

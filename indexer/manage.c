@@ -49,7 +49,8 @@ list_run(const struct store_catalog *c, const struct cat_run *run)
 		const struct cat_run_sae *x = &run->sae[i];
 		const struct cat_sae *s = &c->sae[x->sae];
 
-		printf("  %-16s %s  %s  %s  %u features, %llu alive, L0 %.1f, explained "
+		printf("  %-16s %s  %s  %s  %u features, %llu alive, L0 %.1f, "
+		       "explained "
 		       "variance %.3f\n",
 			s->name, s->id, s->kind, s->hook, s->d_sae,
 			(unsigned long long)x->n_alive, x->l0, x->explained);

@@ -19,7 +19,7 @@ struct option {
 	const char *name;
 	enum option_type type;
 	unsigned commands; /* ON_* that take it */
-	size_t at;	   /* of its member in struct options */
+	size_t at; /* of its member in struct options */
 	uint64_t min, max; /* of numbers and sizes */
 	uint64_t preset;
 	const char *text; /* preset of strings; the words of a choice, with | */
@@ -59,8 +59,7 @@ static const struct option table[] = {
 	{"examples", OPT_INT, ON_INDEX, AT(examples), 1, LIMIT_EXAMPLES, 20, NULL, "N",
 		"best examples kept for a feature"},
 	{"dedup-radius", OPT_INT, ON_INDEX, AT(dedup_radius), 0, LIMIT_CONTEXT, 5, NULL,
-		"TOKENS",
-		"examples alike within so many tokens of the peak are one"},
+		"TOKENS", "examples alike within so many tokens of the peak are one"},
 	{"interval-samples", OPT_INT, ON_INDEX, AT(interval_samples), 0,
 		LIMIT_INTERVAL_SAMPLES, LIMIT_INTERVAL_SAMPLES, NULL, "N",
 		"random examples kept for each tenth of [0, maximum]"},
@@ -83,9 +82,12 @@ static const struct option table[] = {
 	{"batch-tokens", OPT_INT, ON_INDEX | ON_VERIFY, AT(batch_tokens), 1, 1u << 20,
 		4096, NULL, "N", "tokens that go through the model at a time"},
 	{"progress-interval", OPT_INT, ON_INDEX | ON_VERIFY, AT(progress_interval_s), 1,
-		86400, 10, NULL, "SECONDS", "between lines, where there is no terminal"},
-	{"quiet", OPT_FLAG, ON_ALL, AT(quiet), 0, 0, 0, NULL, NULL, "print no progress"},
-	{"help", OPT_FLAG, ON_ALL, AT(help), 0, 0, 0, NULL, NULL, "print this and exit"},
+		86400, 10, NULL, "SECONDS",
+		"between lines, where there is no terminal"},
+	{"quiet", OPT_FLAG, ON_ALL, AT(quiet), 0, 0, 0, NULL, NULL,
+		"print no progress"},
+	{"help", OPT_FLAG, ON_ALL, AT(help), 0, 0, 0, NULL, NULL,
+		"print this and exit"},
 	{"version", OPT_FLAG, ON_ALL, AT(version), 0, 0, 0, NULL, NULL,
 		"print the version and exit"},
 };
@@ -101,7 +103,8 @@ static const struct command {
 		"--store DIR --model DIR --sae [NAME=]DIR ... --corpus FILE ...",
 		"index a corpus (the command when none is named)"},
 	{"list", ON_OTHER, 0, 1, "list STORE", "what the store holds"},
-	{"rm", ON_OTHER, 1, 2, "rm RUN --store DIR", "remove a run; gc frees the space"},
+	{"rm", ON_OTHER, 1, 2, "rm RUN --store DIR",
+		"remove a run; gc frees the space"},
 	{"rename", ON_OTHER, 2, 2, "rename OLD NEW --store DIR", "rename an SAE"},
 	{"gc", ON_OTHER, 0, 1, "gc STORE", "remove what no run names"},
 	{"du", ON_OTHER, 0, 1, "du STORE", "bytes on disk by object"},
@@ -176,7 +179,8 @@ take_number(const struct option *p, uint64_t *to, const char *value, struct err 
 					: parse_u64(value, to, &rest) && *rest == '\0';
 
 	if (!good)
-		return err_arg(e, ERR_ARG, p->name, "--%s: '%s' is no %s", p->name, value,
+		return err_arg(e, ERR_ARG, p->name, "--%s: '%s' is no %s", p->name,
+			value,
 			p->type == OPT_SIZE ? "size, such as 512M or 4G"
 					    : "whole number");
 	if (*to < p->min || *to > p->max)
@@ -209,8 +213,7 @@ take_choice(const struct option *p, uint64_t *to, const char *value, struct err 
 static int
 take_item(struct option_list *list, const char *value, struct err *e)
 {
-	const char **more =
-		mem_resize(list->item, list->n + 1, sizeof(*list->item));
+	const char **more = mem_resize(list->item, list->n + 1, sizeof(*list->item));
 
 	if (more == NULL)
 		return err_set(e, ERR_NOMEM, "no memory for the command line");
@@ -272,8 +275,8 @@ take_option(struct options *o, const struct command *c, int argc, char **argv, i
 	const struct option *p = find_option(name, n);
 
 	if (p == NULL)
-		return err_set(e, ERR_ARG, "there is no option --%.*s; see --help", (int)n,
-			name);
+		return err_set(e, ERR_ARG, "there is no option --%.*s; see --help",
+			(int)n, name);
 	if ((p->commands & c->on) == 0)
 		return err_arg(e, ERR_ARG, p->name, "--%s is no option of %s", p->name,
 			c->name);
@@ -297,8 +300,8 @@ take_argument(struct options *o, const struct command *c, const char *value,
 	struct err *e)
 {
 	if (o->n_args >= c->max_args)
-		return err_set(e, ERR_ARG, "%s takes no argument '%s'; see --help", c->name,
-			value);
+		return err_set(e, ERR_ARG, "%s takes no argument '%s'; see --help",
+			c->name, value);
 	o->arg[o->n_args++] = value;
 	return 0;
 }
@@ -329,8 +332,8 @@ check_needed(struct options *o, const struct command *c, struct err *e)
 		need(o->corpus.n > 0 ? "" : NULL, "corpus", e) < 0)
 		return e->code;
 	if (o->sae.n > LIMIT_SAES)
-		return err_arg(e, ERR_LIMIT, "sae", "%zu SAEs; one run takes %d", o->sae.n,
-			LIMIT_SAES);
+		return err_arg(e, ERR_LIMIT, "sae", "%zu SAEs; one run takes %d",
+			o->sae.n, LIMIT_SAES);
 	return 0;
 }
 
@@ -345,8 +348,8 @@ options_parse(struct options *o, int argc, char **argv, struct err *e)
 	if (argc > 1 && argv[1][0] != '-') {
 		c = find_command(argv[1]);
 		if (c == NULL)
-			return err_set(e, ERR_ARG, "there is no command '%s'; see --help",
-				argv[1]);
+			return err_set(e, ERR_ARG,
+				"there is no command '%s'; see --help", argv[1]);
 		o->command = c->name;
 		i = 2;
 	}

@@ -22,20 +22,20 @@ struct option_list {
 
 struct options {
 	const char *command; /* "index" when none was named */
-	const char *arg[2];  /* what follows the sub-command's name */
+	const char *arg[2]; /* what follows the sub-command's name */
 	size_t n_args;
 	const char *store, *model;
-	struct option_list sae;	   /* [NAME=]DIR */
+	struct option_list sae; /* [NAME=]DIR */
 	struct option_list corpus; /* paths, "-" once */
 	const char *text_field, *id_field;
 	const char *model_name, *corpus_name; /* NULL = from the path */
-	const char *run;		      /* verify: number or id */
-	uint64_t bos;			      /* enum bos_rule */
-	uint64_t context;		      /* tokens; 0 = the SAE's */
-	uint64_t max_tokens;		      /* 0 = all */
+	const char *run; /* verify: number or id */
+	uint64_t bos; /* enum bos_rule */
+	uint64_t context; /* tokens; 0 = the SAE's */
+	uint64_t max_tokens; /* 0 = all */
 	uint64_t examples, dedup_radius, interval_samples, seed;
 	uint64_t memory_bytes; /* 0 = half of the machine's */
-	uint64_t threads;      /* 0 = all CPUs */
+	uint64_t threads; /* 0 = all CPUs */
 	uint64_t batch_tokens;
 	uint64_t progress_interval_s;
 	uint64_t features; /* verify: how many */

@@ -46,7 +46,8 @@ pass_bytes(const struct pass_job *job, size_t batch_tokens)
 static int
 no_memory(struct err *e)
 {
-	return err_set(e, ERR_NOMEM, "no memory for a batch; use a smaller "
+	return err_set(e, ERR_NOMEM,
+		"no memory for a batch; use a smaller "
 		"--batch-tokens");
 }
 
@@ -59,7 +60,8 @@ sae_init(struct pass_sae *s, const struct pass_job *job, const struct sae *sae,
 	s->ranges = mem_new(s->encoder.n_ranges, sizeof(*s->ranges));
 	s->error = mem_new(n_threads, sizeof(*s->error));
 	s->work = mem_new(n_threads, sizeof(*s->work));
-	s->row_start = mem_new((size_t)job->windows->max_tokens + 1, sizeof(*s->row_start));
+	s->row_start =
+		mem_new((size_t)job->windows->max_tokens + 1, sizeof(*s->row_start));
 	if (s->ranges == NULL || s->error == NULL || s->work == NULL ||
 		s->row_start == NULL)
 		return no_memory(e);
@@ -136,15 +138,15 @@ pass_init(struct pass *p, const struct pass_job *job, struct pass_result *out,
 	p->err = mem_new(n_threads, sizeof(*p->err));
 	p->sae = mem_new(job->n_saes, sizeof(*p->sae));
 	if (p->ids == NULL || p->counts == NULL || p->window_start == NULL ||
-		p->x == NULL || p->stats == NULL || p->work == NULL || p->piece_start == NULL ||
-		p->err == NULL || p->sae == NULL)
+		p->x == NULL || p->stats == NULL || p->work == NULL ||
+		p->piece_start == NULL || p->err == NULL || p->sae == NULL)
 		return no_memory(e);
 	if (hooks_init(p, e) < 0)
 		return e->code;
 	for (uint32_t i = 0; i < job->n_saes; i++) {
 		p->n_saes = i + 1;
-		if (sae_init(&p->sae[i], job, job->sae[i], n_threads, p->max_tokens, e) <
-			0)
+		if (sae_init(&p->sae[i], job, job->sae[i], n_threads, p->max_tokens,
+			    e) < 0)
 			return e->code;
 	}
 	return 0;
@@ -179,7 +181,8 @@ result_init(struct pass_result *r, const struct pass_job *job, const struct sae 
 	struct err *e)
 {
 	*r = (struct pass_result){0};
-	if (state_init(&r->state, sae->info.d_sae, job->examples, job->dedup_radius, e) < 0)
+	if (state_init(&r->state, sae->info.d_sae, job->examples, job->dedup_radius,
+		    e) < 0)
 		return e->code;
 	r->acts_of_token = mem_new(job->windows->n_vocab, sizeof(*r->acts_of_token));
 	return r->acts_of_token != NULL ? 0 : no_memory(e);
@@ -267,13 +270,14 @@ forward_piece(void *ctx, size_t i, size_t thread)
 		start[w - w0] = p->window_start[w] - from;
 	for (uint32_t h = 0; h < job->n_hooks; h++)
 		out[h] = p->x[h] + from * d;
-	if (lm_forward(job->lm, p->work[thread], p->ids + from, start, w1 - w0, job->hook,
-		    job->n_hooks, out, e) < 0)
+	if (lm_forward(job->lm, p->work[thread], p->ids + from, start, w1 - w0,
+		    job->hook, job->n_hooks, out, e) < 0)
 		return;
 	for (uint32_t h = 0; h < job->n_hooks; h++)
 		if (!all_finite(out[h], n_tokens * d))
 			err_set(e, ERR_FORMAT,
-				"%s is not finite in windows %u to %u: the model's weights "
+				"%s is not finite in windows %u to %u: the model's "
+				"weights "
 				"leave the range of float32",
 				job->hook[h].name, p->first + w0, p->first + w1 - 1);
 }
@@ -323,16 +327,15 @@ show_progress(const struct pass *p)
 		alive += state_n_alive(&p->result[i].state);
 		all += p->result[i].state.n_features;
 	}
-	progress_tokens(job->progress,
-		job->windows->token_at[p->first + p->n_windows],
+	progress_tokens(job->progress, job->windows->token_at[p->first + p->n_windows],
 		windows_n_tokens(job->windows), alive, all);
 }
 
 static int
 run_all(struct pass *p, struct err *e)
 {
-	size_t batch = p->job->batch_tokens < FIRST_BATCH ? p->job->batch_tokens
-							  : FIRST_BATCH;
+	size_t batch =
+		p->job->batch_tokens < FIRST_BATCH ? p->job->batch_tokens : FIRST_BATCH;
 
 	for (uint32_t at = 0; at < p->job->windows->n_windows; at += p->n_windows) {
 		fill_batch(p, at, batch);

@@ -25,16 +25,17 @@ struct pass_job {
 	const struct hook *hook; /* (n_hooks) */
 	uint32_t n_hooks;
 	const struct sae *const *sae; /* (n_saes) */
-	const uint32_t *hook_of;      /* (n_saes) index in hook */
+	const uint32_t *hook_of; /* (n_saes) index in hook */
 	uint32_t n_saes;
 	uint32_t examples, dedup_radius;
 	size_t batch_tokens; /* most tokens at a time */
-	size_t hits_bytes;   /* what found activations of a batch may take */
+	size_t hits_bytes; /* what found activations of a batch may take */
 };
 
 struct pass_result { /* of one SAE */
 	struct state state;
-	uint64_t *acts_of_token; /* (n_vocab) activations on each token id, counted ones */
+	uint64_t *
+		acts_of_token; /* (n_vocab) activations on each token id, counted ones */
 	uint64_t n_tokens, n_active, n_alive;
 	double explained, mse;
 };

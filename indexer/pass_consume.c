@@ -137,7 +137,7 @@ window_error(struct pass *p, uint32_t sae, uint32_t w, size_t thread, struct err
 struct item {
 	enum { ITEM_WRITE, ITEM_COUNT, ITEM_ERROR, ITEM_STREAM } kind;
 	uint32_t of; /* SAE or hook */
-	size_t i;    /* range, or group of windows */
+	size_t i; /* range, or group of windows */
 };
 
 static size_t
@@ -181,8 +181,8 @@ stream_window(struct pass *p, uint32_t hook, uint32_t w, size_t thread)
 	size_t d = lm_info(p->job->lm)->d_model;
 	uint32_t from = p->window_start[w];
 
-	stream_stats_add(&p->stats[hook * p->n_threads + thread], p->x[hook] + from * d, d,
-		p->counts + from, p->window_start[w + 1] - from);
+	stream_stats_add(&p->stats[hook * p->n_threads + thread], p->x[hook] + from * d,
+		d, p->counts + from, p->window_start[w + 1] - from);
 }
 
 static void

@@ -9,18 +9,18 @@
 #include "indexer/pass.h"
 
 struct pass_work { /* of one thread, for one SAE */
-	double *acc;	       /* (d_in) squared errors of a window */
-	float *x_hat;	       /* (d_in) */
-	struct sae_act *acts;  /* (cap) of one token */
+	double *acc; /* (d_in) squared errors of a window */
+	float *x_hat; /* (d_in) */
+	struct sae_act *acts; /* (cap) of one token */
 	size_t cap;
 };
 
 struct pass_sae {
 	struct encoder encoder;
 	struct by_feature *ranges; /* (encoder.n_ranges) */
-	struct exact64 *error;	   /* (n_threads) sums of squared errors */
-	struct pass_work *work;	   /* (n_threads) */
-	uint32_t *row_start;	   /* (longest window + 1) for the writer */
+	struct exact64 *error; /* (n_threads) sums of squared errors */
+	struct pass_work *work; /* (n_threads) */
+	uint32_t *row_start; /* (longest window + 1) for the writer */
 };
 
 struct pass {
@@ -28,16 +28,16 @@ struct pass {
 	struct pass_result *result; /* (n_saes) */
 	size_t n_threads, max_tokens;
 	uint32_t first, n_windows, n_tokens; /* of the batch */
-	uint32_t *ids;		/* (max_tokens) */
-	uint8_t *counts;	/* (max_tokens) whether it enters statistics */
+	uint32_t *ids; /* (max_tokens) */
+	uint8_t *counts; /* (max_tokens) whether it enters statistics */
 	uint32_t *window_start; /* (n_windows + 1) */
-	float **x;		/* (n_hooks) of (max_tokens, d_model) */
+	float **x; /* (n_hooks) of (max_tokens, d_model) */
 	struct stream_stats *stats; /* (n_hooks, n_threads) */
-	struct lm_work **work;	    /* (n_threads) */
-	uint32_t **piece_start;	    /* (n_threads) windows of a piece */
-	struct err *err;	    /* (n_threads) */
-	struct pass_sae *sae;	    /* (n_saes) */
-	uint32_t n_saes;	    /* begun to be set up */
+	struct lm_work **work; /* (n_threads) */
+	uint32_t **piece_start; /* (n_threads) windows of a piece */
+	struct err *err; /* (n_threads) */
+	struct pass_sae *sae; /* (n_saes) */
+	uint32_t n_saes; /* begun to be set up */
 };
 
 /* States, stored activations and sums from the batch's activations; errors are

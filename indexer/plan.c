@@ -14,13 +14,13 @@
 #include <unistd.h>
 
 #define LEAST_HITS ((size_t)16 << 20) /* bytes for a batch's activations */
-#define OTHERS ((size_t)64 << 20)     /* what is not counted one by one */
+#define OTHERS ((size_t)64 << 20) /* what is not counted one by one */
 
 void
 plan_name_of(char out[LIMIT_NAME_BYTES], const char *path)
 {
-	static const char *const endings[] = {
-		".zst", ".zstd", ".gz", ".jsonl", ".ndjson", ".json", ".txt"};
+	static const char *const endings[] = {".zst", ".zstd", ".gz", ".jsonl",
+		".ndjson", ".json", ".txt"};
 	size_t n = strlen(path), from;
 
 	while (n > 1 && path[n - 1] == '/')
@@ -40,9 +40,8 @@ plan_name_of(char out[LIMIT_NAME_BYTES], const char *path)
 	if (n - from >= LIMIT_NAME_BYTES)
 		n = from + LIMIT_NAME_BYTES - 1;
 	for (size_t i = from; i < n; i++)
-		out[i - from] = (unsigned char)path[i] > ' ' && path[i] != 0x7f
-			? path[i]
-			: '_';
+		out[i - from] =
+			(unsigned char)path[i] > ' ' && path[i] != 0x7f ? path[i] : '_';
 	out[n - from] = '\0';
 }
 
@@ -94,7 +93,8 @@ read_address(struct plan_sae *s, const char *given, struct err *e)
 	s->dir = given + n + 1;
 	if (n == 0 || n >= LIMIT_NAME_BYTES || s->dir[0] == '\0')
 		return err_arg(e, ERR_ARG, "sae",
-			"--sae %s: NAME=DIR needs a name of 1 to %d bytes and a directory",
+			"--sae %s: NAME=DIR needs a name of 1 to %d bytes and a "
+			"directory",
 			given, LIMIT_NAME_BYTES - 1);
 	memcpy(s->name, given, n);
 	return 0;
@@ -120,8 +120,8 @@ check_fit(struct plan *p, const struct plan_sae *s, struct err *e)
 		return err_wrap(e, "%s", s->dir);
 	if (info->d_in != lm->d_model)
 		return err_set(e, ERR_MISMATCH,
-			"%s reads %u dimensions, but %s of %s has %u", s->dir, info->d_in,
-			info->hook.name, p->options->model, lm->d_model);
+			"%s reads %u dimensions, but %s of %s has %u", s->dir,
+			info->d_in, info->hook.name, p->options->model, lm->d_model);
 	if (p->model_name[0] == '\0')
 		plan_name_of(p->model_name, info->model_name);
 	if (info->model_name[0] != '\0' && !same_model(p, info))
@@ -227,7 +227,8 @@ make_groups(struct plan *p, struct err *e)
 			return e->code;
 		if (bos && tok_bos(p->tok) < 0)
 			return err_arg(e, ERR_MISMATCH, "bos",
-				"%s wants BOS in front of each window, but the tokenizer "
+				"%s wants BOS in front of each window, but the "
+				"tokenizer "
 				"names no bos_token; see --bos",
 				s->dir);
 		g = find_group(p, context, bos);
@@ -256,9 +257,9 @@ open_model(struct plan *p, struct err *e)
 	hash_hex(hash, 32, p->tokenizer_sha256);
 	p->n_vocab = lm_info(p->lm)->n_vocab;
 	p->excluded = plan_excluded(p->tok, p->n_vocab, p->options->count_special);
-	return p->excluded != NULL ? 0
-				   : err_set(e, ERR_NOMEM, "no memory for %u token ids",
-					     p->n_vocab);
+	return p->excluded != NULL
+		? 0
+		: err_set(e, ERR_NOMEM, "no memory for %u token ids", p->n_vocab);
 }
 
 static uint64_t
@@ -327,8 +328,8 @@ fixed_bytes(const struct plan *p, const struct plan_group *g)
 }
 
 int
-plan_memory(const struct plan *p, const struct plan_group *g, const struct pass_job *job,
-	struct plan_memory *out, struct err *e)
+plan_memory(const struct plan *p, const struct plan_group *g,
+	const struct pass_job *job, struct plan_memory *out, struct err *e)
 {
 	size_t fixed = fixed_bytes(p, g), batch = p->options->batch_tokens, need;
 

@@ -17,7 +17,7 @@
 
 struct plan_sae {
 	char name[LIMIT_NAME_BYTES]; /* in the store */
-	const char *dir;	     /* borrowed from the options */
+	const char *dir; /* borrowed from the options */
 	struct sae *sae;
 	char id[STORE_ID_CHARS];
 	uint32_t group;
@@ -46,7 +46,7 @@ struct plan {
 	char model_id[STORE_ID_CHARS];
 	char model_name[LIMIT_NAME_BYTES], corpus_name[LIMIT_NAME_BYTES];
 	uint8_t *excluded; /* (n_vocab) by token id: left out of statistics */
-	uint32_t n_vocab;  /* of the model */
+	uint32_t n_vocab; /* of the model */
 	size_t n_threads;
 	uint64_t memory_bytes;
 };
@@ -69,6 +69,6 @@ struct plan_memory {
 };
 struct pass_job;
 int plan_memory(const struct plan *p, const struct plan_group *g,
-		const struct pass_job *job, struct plan_memory *out, struct err *e);
+	const struct pass_job *job, struct plan_memory *out, struct err *e);
 
 #endif

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define DRAW_S 0.2 /* between two drawings of the bar */
-#define BAR 24	   /* columns */
+#define BAR 24 /* columns */
 
 double
 progress_now_s(void)
@@ -74,7 +74,8 @@ left_text(char *out, size_t size, double seconds)
 	long s = (long)(seconds + 0.5);
 
 	if (s >= 3600)
-		snprintf(out, size, "%ld:%02ld:%02ld left", s / 3600, s / 60 % 60, s % 60);
+		snprintf(out, size, "%ld:%02ld:%02ld left", s / 3600, s / 60 % 60,
+			s % 60);
 	else
 		snprintf(out, size, "%ld:%02ld left", s / 60, s % 60);
 }

@@ -11,8 +11,8 @@
 
 struct progress {
 	bool quiet, terminal;
-	uint64_t interval_s;	   /* between lines */
-	double start_s, shown_s;   /* of the phase; when something was shown */
+	uint64_t interval_s; /* between lines */
+	double start_s, shown_s; /* of the phase; when something was shown */
 	char phase[32];
 	bool drawn; /* a bar stands on the terminal's line */
 };
@@ -23,10 +23,10 @@ void progress_phase(struct progress *p, const char *phase);
 /* Whether it is time to show something; asked before costly counting. */
 bool progress_due(const struct progress *p);
 void progress_read(struct progress *p, uint64_t n_docs, uint64_t done_bytes,
-		   uint64_t total_bytes);
+	uint64_t total_bytes);
 void progress_cut(struct progress *p, uint64_t done, uint64_t total); /* documents */
 void progress_tokens(struct progress *p, uint64_t done, uint64_t total,
-		     uint64_t n_alive, uint64_t n_features);
+	uint64_t n_alive, uint64_t n_features);
 void progress_part(struct progress *p, uint64_t done, uint64_t total); /* of anything */
 /* Wipes the bar, so that a line can be printed. */
 void progress_wipe(struct progress *p);

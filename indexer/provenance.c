@@ -129,8 +129,9 @@ put_cut(struct out *o, const struct plan *p, const struct cat_cut *cut)
 static const char *
 norm_name(enum sae_norm norm)
 {
-	return norm == SAE_NORM_NONE ? "none"
-		: norm == SAE_NORM_CONSTANT ? "constant_norm_rescale" : "layer_norm";
+	return norm == SAE_NORM_NONE        ? "none"
+		: norm == SAE_NORM_CONSTANT ? "constant_norm_rescale"
+					    : "layer_norm";
 }
 
 static void
@@ -209,5 +210,6 @@ provenance_write(struct buf *b, const struct plan *p, const struct plan_group *g
 	out_key_str(&o, "values", "canonical float32 dot products");
 	out_key_str(&o, "logits", "W_dec W_U without the final norm's gain");
 	out_end(&o);
-	return out_failed(&o) ? err_set(e, ERR_NOMEM, "no memory for the provenance") : 0;
+	return out_failed(&o) ? err_set(e, ERR_NOMEM, "no memory for the provenance")
+			      : 0;
 }

@@ -12,10 +12,9 @@
 
 /* 16 hexadecimal digits; the order of SAEs does not matter. */
 int provenance_run_id(char id[STORE_ID_CHARS], const struct plan *p,
-		      const struct plan_group *g, const struct cat_cut *cut,
-		      struct err *e);
+	const struct plan_group *g, const struct cat_cut *cut, struct err *e);
 /* Appends the JSON object. */
 int provenance_write(struct buf *b, const struct plan *p, const struct plan_group *g,
-		     const struct cat_cut *cut, struct err *e);
+	const struct cat_cut *cut, struct err *e);
 
 #endif

@@ -19,8 +19,8 @@ read_window(const struct scan *s, uint32_t i, struct rec_window *w, struct rec_a
 }
 
 static int
-add_row(const struct scan *s, struct by_feature *b, const struct rec_acts *a, uint32_t i,
-	struct err *e)
+add_row(const struct scan *s, struct by_feature *b, const struct rec_acts *a,
+	uint32_t i, struct err *e)
 {
 	uint32_t lo = a->row_start[i], hi = a->row_start[i + 1], end = hi;
 

@@ -20,14 +20,14 @@ struct scan {
  * by feature (borrowed during the call); stops at its first error. Thread: any
  * number of scans at once. */
 int scan_features(const struct scan *s,
-		  int (*visit)(void *ctx, uint32_t window, const struct rec_window *w,
-			       const struct by_feature *b, struct err *e),
-		  void *ctx, struct err *e);
+	int (*visit)(void *ctx, uint32_t window, const struct rec_window *w,
+		const struct by_feature *b, struct err *e),
+	void *ctx, struct err *e);
 
 /* Calls visit for every window in order with its rows as stored. */
 int scan_rows(const struct scan *s,
-	      int (*visit)(void *ctx, const struct rec_window *w, const struct rec_acts *a,
-			   struct err *e),
-	      void *ctx, struct err *e);
+	int (*visit)(void *ctx, const struct rec_window *w, const struct rec_acts *a,
+		struct err *e),
+	void *ctx, struct err *e);
 
 #endif

@@ -17,8 +17,8 @@ struct scratch {
 	char path[PATH_BYTES];
 	int fd; /* -1 once mapped */
 	uint64_t n_bytes; /* written so far */
-	struct buf buf;	  /* of those, not yet in the file */
-	struct map map;	  /* after scratch_map */
+	struct buf buf; /* of those, not yet in the file */
+	struct map map; /* after scratch_map */
 };
 
 /* dir: where it is made, such as STORE/tmp. name: of the file, the process id is

@@ -19,7 +19,8 @@ sparse_clear(struct sparse *a)
 static int
 no_memory(struct err *e)
 {
-	return err_set(e, ERR_NOMEM, "no memory for activations; use a smaller "
+	return err_set(e, ERR_NOMEM,
+		"no memory for activations; use a smaller "
 		"--batch-tokens");
 }
 

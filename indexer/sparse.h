@@ -18,8 +18,8 @@
  * ascending. */
 struct sparse {
 	uint32_t *row_start; /* (n_tokens + 1) */
-	uint32_t *feature;   /* (nnz) */
-	float *value;	     /* (nnz) */
+	uint32_t *feature; /* (nnz) */
+	float *value; /* (nnz) */
 	uint32_t n_tokens;
 	size_t row_cap, cap;
 };
@@ -28,11 +28,11 @@ void sparse_clear(struct sparse *a);
  * ordered by (query, row), and the rows of hits[r] come before those of
  * hits[r + 1]. */
 int sparse_gather(struct sparse *a, const struct kernel_hits *hits, size_t n_hits,
-		uint32_t n_tokens, struct err *e);
+	uint32_t n_tokens, struct err *e);
 /* The same from the n_best[i] hits of each token i at best[i * stride], ordered by
  * row. */
 int sparse_gather_rows(struct sparse *a, const struct kernel_hit *best, size_t stride,
-		     const uint32_t *n_best, uint32_t n_tokens, struct err *e);
+	const uint32_t *n_best, uint32_t n_tokens, struct err *e);
 /* The first place in [row_start[i], row_start[i + 1]) with feature >= first. */
 uint32_t sparse_from(const struct sparse *a, uint32_t i, uint32_t first);
 
@@ -44,16 +44,17 @@ struct by_feature {
 	struct rec_at *raw, *at; /* as added; sorted by feature */
 	uint32_t *raw_feature;
 	uint32_t *feature; /* (n) those that fire, in order of appearance */
-	uint32_t *start;   /* (n + 1) into at */
+	uint32_t *start; /* (n + 1) into at */
 	uint32_t n, n_raw, cap;
 };
 /* new: by_feature_clear(). */
-int by_feature_init(struct by_feature *b, uint32_t first, uint32_t count, struct err *e);
+int by_feature_init(struct by_feature *b, uint32_t first, uint32_t count,
+	struct err *e);
 void by_feature_clear(struct by_feature *b);
 void by_feature_reset(struct by_feature *b);
 /* Offsets ascending; feature inside the range (assert). */
 int by_feature_add(struct by_feature *b, uint32_t feature, uint32_t offset, float value,
-		   struct err *e);
+	struct err *e);
 /* After the last add of a window: feature, start and at are valid until reset. */
 void by_feature_build(struct by_feature *b);
 

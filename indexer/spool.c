@@ -45,7 +45,8 @@ add(struct spool *s, const struct document *d, struct buf *b, struct err *e)
 		struct spool_doc *more = mem_resize(s->doc, cap, sizeof(*more));
 
 		if (more == NULL)
-			return err_set(e, ERR_NOMEM, "no memory for %zu documents", cap);
+			return err_set(e, ERR_NOMEM, "no memory for %zu documents",
+				cap);
 		s->doc = more;
 		s->cap = cap;
 	}
@@ -79,8 +80,8 @@ spool_fill(struct spool *s, const char *scratch_dir, struct corpus *c,
 	}
 	buf_clear(&b);
 	if (rc == 0 && s->n_bytes == 0)
-		rc = err_set(e, ERR_FORMAT, "the corpus is empty: %zu documents, no text",
-			s->n_docs);
+		rc = err_set(e, ERR_FORMAT,
+			"the corpus is empty: %zu documents, no text", s->n_docs);
 	return rc < 0 ? rc : scratch_map(&s->file, e);
 }
 
@@ -98,7 +99,8 @@ by_hash(const void *a, const void *b)
 	const struct spool_doc *x = a, *y = b;
 	int order = memcmp(x->hash, y->hash, sizeof(x->hash));
 
-	return order != 0 ? order : (x->ordinal > y->ordinal) - (x->ordinal < y->ordinal);
+	return order != 0 ? order
+			  : (x->ordinal > y->ordinal) - (x->ordinal < y->ordinal);
 }
 
 static int

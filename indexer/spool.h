@@ -14,9 +14,9 @@
 
 struct spool_doc {
 	uint8_t hash[SPOOL_HASH_BYTES]; /* SHA-256 of text, id and metadata, cut */
-	uint64_t at;			/* offset of its bytes in the file */
-	uint32_t n_text, n_id, n_meta;	/* n_id UINT32_MAX: it has none */
-	uint32_t ordinal;		/* in the order of reading */
+	uint64_t at; /* offset of its bytes in the file */
+	uint32_t n_text, n_id, n_meta; /* n_id UINT32_MAX: it has none */
+	uint32_t ordinal; /* in the order of reading */
 };
 
 struct spool {
@@ -30,7 +30,7 @@ struct spool {
 /* Reads all of c. tick, if not NULL, is called after every document. An empty
  * corpus (no byte of text) is ERR_FORMAT. new: spool_clear(). */
 int spool_fill(struct spool *s, const char *scratch_dir, struct corpus *c,
-	       int (*tick)(void *ctx, struct err *e), void *ctx, struct err *e);
+	int (*tick)(void *ctx, struct err *e), void *ctx, struct err *e);
 void spool_clear(struct spool *s); /* of a zeroed one is fine */
 /* By hash; copies of one document are alike in all, so their order is no matter. */
 void spool_sort(struct spool *s);

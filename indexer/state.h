@@ -18,14 +18,15 @@
 /* The maximum of a feature in one window. Order: value descending, then window,
  * then offset ascending. */
 struct best {
-	uint64_t key; /* hash of the tokens around the peak: equal ones are one example */
+	uint64_t
+		key; /* hash of the tokens around the peak: equal ones are one example */
 	float value;
 	uint32_t window, offset;
 };
 bool best_before(const struct best *a, const struct best *b);
 /* The key of a peak: tokens within radius of it, and where among them it is. */
 uint64_t best_key(const uint32_t *token, uint32_t n_tokens, uint32_t offset,
-		  uint32_t radius);
+	uint32_t radius);
 
 struct feature_state {
 	uint64_t count, n_windows;
@@ -35,27 +36,27 @@ struct feature_state {
 	uint32_t max_window, max_offset;
 	uint16_t first_bin, n_bins; /* of the histogram's stretch that is kept */
 	uint16_t n_best;
-	uint64_t *bin;	   /* (n_bins) */
+	uint64_t *bin; /* (n_bins) */
 	struct best *best; /* (n_best), best first; room for k + 1 */
 };
 
 struct state {
 	struct feature_state *feature; /* (n_features) */
 	uint32_t n_features;
-	uint32_t k;	 /* best kept */
+	uint32_t k; /* best kept */
 	uint32_t radius; /* tokens around a peak that make its key */
 };
 
 /* new: state_clear(). */
 int state_init(struct state *s, uint32_t n_features, uint32_t k, uint32_t radius,
-	       struct err *e);
+	struct err *e);
 void state_clear(struct state *s);
 size_t state_bytes(uint32_t n_features, uint32_t k); /* about what it takes */
 
 /* All n activations of a feature in a window (offsets ascending, values above 0),
  * whose tokens are token[0..n_tokens). */
 int state_add(struct state *s, uint32_t feature, uint32_t window, const uint32_t *token,
-	      uint32_t n_tokens, const struct rec_at *at, uint32_t n, struct err *e);
+	uint32_t n_tokens, const struct rec_at *at, uint32_t n, struct err *e);
 /* Adds all of from; both have the same sizes (assert). Their windows differ. */
 int state_merge(struct state *into, const struct state *from, struct err *e);
 uint64_t state_n_alive(const struct state *s);

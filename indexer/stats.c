@@ -36,8 +36,8 @@ stats_add(struct exact64 *sum, double v)
 }
 
 void
-stream_stats_add(struct stream_stats *s, const float *x, size_t ld, const uint8_t *counts,
-	size_t n)
+stream_stats_add(struct stream_stats *s, const float *x, size_t ld,
+	const uint8_t *counts, size_t n)
 {
 	double *sum = s->row, *squares = s->row + s->d;
 	double all = 0;

@@ -17,15 +17,15 @@
 struct stream_stats {
 	struct exact64 *sum; /* (d) */
 	struct exact64 sum_squares;
-	double *row;  /* (2, d): one window's sums and squares */
-	uint64_t n;   /* positions */
+	double *row; /* (2, d): one window's sums and squares */
+	uint64_t n; /* positions */
 	size_t d;
 };
 int stream_stats_init(struct stream_stats *s, size_t d, struct err *e);
 void stream_stats_clear(struct stream_stats *s);
 /* One window: rows x[i] (d) with counts[i] != 0 of n; ld floats from row to row. */
 void stream_stats_add(struct stream_stats *s, const float *x, size_t ld,
-		      const uint8_t *counts, size_t n);
+	const uint8_t *counts, size_t n);
 void stream_stats_merge(struct stream_stats *into, const struct stream_stats *from);
 /* Sum over positions of ||x - mean||^2. */
 double stream_stats_variance(const struct stream_stats *s);

@@ -24,13 +24,14 @@ struct token_range {
 	const struct finish_job *job;
 	uint32_t first, count;
 	struct token_table *table; /* (count) */
-	uint64_t *n_occurrences;   /* (count) */
+	uint64_t *n_occurrences; /* (count) */
 };
 
 static int
 no_memory(struct err *e)
 {
-	return err_set(e, ERR_NOMEM, "no memory to count features by token; use a larger "
+	return err_set(e, ERR_NOMEM,
+		"no memory to count features by token; use a larger "
 		"--memory or fewer --threads");
 }
 
@@ -76,7 +77,8 @@ add_pair(struct token_table *t, uint32_t feature, float value, struct err *e)
 }
 
 static int
-visit_rows(void *ctx, const struct rec_window *w, const struct rec_acts *a, struct err *e)
+visit_rows(void *ctx, const struct rec_window *w, const struct rec_acts *a,
+	struct err *e)
 {
 	struct token_range *r = ctx;
 
@@ -189,7 +191,7 @@ fit(const struct finish_job *job, uint32_t first, size_t bytes)
 
 struct round {
 	struct token_range *range; /* (n_threads) */
-	struct err *err;	   /* by range */
+	struct err *err; /* by range */
 };
 
 static void
@@ -212,8 +214,9 @@ run_round(const struct finish_job *job, struct round *r, uint32_t *at, size_t ea
 
 	for (size_t i = 0; i < n_threads; i++) {
 		r->err[i] = ERR_INIT;
-		r->range[i] = (struct token_range){
-			.job = job, .first = *at, .count = fit(job, *at, each)};
+		r->range[i] = (struct token_range){.job = job,
+			.first = *at,
+			.count = fit(job, *at, each)};
 		*at += r->range[i].count;
 	}
 	pool_run(job->pool, n_threads, run_range, r);

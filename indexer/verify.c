@@ -125,7 +125,8 @@ verify_run(const struct options *o, struct err *e)
 	if (rc == 0)
 		rc = store_view_open(&v.view, v.store, e);
 	if (rc == 0)
-		rc = pool_new(&v.pool, o->threads != 0 ? (size_t)o->threads : pool_cpus(), e);
+		rc = pool_new(&v.pool,
+			o->threads != 0 ? (size_t)o->threads : pool_cpus(), e);
 	if (rc == 0) {
 		v.catalog = store_view_catalog(v.view);
 		rc = verify_all(&v, e);

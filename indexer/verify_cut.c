@@ -53,12 +53,13 @@ load_windows(struct verify *v, struct err *e)
 		lm_info(v->lm)->n_vocab, e);
 
 	arena_init(&arena, 0);
-	for (uint32_t at = 0; at < v->cut->n_windows && rc == 0; at += WINDOWS_AT_A_TIME) {
+	for (uint32_t at = 0; at < v->cut->n_windows && rc == 0;
+		at += WINDOWS_AT_A_TIME) {
 		uint32_t n = v->cut->n_windows - at;
 
 		arena_reset(&arena);
-		rc = load_some(v, at, n < WINDOWS_AT_A_TIME ? n : WINDOWS_AT_A_TIME, &arena,
-			e);
+		rc = load_some(v, at, n < WINDOWS_AT_A_TIME ? n : WINDOWS_AT_A_TIME,
+			&arena, e);
 	}
 	arena_clear(&arena);
 	return rc == 0 ? windows_map(&v->windows, e) : rc;
@@ -75,14 +76,16 @@ read_paths(const struct value *corpus, const char ***paths, size_t *n, struct ar
 
 	*is_stdin = false;
 	if (list == NULL || list->type != VALUE_ARRAY || list->n == 0)
-		return err_set(e, ERR_CORRUPT, "the provenance lacks the corpus' paths");
+		return err_set(e, ERR_CORRUPT,
+			"the provenance lacks the corpus' paths");
 	*n = list->n;
 	*paths = arena_alloc(a, list->n, sizeof(**paths));
 	if (*paths == NULL)
 		return err_set(e, ERR_NOMEM, "no memory to verify");
 	for (uint32_t i = 0; i < list->n; i++) {
 		if (list->v[i].type != VALUE_STR)
-			return err_set(e, ERR_CORRUPT, "a path of the corpus is no text");
+			return err_set(e, ERR_CORRUPT,
+				"a path of the corpus is no text");
 		(*paths)[i] = arena_strndup(a, list->v[i].str, list->v[i].n);
 		if ((*paths)[i] == NULL)
 			return err_set(e, ERR_NOMEM, "no memory to verify");
@@ -111,7 +114,8 @@ spool_again(struct verify *v, struct spool *spool, bool *is_stdin, struct err *e
 	int rc;
 
 	if (read_paths(corpus, &paths, &n, &v->arena, is_stdin, e) < 0 ||
-		verify_str(corpus, "text_field", text_field, sizeof(text_field), e) < 0 ||
+		verify_str(corpus, "text_field", text_field, sizeof(text_field), e) <
+			0 ||
 		verify_str(corpus, "id_field", id_field, sizeof(id_field), e) < 0)
 		return e->code;
 	rules.lines = is_true(corpus, "lines");
@@ -150,7 +154,8 @@ check_corpus(const struct verify *v, struct spool *spool, uint64_t max_tokens,
 	if (strcmp(hex, v->cut->corpus_sha256) == 0)
 		return 0;
 	return err_set(e, ERR_MISMATCH,
-		"the corpus is not the one that was indexed: the SHA-256 of its documents "
+		"the corpus is not the one that was indexed: the SHA-256 of its "
+		"documents "
 		"is %s, recorded is %s",
 		hex, v->cut->corpus_sha256);
 }
@@ -159,8 +164,8 @@ check_corpus(const struct verify *v, struct spool *spool, uint64_t max_tokens,
 
 struct recut {
 	struct verify *v;
-	uint32_t window;   /* the stored one being compared */
-	uint32_t at;	   /* tokens of it compared so far */
+	uint32_t window; /* the stored one being compared */
+	uint32_t at; /* tokens of it compared so far */
 	uint64_t n_tokens; /* of finished windows */
 	uint64_t max_tokens;
 	bool full;
@@ -185,9 +190,10 @@ expect(struct recut *r, uint32_t id, const char *text, size_t n_text)
 		memcmp(w->text + w->text_start[r->at], text, n_text) != 0) {
 		if (r->n_wrong++ == 0)
 			verify_wrong(r->v,
-				"window %u, token %u: stored %lld, cut again %u", r->window,
-				r->at,
-				r->at < w->n_tokens ? (long long)w->token[r->at] : -1, id);
+				"window %u, token %u: stored %lld, cut again %u",
+				r->window, r->at,
+				r->at < w->n_tokens ? (long long)w->token[r->at] : -1,
+				id);
 	}
 	r->at++;
 }
@@ -197,7 +203,8 @@ end_window(struct recut *r)
 {
 	if (r->window < r->v->windows.n_windows && r->at != r->stored.n_tokens &&
 		r->n_wrong++ == 0)
-		verify_wrong(r->v, "window %u: stored with %u tokens, cut again with %u",
+		verify_wrong(r->v,
+			"window %u: stored with %u tokens, cut again with %u",
 			r->window, r->stored.n_tokens, r->at);
 	r->n_tokens += r->at;
 	r->window++;
@@ -240,7 +247,8 @@ recut_document(struct recut *r, const char *text, const struct tok_ids *ids)
 			i--; /* the token begins the next window */
 			continue;
 		}
-		expect(r, ids->id[i], text + ids->start[i], ids->end[i] - ids->start[i]);
+		expect(r, ids->id[i], text + ids->start[i],
+			ids->end[i] - ids->start[i]);
 		if (r->at == cut->context)
 			end_window(r);
 	}

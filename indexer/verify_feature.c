@@ -23,8 +23,8 @@ struct check {
 static void
 differ(struct check *c, const char *what, double stored, double recomputed)
 {
-	verify_wrong(c->v, "%s/%u: %s: stored %.17g, recomputed %.17g", c->sae, c->feature,
-		what, stored, recomputed);
+	verify_wrong(c->v, "%s/%u: %s: stored %.17g, recomputed %.17g", c->sae,
+		c->feature, what, stored, recomputed);
 }
 
 static void
@@ -99,7 +99,8 @@ check_statistics(struct check *c, struct err *e)
 	if (get(c, TABLE_FEATURE, c->feature, &value, e) < 0)
 		return e->code;
 	if (value.p == NULL)
-		return err_set(e, ERR_CORRUPT, "%s/%u has no record", c->sae, c->feature);
+		return err_set(e, ERR_CORRUPT, "%s/%u has no record", c->sae,
+			c->feature);
 	if (rec_feature_unpack(&r, value.p, value.n_bytes, &c->arena, e) < 0)
 		return e->code;
 	for (size_t i = 0; i < c->list->n; i++) {
@@ -208,8 +209,8 @@ sample_of(const struct check *c, uint32_t interval, struct hashed *sample)
 		const struct found *f = &c->list->found[i];
 
 		if (rec_interval(f->value, c->max) == interval)
-			sample[n++] = (struct hashed){
-				hash_mix(c->v->seed, c->feature, f->window, f->offset),
+			sample[n++] = (struct hashed){hash_mix(c->v->seed, c->feature,
+							      f->window, f->offset),
 				*f};
 	}
 	qsort(sample, n, sizeof(*sample), by_hash);
@@ -293,8 +294,8 @@ check_postings(struct check *c, struct err *e)
 
 	if (get(c, TABLE_POSTINGS, c->feature, &value, e) < 0 ||
 		(value.p != NULL &&
-			rec_postings_unpack(&p, &n, value.p, value.n_bytes, &c->arena, e) <
-				0))
+			rec_postings_unpack(&p, &n, value.p, value.n_bytes, &c->arena,
+				e) < 0))
 		return e->code;
 	for (size_t i = 0; i < c->list->n; at++) {
 		const struct found *f = &c->list->found[i];
@@ -456,9 +457,10 @@ check_graph(struct check *c, uint32_t graph, const struct sae *to, bool to_self,
 	if (store_mget(c->v->view, place, &c->feature, 1, &value, &c->arena, e) < 0)
 		return e->code;
 	if (value.p == NULL)
-		return err_set(e, ERR_CORRUPT, "%s/%u has no neighbors", c->sae, c->feature);
-	if (rec_neighbors_unpack(
-		    &stored, &n_stored, value.p, value.n_bytes, &c->arena, e) < 0)
+		return err_set(e, ERR_CORRUPT, "%s/%u has no neighbors", c->sae,
+			c->feature);
+	if (rec_neighbors_unpack(&stored, &n_stored, value.p, value.n_bytes, &c->arena,
+		    e) < 0)
 		return e->code;
 	unit_row(from, c->feature, x);
 	for (uint32_t i = 0; i < to->info.d_sae; i++) {

@@ -48,8 +48,8 @@ verify_u64(const struct value *map, const char *key, uint64_t *out, struct err *
 /* ---- the same to the bit ---------------------------------------------------------- */
 
 static int
-same_hash(const char *what, const char *path, const uint8_t now[32], const char *recorded,
-	struct err *e)
+same_hash(const char *what, const char *path, const uint8_t now[32],
+	const char *recorded, struct err *e)
 {
 	char hex[65];
 
@@ -57,8 +57,8 @@ same_hash(const char *what, const char *path, const uint8_t now[32], const char 
 	if (strcmp(hex, recorded) == 0)
 		return 0;
 	return err_set(e, ERR_MISMATCH,
-		"%s is not %s that was indexed: its SHA-256 is %s, recorded is %s", path,
-		what, hex, recorded);
+		"%s is not %s that was indexed: its SHA-256 is %s, recorded is %s",
+		path, what, hex, recorded);
 }
 
 static int
@@ -81,8 +81,7 @@ open_model(struct verify *v, struct err *e)
 		tok_open(&v->tok, path, e) < 0 || tok_sha256(v->tok, hash, e) < 0 ||
 		same_hash("the tokenizer", path, hash, recorded, e) < 0)
 		return e->code;
-	return same_hash(
-		"the tokenizer", path, hash, v->cut->tokenizer_sha256, e);
+	return same_hash("the tokenizer", path, hash, v->cut->tokenizer_sha256, e);
 }
 
 static int
@@ -96,12 +95,12 @@ read_options(struct verify *v, struct err *e)
 		verify_u64(o, "interval_samples", &v->interval_samples, e) < 0 ||
 		verify_u64(o, "seed", &v->seed, e) < 0)
 		return e->code;
-	if (v->interval_samples > LIMIT_INTERVAL_SAMPLES || v->examples > LIMIT_EXAMPLES)
+	if (v->interval_samples > LIMIT_INTERVAL_SAMPLES ||
+		v->examples > LIMIT_EXAMPLES)
 		return lacks("options", e);
 	if (special == NULL || special->type != VALUE_BOOL)
 		return lacks("count_special", e);
-	v->excluded =
-		plan_excluded(v->tok, lm_info(v->lm)->n_vocab, special->boolean);
+	v->excluded = plan_excluded(v->tok, lm_info(v->lm)->n_vocab, special->boolean);
 	return v->excluded != NULL ? 0 : err_set(e, ERR_NOMEM, "no memory to verify");
 }
 
@@ -127,11 +126,12 @@ check_rule(const struct verify *v, const struct sae_info *info, const char *path
 	if (bos != v->cut->prepend_bos)
 		return err_set(e, ERR_MISMATCH,
 			"%s asks for windows %s BOS, the stored ones were cut %s", path,
-			bos ? "with" : "without", v->cut->prepend_bos ? "with" : "without");
+			bos ? "with" : "without",
+			v->cut->prepend_bos ? "with" : "without");
 	if (context != v->cut->context)
 		return err_set(e, ERR_MISMATCH,
-			"%s asks for windows of %llu tokens, the stored ones have %u", path,
-			(unsigned long long)context, v->cut->context);
+			"%s asks for windows of %llu tokens, the stored ones have %u",
+			path, (unsigned long long)context, v->cut->context);
 	if (bos && tok_bos(v->tok) != v->cut->bos)
 		return err_set(e, ERR_MISMATCH,
 			"the tokenizer's BOS is %lld, the stored windows have %lld",
@@ -187,7 +187,7 @@ static int
 choose(const struct verify *v, struct verify_sae *s, uint32_t slot, struct err *e)
 {
 	uint32_t n = s->sae->info.d_sae;
-	uint64_t (*order)[2] = mem_new(n, sizeof(*order));
+	uint64_t(*order)[2] = mem_new(n, sizeof(*order));
 
 	s->n_features = v->options->features < n ? (uint32_t)v->options->features : n;
 	s->feature = mem_new(s->n_features, sizeof(*s->feature));

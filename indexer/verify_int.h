@@ -30,8 +30,8 @@ int found_add(struct found_list *l, struct found f, struct err *e);
 
 struct verify_sae {
 	struct sae *sae;
-	uint32_t index;	     /* in the catalogue */
-	uint32_t *feature;   /* (n_features) ascending */
+	uint32_t index; /* in the catalogue */
+	uint32_t *feature; /* (n_features) ascending */
 	uint32_t n_features;
 	struct found_list *list; /* (n_features), by window and offset after the pass */
 };
@@ -62,7 +62,7 @@ void verify_wrong(struct verify *v, const char *fmt, ...)
 
 /* A string or whole number of the provenance; ERR_CORRUPT when it lacks it. */
 int verify_str(const struct value *map, const char *key, char *out, size_t size,
-	       struct err *e);
+	struct err *e);
 int verify_u64(const struct value *map, const char *key, uint64_t *out, struct err *e);
 
 int verify_inputs(struct verify *v, struct err *e);

@@ -15,8 +15,8 @@ struct worker {
 	struct lm_work *work;
 	struct store_view *view;
 	struct arena arena;
-	float *x[LIMIT_SAES];		      /* (max_tokens, d) by slot */
-	float *value;			      /* (most features of a slot) */
+	float *x[LIMIT_SAES]; /* (max_tokens, d) by slot */
+	float *value; /* (most features of a slot) */
 	struct found_list *list[LIMIT_SAES]; /* (n_features) */
 	struct err err;
 	bool wrong; /* a difference was noted in text */
@@ -70,7 +70,8 @@ static void
 worker_clear(struct worker *w, const struct verify *v)
 {
 	for (uint32_t s = 0; s < v->cat->n_saes; s++) {
-		for (uint32_t f = 0; w->list[s] != NULL && f < v->sae[s].n_features; f++)
+		for (uint32_t f = 0; w->list[s] != NULL && f < v->sae[s].n_features;
+			f++)
 			mem_free(w->list[s][f].found);
 		mem_free(w->list[s]);
 		mem_free(w->x[s]);
@@ -101,7 +102,8 @@ check_value(struct worker *w, const struct verify *v, uint32_t slot, uint32_t fe
 		return;
 	w->wrong = true;
 	snprintf(w->text, sizeof(w->text),
-		"%s/%u: activation at window %u, token %u: stored %.9g, recomputed %.9g",
+		"%s/%u: activation at window %u, token %u: stored %.9g, recomputed "
+		"%.9g",
 		v->catalog->sae[v->sae[slot].index].name, feature, window, token,
 		(double)stored, (double)value);
 }
@@ -114,15 +116,17 @@ check_slot(struct worker *w, const struct verify *v, uint32_t slot, uint32_t win
 	size_t d = s->sae->info.d_in;
 	struct rec_acts a;
 
-	if (store_acts(w->view, v->run, slot, window, 0, r->n_tokens, &a, &w->arena, e) < 0)
+	if (store_acts(w->view, v->run, slot, window, 0, r->n_tokens, &a, &w->arena,
+		    e) < 0)
 		return e->code;
 	for (uint32_t t = 0; t < r->n_tokens; t++) {
-		sae_encode_plain_some(
-			s->sae, w->x[slot] + t * d, s->feature, s->n_features, w->value);
+		sae_encode_plain_some(s->sae, w->x[slot] + t * d, s->feature,
+			s->n_features, w->value);
 		for (uint32_t f = 0; f < s->n_features; f++) {
 			check_value(w, v, slot, s->feature[f], window, t,
 				stored_value(&a, t, s->feature[f]), w->value[f]);
-			if (w->value[f] > 0 && windows_counts(&v->windows, r->token[t]) &&
+			if (w->value[f] > 0 &&
+				windows_counts(&v->windows, r->token[t]) &&
 				found_add(&w->list[slot][f],
 					(struct found){window, t, w->value[f]}, e) < 0)
 				return e->code;
@@ -197,7 +201,8 @@ run_blocks(struct recompute *c, struct err *e)
 	uint32_t n_windows = c->v->windows.n_windows;
 
 	for (; c->first < n_windows; c->first += BLOCK) {
-		uint32_t n = n_windows - c->first < BLOCK ? n_windows - c->first : BLOCK;
+		uint32_t n =
+			n_windows - c->first < BLOCK ? n_windows - c->first : BLOCK;
 
 		pool_run(c->v->pool, n, check_window, c);
 		if (stop_check(e) < 0)

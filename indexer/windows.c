@@ -44,7 +44,8 @@ check_tokens(const struct windows *w, const struct rec_window *r, struct err *e)
 	for (uint32_t i = 0; i < r->n_tokens; i++)
 		if (r->token[i] >= w->n_vocab)
 			return err_set(e, ERR_CORRUPT,
-				"window %u holds token id %u, past the vocabulary of %u",
+				"window %u holds token id %u, past the vocabulary of "
+				"%u",
 				w->n_windows, r->token[i], w->n_vocab);
 	return 0;
 }
@@ -69,7 +70,8 @@ windows_add(struct windows *w, const struct rec_window *r, struct err *e)
 		scratch_put(f, r->token, n, e) < 0 ||
 		scratch_put(f, r->text_start, n, e) < 0 ||
 		scratch_put(f, r->text_end, n, e) < 0 || scratch_align(f, 8, e) < 0 ||
-		scratch_put(f, r->segment, r->n_segments * sizeof(*r->segment), e) < 0 ||
+		scratch_put(f, r->segment, r->n_segments * sizeof(*r->segment), e) <
+			0 ||
 		scratch_put(f, r->text, r->n_text_bytes, e) < 0)
 		return e->code;
 	return scratch_align(f, 8, e);

@@ -15,7 +15,7 @@
 
 struct windows {
 	struct scratch file;
-	uint64_t *at;	   /* (n_windows) offset in the file */
+	uint64_t *at; /* (n_windows) offset in the file */
 	uint64_t *token_at; /* (n_windows + 1) tokens before it */
 	uint32_t n_windows, cap;
 	uint32_t max_tokens; /* of the longest */
@@ -27,7 +27,7 @@ struct windows {
 /* Starts an empty set; then windows_add in order; then windows_map. new:
  * windows_clear(). */
 int windows_init(struct windows *w, const char *scratch_dir, const uint8_t *excluded,
-		 uint32_t n_vocab, struct err *e);
+	uint32_t n_vocab, struct err *e);
 int windows_add(struct windows *w, const struct rec_window *r, struct err *e);
 int windows_map(struct windows *w, struct err *e);
 void windows_clear(struct windows *w);
@@ -45,7 +45,6 @@ windows_counts(const struct windows *w, uint32_t token)
 struct store;
 /* All windows of a pending or published cut. */
 int windows_load(struct windows *w, struct store *s, const char *cut_id,
-		 uint32_t n_windows, const uint8_t *excluded, uint32_t n_vocab,
-		 struct err *e);
+	uint32_t n_windows, const uint8_t *excluded, uint32_t n_vocab, struct err *e);
 
 #endif

@@ -143,7 +143,8 @@ count_once(struct words *x, uint32_t *last, uint64_t hash, uint32_t window)
 }
 
 static void
-count_window(struct words *x, uint32_t *last, const struct rec_window *r, uint32_t window)
+count_window(struct words *x, uint32_t *last, const struct rec_window *r,
+	uint32_t window)
 {
 	uint64_t before = 0;
 	struct word w;

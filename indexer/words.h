@@ -18,7 +18,7 @@
  * script that is written without spaces. */
 struct word {
 	uint32_t start, end; /* bytes in the text */
-	uint64_t hash;	     /* of its characters in lower case */
+	uint64_t hash; /* of its characters in lower case */
 	bool apart; /* more than one space stands between it and the word before */
 };
 

@@ -32,7 +32,8 @@ read_file(const char *path, const struct corpus_rules *rules)
 }
 
 static const char *
-read_text(const char *name, const char *text, size_t n, const struct corpus_rules *rules)
+read_text(const char *name, const char *text, size_t n,
+	const struct corpus_rules *rules)
 {
 	put_file(at(name), text, n);
 	return read_file(at(name), rules);
@@ -46,16 +47,18 @@ test_json(void **unused)
 	struct corpus_rules other = {"body", "url", false, false};
 
 	(void)unused;
-	assert_string_equal(READ("a.jsonl",
-				    "{\"id\": \"x\", \"text\": \"one\", \"lang\": \"en\"}\n"
-				    "\n  \r\n"
-				    "{\"text\": \"t\\u00e9\\n\", \"id\": 7, \"a\": [1, {}]}"),
+	assert_string_equal(
+		READ("a.jsonl",
+			"{\"id\": \"x\", \"text\": \"one\", \"lang\": \"en\"}\n"
+			"\n  \r\n"
+			"{\"text\": \"t\\u00e9\\n\", \"id\": 7, \"a\": [1, {}]}"),
 		"x|one|{\"lang\":\"en\"};7|t\xc3\xa9\n|{\"a\":[1,{}]};");
 	assert_string_equal(READ("b", "{\"text\": \"told by its first line\"}\n"),
 		"-|told by its first line|{};");
-	assert_string_equal(READ("c.jsonl", "{\"text\": \"\", \"id\": null}\n"), "-||{};");
-	assert_string_equal(read_text("d.jsonl", "{\"url\": \"u\", \"body\": \"b\"}\n", 26,
-				    &other),
+	assert_string_equal(READ("c.jsonl", "{\"text\": \"\", \"id\": null}\n"),
+		"-||{};");
+	assert_string_equal(read_text("d.jsonl", "{\"url\": \"u\", \"body\": \"b\"}\n",
+				    26, &other),
 		"u|b|{};");
 }
 
@@ -67,7 +70,8 @@ test_text(void **unused)
 	(void)unused;
 	assert_string_equal(READ("note.txt", "one\ntwo\n"), "note.txt|one\ntwo\n|{};");
 	assert_string_equal(READ("note", "one\ntwo\n"), "note|one\ntwo\n|{};");
-	assert_string_equal(READ("code", "{ int a; }\nmore"), "code|{ int a; }\nmore|{};");
+	assert_string_equal(READ("code", "{ int a; }\nmore"),
+		"code|{ int a; }\nmore|{};");
 	assert_string_equal(READ("raw.txt", "a\xff\xfez"), "raw.txt|a\xff\xfez|{};");
 	assert_string_equal(READ("empty.txt", ""), "");
 	assert_string_equal(READ("empty", ""), "");
@@ -91,8 +95,10 @@ test_hostile(void **unused)
 		{"[1]\n", "x.jsonl:1: not a JSON object"},
 		{"\"text\"\n", "x.jsonl:1: "},
 		{"{\"text\": \"a\", \"id\": {}}\n", "x.jsonl:1: \"id\" is neither"},
-		{"{\"text\": \"a\", \"id\": \"n\\u0000l\"}\n", "x.jsonl:1: \"id\" holds a NUL"},
-		{"{\"text\": \"\xff\"}\n", "x.jsonl:1:11: byte 0xff is not valid UTF-8"},
+		{"{\"text\": \"a\", \"id\": \"n\\u0000l\"}\n",
+			"x.jsonl:1: \"id\" holds a NUL"},
+		{"{\"text\": \"\xff\"}\n",
+			"x.jsonl:1:11: byte 0xff is not valid UTF-8"},
 		{"{\"text\": \"\\ud800\"}\n", "x.jsonl:1: "},
 		{"{\"text\": \"a\", \"text\": \"b\"}\n", "x.jsonl:1: "},
 		{"{\"text\": \"a\"} x\n", "x.jsonl:1: "},
@@ -104,8 +110,8 @@ test_hostile(void **unused)
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		const char *got = read_text(
-			"x.jsonl", bad[i].text, strlen(bad[i].text), &usual);
+		const char *got =
+			read_text("x.jsonl", bad[i].text, strlen(bad[i].text), &usual);
 
 		if (strstr(got, bad[i].want) == NULL)
 			fail_msg("%s gives %s", bad[i].text, got);
@@ -146,19 +152,21 @@ test_limits(void **unused)
 	assert_non_null(big);
 	memset(big, 'x', n);
 	put_file(at("big.txt"), big, n);
-	assert_non_null(strstr(read_file(at("big.txt"), &usual), "longer than the limit"));
+	assert_non_null(
+		strstr(read_file(at("big.txt"), &usual), "longer than the limit"));
 	put_file(at("big.jsonl"), big, n);
 	assert_non_null(strstr(read_file(at("big.jsonl"), &usual), "line 1 is longer"));
 	mem_free(big);
 	f = fopen(at("meta.jsonl"), "w");
 	fprintf(f, "{\"text\": \"a\", \"m\": \"%0*d\"}\n", LIMIT_META_BYTES, 0);
 	fclose(f);
-	assert_non_null(
-		strstr(read_file(at("meta.jsonl"), &usual), "meta.jsonl:1: the fields"));
+	assert_non_null(strstr(read_file(at("meta.jsonl"), &usual),
+		"meta.jsonl:1: the fields"));
 	f = fopen(at("id.jsonl"), "w");
 	fprintf(f, "{\"text\": \"a\", \"id\": \"%0*d\"}\n", LIMIT_META_BYTES + 1, 0);
 	fclose(f);
-	assert_non_null(strstr(read_file(at("id.jsonl"), &usual), "id.jsonl:1: \"id\" has"));
+	assert_non_null(
+		strstr(read_file(at("id.jsonl"), &usual), "id.jsonl:1: \"id\" has"));
 }
 
 static void

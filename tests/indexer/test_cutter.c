@@ -142,8 +142,8 @@ test_joined(void **unused)
 			assert_int_equal(n_out, n_want);
 			assert_memory_equal(out, want, n_out * sizeof(*out));
 			for (uint32_t w = 0; w < n_windows; w++)
-				assert_int_equal(
-					out_start[w + 1] - out_start[w], rule.context);
+				assert_int_equal(out_start[w + 1] - out_start[w],
+					rule.context);
 		}
 }
 
@@ -167,12 +167,13 @@ test_by_document(void **unused)
 								       : step;
 					const uint32_t *got = out + out_start[w];
 
-					assert_int_equal(out_start[w + 1] - out_start[w],
+					assert_int_equal(out_start[w + 1] -
+							out_start[w],
 						n + prepend);
 					if (prepend)
 						assert_int_equal(got[0], BOS);
-					assert_memory_equal(got + prepend, doc[i].id + t,
-						n * sizeof(*got));
+					assert_memory_equal(got + prepend,
+						doc[i].id + t, n * sizeof(*got));
 				}
 			assert_int_equal(w, n_windows);
 		}

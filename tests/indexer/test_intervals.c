@@ -59,7 +59,8 @@ test_brute_force(void **unused)
 			add(&none, &act[i], seed, 0);
 		}
 		assert_memory_equal(&x, &y, sizeof(x));
-		assert_memory_equal(x.population, none.population, sizeof(x.population));
+		assert_memory_equal(x.population, none.population,
+			sizeof(x.population));
 		qsort(act, N, sizeof(*act), by_hash);
 		for (uint32_t v = 0; v < LIMIT_INTERVALS; v++) {
 			uint32_t n = 0;
@@ -69,11 +70,12 @@ test_brute_force(void **unused)
 				if (rec_interval(act[i].value, MAX) != v)
 					continue;
 				if (n < SAMPLES) {
-					assert_int_equal(
-						x.sample[v][n].window, act[i].window);
-					assert_int_equal(
-						x.sample[v][n].offset, act[i].offset);
-					assert_true(x.sample[v][n].value == act[i].value);
+					assert_int_equal(x.sample[v][n].window,
+						act[i].window);
+					assert_int_equal(x.sample[v][n].offset,
+						act[i].offset);
+					assert_true(
+						x.sample[v][n].value == act[i].value);
 				}
 				n++;
 			}

@@ -16,8 +16,12 @@ add_window(const char *text)
 {
 	static uint32_t token[256], start[256], end[256];
 	struct rec_segment segment = {0};
-	struct rec_window w = {.token = token, .text_start = start, .text_end = end,
-		.segment = &segment, .n_segments = 1, .text = text,
+	struct rec_window w = {.token = token,
+		.text_start = start,
+		.text_end = end,
+		.segment = &segment,
+		.n_segments = 1,
+		.text = text,
 		.n_text_bytes = (uint32_t)strlen(text)};
 	struct err e = ERR_INIT;
 	uint32_t i = 0;
@@ -150,13 +154,25 @@ test_words(void **unused)
 	(void)unused;
 	assert_string_equal(split("Hello, big world", 16), "Hello|/big|world|");
 	assert_string_equal(split("def add_two(x):\n  x", 19), "def|add_two|/x|/x|");
-	assert_string_equal(split("don't l\xe2\x80\x99""eau '", 15), "don't|l\xe2\x80\x99""eau|");
-	assert_string_equal(split("\xe6\xa9\x8b\xe3\x81\xaf", 6), "\xe6\xa9\x8b|\xe3\x81\xaf|");
-	assert_string_equal(split("a\xff\xfe" "b \xc3", 6), "a|/b|");
+	assert_string_equal(split("don't l\xe2\x80\x99"
+				  "eau '",
+				    15),
+		"don't|l\xe2\x80\x99"
+		"eau|");
+	assert_string_equal(split("\xe6\xa9\x8b\xe3\x81\xaf", 6),
+		"\xe6\xa9\x8b|\xe3\x81\xaf|");
+	assert_string_equal(split("a\xff\xfe"
+				  "b \xc3",
+				    6),
+		"a|/b|");
 	assert_string_equal(split("", 0), "");
 	assert_string_equal(split(" .,- ", 5), "");
-	assert_true(words_next("BR\xc3\x9c" "CKE", 7, &at_a, &a));
-	assert_true(words_next("br\xc3\xbc" "cke", 7, &at_b, &b));
+	assert_true(words_next("BR\xc3\x9c"
+			       "CKE",
+		7, &at_a, &a));
+	assert_true(words_next("br\xc3\xbc"
+			       "cke",
+		7, &at_b, &b));
 	assert_true(a.hash == b.hash);
 }
 

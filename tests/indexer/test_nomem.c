@@ -28,13 +28,15 @@ make(void **state)
 		python != NULL ? python : "python3", src != NULL ? src : ".", scratch);
 	have_python = system(command) == 0;
 	f = fopen(at("few.jsonl"), "w");
-	fprintf(f, "{\"id\": \"a\", \"text\": \"golden gate bridge in the fog\"}\n"
-		   "{\"text\": \"a small tower over the water, red and green\"}\n");
+	fprintf(f,
+		"{\"id\": \"a\", \"text\": \"golden gate bridge in the fog\"}\n"
+		"{\"text\": \"a small tower over the water, red and green\"}\n");
 	return fclose(f);
 }
 
 static int
-try(int (*run)(const struct options *o, struct err *e), char **argv, int argc, long fail)
+try(int (*run)(const struct options *o, struct err *e), char **argv, int argc,
+	long fail)
 {
 	struct err e = ERR_INIT;
 	struct options o;
@@ -70,8 +72,8 @@ static void
 test_index(void **unused)
 {
 	char *argv[] = {"saedb-index", "--quiet", "--store", at("store"), "--model",
-		at("model"), "--sae", at("sae/plain"), "--sae", at("sae/topk"), "--corpus",
-		at("few.jsonl"), "--threads", "2", NULL};
+		at("model"), "--sae", at("sae/plain"), "--sae", at("sae/topk"),
+		"--corpus", at("few.jsonl"), "--threads", "2", NULL};
 	struct store *s;
 	struct store_view *v;
 	struct err e = ERR_INIT;

@@ -98,8 +98,8 @@ test_by_feature(void **unused)
 		for (uint32_t t = 0; t < TOKENS; t++)
 			for (uint32_t f = 30; f < 60; f++)
 				if (dense[t][f] > 0)
-					assert_int_equal(
-						by_feature_add(&b, f, t, dense[t][f], &e),
+					assert_int_equal(by_feature_add(&b, f, t,
+								 dense[t][f], &e),
 						0);
 		by_feature_build(&b);
 		for (uint32_t i = 0; i < b.n; i++) {

@@ -180,7 +180,8 @@ test_monoid(void **unused)
 		for (uint32_t w = 0; w < WINDOWS; w++)
 			add_window(&whole, w);
 		for (int i = 0; i < 3; i++)
-			assert_int_equal(state_init(&part[i], FEATURES, K, RADIUS, &e), 0);
+			assert_int_equal(state_init(&part[i], FEATURES, K, RADIUS, &e),
+				0);
 		for (uint32_t w = WINDOWS; w-- > 0;) /* another order */
 			add_window(&part[rand() % 3], w);
 		assert_int_equal(state_merge(&part[2], &part[0], &e), 0);

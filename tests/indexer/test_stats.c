@@ -77,8 +77,8 @@ test_any_order(void **unused)
 			add(&part[rand() % 3], w);
 		stream_stats_merge(&part[1], &part[2]);
 		stream_stats_merge(&part[1], &part[0]);
-		assert_true(
-			stream_stats_variance(&whole) == stream_stats_variance(&part[1]));
+		assert_true(stream_stats_variance(&whole) ==
+			stream_stats_variance(&part[1]));
 		for (int i = 0; i < 3; i++)
 			stream_stats_clear(&part[i]);
 		stream_stats_clear(&whole);

@@ -82,14 +82,15 @@ dump_cut(uint32_t cut)
 	struct store_document d;
 
 	printf("cut %s corpus %s context %u bos %d %" PRId64
-	       " joined %d documents %u windows %u tokens %" PRIu64 " bytes %" PRIu64 "\n",
+	       " joined %d documents %u windows %u tokens %" PRIu64 " bytes %" PRIu64
+	       "\n",
 		c->id, c->corpus_sha256, c->context, c->prepend_bos, c->bos, c->joined,
 		c->n_documents, c->n_windows, c->n_tokens, c->n_bytes);
 	for (uint32_t i = 0; i < c->n_documents; i++) {
 		arena_reset(&arena);
 		must(store_document(view, cut, i, &d, &arena, &e), "document");
-		printf("document %u %s %s %s %" PRIu64 " %u %u\n", i, d.id, d.hash, d.meta,
-			d.n_bytes, d.first_window, d.n_windows);
+		printf("document %u %s %s %s %" PRIu64 " %u %u\n", i, d.id, d.hash,
+			d.meta, d.n_bytes, d.first_window, d.n_windows);
 	}
 	for (uint32_t i = 0; i < c->n_windows; i++)
 		dump_window(cut, i);
@@ -128,8 +129,8 @@ dump_lists(uint32_t run, uint32_t slot, uint32_t id)
 	for (uint32_t i = 0; i < x.n_examples; i++) {
 		const struct rec_example *r = &x.example[i];
 
-		printf("example %u %u: %u %u %08x", id, r->interval, r->window, r->offset,
-			bits(r->value));
+		printf("example %u %u: %u %u %08x", id, r->interval, r->window,
+			r->offset, bits(r->value));
 		for (uint32_t j = 0; j < r->n_at; j++)
 			printf(" %u:%08x", r->at[j].offset, bits(r->at[j].value));
 		printf("\n");
@@ -179,7 +180,8 @@ dump_acts(uint32_t run, uint32_t slot, uint32_t window)
 	struct rec_acts a;
 
 	must(rec_window_unpack(&w, v.p, v.n_bytes, &arena, &e), "window");
-	must(store_acts(view, run, slot, window, 0, w.n_tokens, &a, &arena, &e), "acts");
+	must(store_acts(view, run, slot, window, 0, w.n_tokens, &a, &arena, &e),
+		"acts");
 	printf("acts %u", window);
 	for (uint32_t i = 0; i < a.n_tokens; i++) {
 		printf(" |");
@@ -200,8 +202,9 @@ dump_run(uint32_t run)
 		const struct cat_run_sae *x = &r->sae[s];
 		const struct cat_sae *sae = &cat->sae[x->sae];
 
-		printf("slot %u %s %s tokens %" PRIu64 " active %" PRIu64 " alive %" PRIu64
-		       " l0 %016" PRIx64 " explained %016" PRIx64 " mse %016" PRIx64 "\n",
+		printf("slot %u %s %s tokens %" PRIu64 " active %" PRIu64
+		       " alive %" PRIu64 " l0 %016" PRIx64 " explained %016" PRIx64
+		       " mse %016" PRIx64 "\n",
 			s, sae->name, sae->id, x->n_tokens, x->n_active, x->n_alive,
 			bits64(x->l0), bits64(x->explained), bits64(x->mse));
 		for (uint32_t i = 0; i < sae->d_sae; i++) {
