@@ -52,7 +52,7 @@ ask "One of them" saedb feature "$bridge"
 ask "What it fires on" saedb examples "$bridge" --limit 6
 ask "What lies near it in its own SAE" saedb neighbors "$bridge" --k 8
 ask "and in the other" saedb neighbors "$bridge" --sae 1k --k 8
-ask "The features on the tokens of a document" saedb tokens "$document" --sae 8k --top 2
+ask "The features on the tokens of a document" saedb tokens "$document" --sae 8k --top 1
 ask "Which features know this token" saedb token "$token" --sae 8k --limit 6
 
 cat <<_EOF
