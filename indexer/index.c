@@ -206,17 +206,20 @@ write_graph(struct run *r, uint32_t i, uint32_t j, struct err *e)
 static int
 write_graphs(struct run *r, struct err *e)
 {
+	progress_phase(r->progress, "neighbors");
 	if (gather_directions(r, e) < 0)
 		return e->code;
 	r->graph =
 		mem_new((size_t)r->n_directions * r->n_directions, sizeof(*r->graph));
 	if (r->graph == NULL)
 		return err_set(e, ERR_NOMEM, "no memory for neighbors");
-	for (uint32_t i = 0; i < r->n_directions; i++)
+	for (uint32_t i = 0; i < r->n_directions; i++) {
+		progress_part(r->progress, i, r->n_directions);
 		for (uint32_t j = 0; j < r->n_directions; j++)
 			if ((i < r->group->n_saes || j < r->group->n_saes) &&
 				write_graph(r, i, j, e) < 0)
 				return e->code;
+	}
 	return 0;
 }
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define DRAW_S 0.2 /* between two drawings of the bar */
-#define BAR 24 /* columns */
+#define BAR 16 /* columns */
 
 double
 progress_now_s(void)
