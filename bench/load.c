@@ -70,11 +70,15 @@ make_request(struct request *r, const char *key)
 
 	if (is_redis) {
 		r->n_bytes = (size_t)snprintf(r->bytes, sizeof r->bytes,
-					      "*2\r\n$3\r\nGET\r\n$%zu\r\n%s\r\n", n, key);
+			"*2\r\n$3\r\nGET\r\n$%zu\r\n%s\r\n", n, key);
 		return;
 	}
 	/* [0, 1, "feature.get", [key]] */
-	memcpy(p, "\x94\x00\x01\xab" "feature.get" "\x91\xd9", 17);
+	memcpy(p,
+		"\x94\x00\x01\xab"
+		"feature.get"
+		"\x91\xd9",
+		17);
 	p[17] = (uint8_t)n;
 	memcpy(p + 18, key, n);
 	r->n_bytes = 18 + n;
@@ -217,8 +221,8 @@ report(double seconds)
 {
 	qsort(times_ns, n_times, sizeof *times_ns, by_time);
 	printf("%.0f %.1f %.1f %.0f\n", (double)n_times / seconds,
-	       times_ns[n_times / 2] / 1e3, times_ns[n_times * 99 / 100] / 1e3,
-	       (double)n_reply_bytes / (double)n_times);
+		times_ns[n_times / 2] / 1e3, times_ns[n_times * 99 / 100] / 1e3,
+		(double)n_reply_bytes / (double)n_times);
 }
 
 int
@@ -232,7 +236,9 @@ main(int argc, char **argv)
 	int epoll = epoll_create1(0);
 
 	if (argc != 7) {
-		fprintf(stderr, "usage: load saedb|redis SOCKET KEYS CONNECTIONS DEPTH SECONDS\n");
+		fprintf(stderr,
+			"usage: load saedb|redis SOCKET KEYS CONNECTIONS DEPTH "
+			"SECONDS\n");
 		return 2;
 	}
 	is_redis = strcmp(argv[1], "redis") == 0;

@@ -49,10 +49,12 @@ main(int argc, char **argv)
 	size_t n = argc > 1 ? strtoul(argv[1], NULL, 10) : 1;
 
 	if (n == 0 || n > 64 || pool_new(&pool, n, &e) != 0) {
-		fprintf(stderr, "rate: %s\n", n == 0 || n > 64 ? "1 to 64 threads" : e.text);
+		fprintf(stderr, "rate: %s\n",
+			n == 0 || n > 64 ? "1 to 64 threads" : e.text);
 		return 2;
 	}
-	printf("%.1f %.1f\n", total_gflops(pool, n, true), total_gflops(pool, n, false));
+	printf("%.1f %.1f\n", total_gflops(pool, n, true),
+		total_gflops(pool, n, false));
 	pool_free(pool);
 	return 0;
 }

@@ -9,6 +9,7 @@ flavour_flags()
 	asan) echo --enable-werror --enable-sanitizers=address,undefined ;;
 	tsan) echo --enable-werror --enable-sanitizers=thread ;;
 	coverage) echo --enable-werror --enable-coverage ;;
+	fuzz) echo CC=clang --enable-fuzzer --enable-sanitizers=address,undefined ;;
 	*) die "no such build: $1" ;;
 	esac
 }

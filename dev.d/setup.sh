@@ -10,6 +10,7 @@ packages_build="autoconf automake libtool make gcc g++ libc6-dev dpkg-dev pkg-co
 	libopenblas-pthread-dev libjansson-dev libpcre2-dev zlib1g-dev libzstd-dev
 	libxxhash-dev libssl-dev libcmocka-dev"
 packages_check="clang-format-14 binutils xz-utils python3 python3-venv python3-pynvim"
+packages_soak="clang libclang-rt-14-dev"
 packages_bench="redis-server redis-tools python3 python3-venv"
 
 say()
@@ -82,6 +83,13 @@ setup_check()
 {
 	# shellcheck disable=SC2086
 	need_packages $packages_check
+}
+
+setup_soak()
+{
+	setup_check
+	# shellcheck disable=SC2086
+	need_packages $packages_soak
 }
 
 setup_bench()

@@ -173,7 +173,8 @@ put_str(struct out *o, const char *p, size_t n_bytes)
 			escaped(o->buf, c);
 		start = ++i;
 	}
-	buf_put(o->buf, p + start, i - start);
+	if (n_bytes > 0)
+		buf_put(o->buf, p + start, i - start);
 	buf_u8(o->buf, '"');
 }
 

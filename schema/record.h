@@ -90,7 +90,8 @@ struct rec_example {
 	uint32_t interval; /* REC_BEST, or 0 to LIMIT_INTERVALS - 1 */
 	uint32_t window, offset; /* where; for the best, the window's maximum */
 	float value;
-	const struct rec_at *at; /* (n_at) all its activations in that window that count */
+	const struct rec_at
+		*at; /* (n_at) all its activations in that window that count */
 	uint32_t n_at;
 };
 struct rec_examples {
