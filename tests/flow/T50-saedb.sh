@@ -226,4 +226,5 @@ COLUMNS=60 saedb search bridge >out
 NO_COLOR=1 shows 'alpha' saes
 ! grep -q "$(printf '\033')" out || fail "colors in a file"
 stop_daemon
+ok "where output goes"
 echo 1..7
