@@ -361,6 +361,21 @@ put_quoted(struct buf *b, const struct windows *windows, const struct peak *p)
 	buf_puts(b, "\"");
 }
 
+/* Whether a peak's token is made of whole characters: a piece of one says nothing to a
+ * reader. */
+static bool
+peak_is_legible(const struct windows *windows, const struct peak *p)
+{
+	struct rec_window r;
+	uint32_t from;
+	size_t n;
+
+	windows_get(windows, p->window, &r);
+	from = r.text_start[p->offset];
+	n = r.text_end[p->offset] - from;
+	return utf8_valid(r.text + from, n) == n;
+}
+
 /* ---- the label --------------------------------------------------------------------- */
 
 /* As spelt, its spaces one each. */
@@ -405,7 +420,8 @@ keywords_label(struct keywords *k, const struct windows *windows,
 		chosen[n_chosen++] = t;
 	quoted = n_chosen == 0 ||
 		(peak.n >= TOKEN_SHARE * n &&
-			!(peak.word != 0 && has_word(chosen[0], peak.word)));
+			!(peak.word != 0 && has_word(chosen[0], peak.word)) &&
+			peak_is_legible(windows, &peak));
 	*score = quoted ? (double)peak.n / n : (double)chosen[0]->n_in / n;
 	if (quoted)
 		put_quoted(b, windows, &peak);
