@@ -171,6 +171,9 @@ int view_kv(struct store_view *v, enum kind kind, uint32_t i,
 /* file: FILE_CUT_DB or FILE_FEATURE_DB. */
 int view_db(struct store_view *v, enum kind kind, uint32_t i, const char *file,
 	uint32_t slot, struct db **db, struct err *e);
+/* A statement on a cut's database, the cut's index checked. */
+int view_cut_stmt(struct store_view *v, uint32_t cut, const char *sql, struct stmt **s,
+	struct err *e);
 int view_labels(struct store_view *v, struct db **db, struct err *e);
 /* Index checks with ERR_NOTFOUND. */
 int view_has_run(const struct store_view *v, uint32_t run, uint32_t slot,

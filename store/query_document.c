@@ -43,18 +43,6 @@ get_document(const struct stmt *s, struct store_document *d, struct arena *arena
 	return 0;
 }
 
-static int
-prepare(struct store_view *v, uint32_t cut, const char *sql, struct stmt **s,
-	struct err *e)
-{
-	struct db *db;
-	int rc = view_has_cut(v, cut, e);
-
-	if (rc == 0)
-		rc = view_db(v, KIND_CUT, cut, FILE_CUT_DB, 0, &db, e);
-	return rc == 0 ? db_prepare(db, s, sql, e) : rc;
-}
-
 /* The one row; 0 when there is none. */
 static int
 one(struct stmt *s, struct store_document *out, struct arena *arena, struct err *e)
@@ -72,7 +60,7 @@ store_document(struct store_view *v, uint32_t cut, uint32_t number,
 	struct store_document *out, struct arena *arena, struct err *e)
 {
 	struct stmt *s;
-	int rc = prepare(v, cut, by_number, &s, e);
+	int rc = view_cut_stmt(v, cut, by_number, &s, e);
 
 	if (rc != 0)
 		return rc;
@@ -89,7 +77,7 @@ store_document_by_id(struct store_view *v, uint32_t cut, const char *id,
 	struct store_document *out, struct arena *arena, struct err *e)
 {
 	struct stmt *s;
-	int rc = prepare(v, cut, by_id, &s, e);
+	int rc = view_cut_stmt(v, cut, by_id, &s, e);
 
 	if (rc != 0)
 		return rc;
@@ -108,7 +96,7 @@ store_documents(struct store_view *v, uint32_t cut, uint32_t after, const char *
 {
 	struct stmt *s;
 	uint32_t n = 0;
-	int rc = prepare(v, cut, key != NULL ? with_meta : from_number, &s, e);
+	int rc = view_cut_stmt(v, cut, key != NULL ? with_meta : from_number, &s, e);
 
 	*n_out = 0;
 	if (rc != 0)

@@ -356,11 +356,8 @@ text_hits(struct store_view *v, uint32_t cut, struct query *q, uint32_t skip,
 	uint32_t limit, struct store_found *out, uint32_t *n, struct err *e)
 {
 	struct stmt *s;
-	struct db *db;
-	int rc = view_db(v, KIND_CUT, cut, FILE_CUT_DB, 0, &db, e);
+	int rc = view_cut_stmt(v, cut, text_sql, &s, e);
 
-	if (rc == 0)
-		rc = db_prepare(db, &s, text_sql, e);
 	if (rc != 0)
 		return rc;
 	stmt_i64(s, 2, limit);

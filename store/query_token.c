@@ -7,18 +7,6 @@ static const char by_id[] = "SELECT bytes, special FROM token WHERE id=?1";
 static const char by_bytes[] =
 	"SELECT id FROM token WHERE bytes=?1 ORDER BY id LIMIT ?2";
 
-static int
-prepare(struct store_view *v, uint32_t cut, const char *sql, struct stmt **s,
-	struct err *e)
-{
-	struct db *db;
-	int rc = view_has_cut(v, cut, e);
-
-	if (rc == 0)
-		rc = view_db(v, KIND_CUT, cut, FILE_CUT_DB, 0, &db, e);
-	return rc == 0 ? db_prepare(db, s, sql, e) : rc;
-}
-
 /* One row into t, if there is one. */
 static int
 get_token(struct stmt *s, struct store_token *t, struct arena *arena, struct err *e)
@@ -46,7 +34,7 @@ store_tokens(struct store_view *v, uint32_t cut, const uint32_t *ids, size_t n,
 	struct store_token *out, struct arena *arena, struct err *e)
 {
 	struct stmt *s;
-	int rc = prepare(v, cut, by_id, &s, e);
+	int rc = view_cut_stmt(v, cut, by_id, &s, e);
 
 	for (size_t i = 0; rc == 0 && i < n; i++) {
 		out[i] = (struct store_token){.id = ids[i]};
@@ -62,7 +50,7 @@ store_token_find(struct store_view *v, uint32_t cut, const char *bytes, size_t n
 {
 	struct stmt *s;
 	uint32_t n = 0;
-	int rc = prepare(v, cut, by_bytes, &s, e);
+	int rc = view_cut_stmt(v, cut, by_bytes, &s, e);
 
 	*n_out = 0;
 	if (rc != 0)

@@ -203,6 +203,18 @@ view_db(struct store_view *v, enum kind kind, uint32_t i, const char *file,
 }
 
 int
+view_cut_stmt(struct store_view *v, uint32_t cut, const char *sql, struct stmt **s,
+	struct err *e)
+{
+	struct db *db;
+	int rc = view_has_cut(v, cut, e);
+
+	if (rc == 0)
+		rc = view_db(v, KIND_CUT, cut, FILE_CUT_DB, 0, &db, e);
+	return rc == 0 ? db_prepare(db, s, sql, e) : rc;
+}
+
+int
 view_labels(struct store_view *v, struct db **db, struct err *e)
 {
 	char path[PATH_BYTES];
