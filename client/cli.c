@@ -270,6 +270,8 @@ run_command(struct cli *c)
 
 	for (int tries = 0; rc == SAEDB_DENIED && local_is_ours() && tries < 50;
 		tries++) {
+		saedb_free(c->db);
+		c->db = NULL;
 		local_close();
 		nanosleep(&nap, NULL);
 		c->err = ERR_INIT;
