@@ -213,6 +213,11 @@ lm_open(struct lm **out, const char *dir, struct err *e)
 
 	e = e ? e : &own;
 	rc = path_join(path, e, "%s/config.json", dir);
+	if (rc == 0 && !file_exists(path))
+		rc = err_set(e, ERR_NOTFOUND,
+			"%s: no config.json there; a Hugging Face model directory has "
+			"config.json, model.safetensors and tokenizer.json",
+			dir);
 	if (rc == 0)
 		rc = js_open(&config, path, CONFIG_MAX_BYTES, CONFIG_MAX_DEPTH, e);
 	if (rc < 0)

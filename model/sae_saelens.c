@@ -332,6 +332,11 @@ saelens_load(struct sae *s, const char *dir, struct err *e)
 	char path[PATH_BYTES];
 	int rc = path_join(path, e, "%s/cfg.json", dir);
 
+	if (rc == 0 && !file_exists(path))
+		rc = err_set(e, ERR_NOTFOUND,
+			"%s: no cfg.json there; a SAELens directory has cfg.json and "
+			"sae_weights.safetensors",
+			dir);
 	if (rc == 0)
 		rc = path_join(l.path, e, "%s/sae_weights.safetensors", dir);
 	if (rc == 0)
