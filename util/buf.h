@@ -51,7 +51,10 @@ struct cur {
 static inline struct cur
 cur_of(const void *p, size_t n_bytes)
 {
-	return (struct cur){.p = p, .end = (const uint8_t *)p + n_bytes};
+	const uint8_t *from = p;
+
+	/* NULL may be nothing, but no offset is added to it. */
+	return (struct cur){.p = from, .end = n_bytes > 0 ? from + n_bytes : from};
 }
 
 size_t cur_left(const struct cur *c);
