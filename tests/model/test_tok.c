@@ -448,7 +448,7 @@ test_neox(void **state)
 
 	(void)state;
 	if (!file_exists(shared("neox-20b/20B_tokenizer.json"))) {
-		print_message("skipped: no ../shared/data/tokenizers\n");
+		print_message("# skip: there is no ../shared/data/tokenizers\n");
 		skip();
 	}
 	assert_int_equal(file_read(shared("neox-20b/20B_tokenizer.json"), 1 << 24, &b,
@@ -473,7 +473,7 @@ test_gpt2(void **state)
 
 	(void)state;
 	if (!file_exists(shared("gpt2/encoder.json"))) {
-		print_message("skipped: no ../shared/data/tokenizers\n");
+		print_message("# skip: there is no ../shared/data/tokenizers\n");
 		skip();
 	}
 	assert_int_equal(file_read(shared("gpt2/encoder.json"), 1 << 24, &vocab, &e),
