@@ -157,6 +157,13 @@ def sample_features(tally, seed=0):
     return order[np.linspace(0, len(order) - 1, min(SAMPLE, len(order))).astype(int)]
 
 
+def around(windows, place):
+    """The tokens by which examples are told to be alike, and the peak's place in them."""
+    window, offset = place
+    first = max(0, offset - RADIUS)
+    return offset - first, windows[window][first:offset + RADIUS + 1]
+
+
 def compare_examples(checks, rpc, name, tally, windows, features):
     """The sets of best windows, but for ties; their values."""
     index_peaks(tally)
@@ -173,13 +180,17 @@ def compare_examples(checks, rpc, name, tally, windows, features):
         for place in set(ours) ^ set(kept):
             value = values.get(place, ours.get(place, np.inf))
             tie = abs(value - last) <= slack or any(
-                abs(value - v) <= slack for p, v in {**ours, **kept}.items() if p != place)
+                abs(value - v) <= slack and around(windows, p) == around(windows, place)
+                for p, v in {**ours, **kept}.items() if p != place)
             if not tie:
                 wrong.append((feature, place))
         for place in set(ours) & set(kept):
             worst = max(worst, abs(ours[place] - kept[place]) / tally.unit[feature])
         if len(ours) != len(kept):
             wrong.append((feature, "number of examples"))
+        elif kept and np.abs(np.sort([*ours.values()])
+                             - np.sort([*kept.values()])).max() > slack:
+            wrong.append((feature, "values in order"))
     checks.that(not wrong, f"{name}: example sets of {len(features)} features equal but "
                 f"for ties, {len(wrong)} not: {wrong[:4]}")
     checks.that(worst <= TOLERANCE, f"{name}: example values within {worst:.1e} u")
