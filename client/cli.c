@@ -154,6 +154,25 @@ cli_args(struct cli *c, struct saedb_args **args)
 	return rc;
 }
 
+/* The words so far name no command. */
+static int
+no_command(struct cli *c)
+{
+	size_t len;
+
+	if (c->n_words == 0)
+		return cli_usage(c, "what is to be done? See saedb help");
+	len = strlen(c->word[0]);
+	for (size_t i = 0; i < command_n; i++) {
+		const char *name = command_table[i].name;
+
+		if (strncmp(name, c->word[0], len) == 0 && name[len] == ' ')
+			return cli_usage(c, "%s what? See saedb help %s", c->word[0],
+				c->word[0]);
+	}
+	return cli_usage(c, "no command %s; see saedb help", c->word[0]);
+}
+
 /* Options may stand anywhere; -- ends them. Words are moved to the front. */
 static int
 read_line(struct cli *c, int argc, char **argv)
@@ -182,7 +201,9 @@ read_line(struct cli *c, int argc, char **argv)
 		if (rc == 0 && used == 0)
 			rc = option_read(global_option, argv + i, c->global, &used,
 				&c->err);
-		if (rc == 0 && used == 0 && c->cmd == NULL && argv[i + 1] != NULL)
+		if (rc == 0 && used == 0 && c->cmd == NULL && c->n_words > 0)
+			rc = no_command(c);
+		else if (rc == 0 && used == 0 && c->cmd == NULL && argv[i + 1] != NULL)
 			rc = cli_usage(c, "%s: options of a command stand behind it",
 				argv[i]);
 		else if (rc == 0 && used == 0)
@@ -204,19 +225,8 @@ find_command(struct cli *c)
 	int n = 0;
 
 	c->cmd = c->n_words > 0 ? command_find(c->word, c->n_words, &n) : NULL;
-	if (c->n_words == 0)
-		return cli_usage(c, "what is to be done? See saedb help");
-	if (c->cmd == NULL) {
-		for (size_t i = 0; i < command_n; i++) {
-			size_t len = strlen(c->word[0]);
-
-			if (strncmp(command_table[i].name, c->word[0], len) == 0 &&
-				command_table[i].name[len] == ' ')
-				return cli_usage(c, "%s what? See saedb help %s",
-					c->word[0], c->word[0]);
-		}
-		return cli_usage(c, "no command %s; see saedb help", c->word[0]);
-	}
+	if (c->cmd == NULL)
+		return no_command(c);
 	c->word += n;
 	c->n_words -= n;
 	if (c->n_words < c->cmd->min_words ||

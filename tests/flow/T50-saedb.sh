@@ -146,6 +146,8 @@ ok "labels"
 refuses 2 'what is to be done'
 refuses 2 'no command nope' nope
 refuses 2 'export what' export
+refuses 2 'no command nope' nope --limit 5
+refuses 2 'export what' export --format csv features
 refuses 2 'no option --nope' features --nope
 refuses 2 'behind it' --limit 5 features
 refuses 2 'needs N' features --limit
