@@ -3,6 +3,7 @@
 
 #include "config.h"
 #include "indexer/index.h"
+#include "indexer/inspect.h"
 #include "indexer/manage.h"
 #include "indexer/options.h"
 #include "indexer/stop.h"
@@ -27,6 +28,7 @@ static const struct {
 	{"gc", manage_gc},
 	{"du", manage_du},
 	{"verify", verify_run},
+	{"inspect", inspect_run},
 };
 
 static int

@@ -13,7 +13,10 @@ enum option_type { OPT_FLAG, OPT_STR, OPT_INT, OPT_SIZE, OPT_LIST, OPT_CHOICE };
 #define ON_INDEX 1u
 #define ON_VERIFY 2u
 #define ON_OTHER 4u
-#define ON_ALL (ON_INDEX | ON_VERIFY | ON_OTHER)
+#define ON_INSPECT 8u
+#define ON_STORE (ON_INDEX | ON_VERIFY | ON_OTHER)
+#define ON_ALL (ON_STORE | ON_INSPECT)
+#define ANY_NUMBER SIZE_MAX /* of arguments: they go to options.dir */
 
 struct option {
 	const char *name;
@@ -31,7 +34,7 @@ struct option {
 #define MOST UINT64_MAX
 
 static const struct option table[] = {
-	{"store", OPT_STR, ON_ALL, AT(store), 0, 0, 0, NULL, "DIR",
+	{"store", OPT_STR, ON_STORE, AT(store), 0, 0, 0, NULL, "DIR",
 		"the store; made if absent or empty"},
 	{"model", OPT_STR, ON_INDEX, AT(model), 0, 0, 0, NULL, "DIR",
 		"language model: config.json, *.safetensors, tokenizer.json"},
@@ -83,7 +86,7 @@ static const struct option table[] = {
 		"N", "tokens that go through the model at a time"},
 	{"progress-interval", OPT_INT, ON_INDEX, AT(progress_interval_s), 1, 86400, 10,
 		NULL, "SECONDS", "between lines, where there is no terminal"},
-	{"quiet", OPT_FLAG, ON_ALL, AT(quiet), 0, 0, 0, NULL, NULL,
+	{"quiet", OPT_FLAG, ON_STORE, AT(quiet), 0, 0, 0, NULL, NULL,
 		"print no progress"},
 	{"help", OPT_FLAG, ON_ALL, AT(help), 0, 0, 0, NULL, NULL,
 		"print this and exit"},
@@ -109,6 +112,8 @@ static const struct command {
 	{"du", ON_OTHER, 0, 1, "du STORE", "bytes on disk by object"},
 	{"verify", ON_VERIFY, 0, 1, "verify STORE",
 		"recompute random features from the recorded inputs and compare"},
+	{"inspect", ON_INSPECT, 1, ANY_NUMBER, "inspect DIR ...",
+		"what models and SAEs are, the rules for them, what is odd"},
 };
 #define COMMANDS_N (sizeof(commands) / sizeof(commands[0]))
 
@@ -301,6 +306,10 @@ take_argument(struct options *o, const struct command *c, const char *value,
 	if (o->n_args >= c->max_args)
 		return err_set(e, ERR_ARG, "%s takes no argument '%s'; see --help",
 			c->name, value);
+	if (c->max_args == ANY_NUMBER) {
+		o->n_args++;
+		return take_item(&o->dir, value, e);
+	}
 	o->arg[o->n_args++] = value;
 	return 0;
 }
@@ -317,6 +326,10 @@ need(const char *value, const char *name, struct err *e)
 static int
 check_needed(struct options *o, const struct command *c, struct err *e)
 {
+	if (c->on == ON_INSPECT)
+		return o->n_args >= c->min_args
+			? 0
+			: err_set(e, ERR_ARG, "usage: saedb-index %s", c->usage);
 	if (c->max_args > c->min_args && o->n_args == c->max_args && o->store == NULL)
 		o->store = o->arg[--o->n_args];
 	if (o->n_args < c->min_args || o->n_args > c->max_args ||
@@ -375,6 +388,7 @@ options_clear(struct options *o)
 {
 	mem_free(o->sae.item);
 	mem_free(o->corpus.item);
+	mem_free(o->dir.item);
 	*o = (struct options){0};
 }
 

@@ -55,6 +55,10 @@ test_good(void **unused)
 	assert_string_equal(o.arg[0], "4");
 	assert_int_equal(parse("rename a b --store s"), 0);
 	assert_int_equal(parse("list --store s"), 0);
+	assert_int_equal(parse("inspect a b c"), 0);
+	assert_string_equal(o.command, "inspect");
+	assert_int_equal(o.dir.n, 3);
+	assert_string_equal(o.dir.item[2], "c");
 	assert_int_equal(parse("--help"), 0);
 	assert_true(o.help);
 	assert_int_equal(parse("-h"), 0);
@@ -73,6 +77,8 @@ test_bad(void **unused)
 		{"list s t", "takes no argument"},
 		{"list", "--store is missing"},
 		{"rm --store s", "usage"},
+		{"inspect", "usage"},
+		{"inspect a --store s", "no option of inspect"},
 		{"rename a --store s", "usage"},
 		{"--strict=1", "takes no value"},
 		{"--examples 0", "out of range"},
