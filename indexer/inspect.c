@@ -2,6 +2,7 @@
 #include "indexer/inspect.h"
 
 #include "indexer/inspect_odd.h"
+#include "model/hub.h"
 #include "model/json.h"
 #include "model/lm.h"
 #include "model/sae.h"
@@ -173,11 +174,12 @@ inspect_run(const struct options *o, struct err *e)
 	size_t n_bad = 0;
 
 	for (size_t i = 0; i < o->dir.n; i++) {
-		const char *dir = o->dir.item[i];
 		struct err own = ERR_INIT;
+		char dir[PATH_BYTES];
 
-		if ((is_model(dir) ? inspect_model(dir, &own)
-				   : inspect_sae(dir, &own)) < 0) {
+		if (hub_find(dir, o->dir.item[i], &own) < 0 ||
+			(is_model(dir) ? inspect_model(dir, &own)
+				       : inspect_sae(dir, &own)) < 0) {
 			printf("%s\n", own.text);
 			n_bad++;
 		}

@@ -37,9 +37,11 @@ static const struct option table[] = {
 	{"store", OPT_STR, ON_STORE, AT(store), 0, 0, 0, NULL, "DIR",
 		"the store; made if absent or empty"},
 	{"model", OPT_STR, ON_INDEX, AT(model), 0, 0, 0, NULL, "DIR",
-		"language model: config.json, *.safetensors, tokenizer.json"},
+		"language model: config.json, *.safetensors, tokenizer.json; or the "
+		"name of one that Hugging Face's cache holds"},
 	{"sae", OPT_LIST, ON_INDEX, AT(sae), 0, 0, 0, NULL, "[NAME=]DIR",
-		"sparse autoencoder; may be repeated"},
+		"sparse autoencoder; may be repeated; ORG/REPO:FOLDER is looked up in "
+		"Hugging Face's cache"},
 	{"corpus", OPT_LIST, ON_INDEX, AT(corpus), 0, 0, 0, NULL, "FILE",
 		"JSON Lines or plain text, .gz and .zst too; - is standard input; "
 		"may be repeated"},

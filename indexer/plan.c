@@ -2,6 +2,7 @@
 #include "indexer/plan.h"
 
 #include "indexer/pass.h"
+#include "model/hub.h"
 #include "util/file.h"
 #include "util/hash.h"
 #include "util/log.h"
@@ -87,17 +88,17 @@ read_address(struct plan_sae *s, const char *given, struct err *e)
 {
 	size_t n = strcspn(given, "=/");
 
-	s->dir = given;
 	if (given[n] != '=')
-		return set_name(s->name, "sae", NULL, given, e);
-	s->dir = given + n + 1;
-	if (n == 0 || n >= LIMIT_NAME_BYTES || s->dir[0] == '\0')
+		return hub_find(s->dir, given, e) < 0
+			? e->code
+			: set_name(s->name, "sae", NULL, given, e);
+	if (n == 0 || n >= LIMIT_NAME_BYTES || given[n + 1] == '\0')
 		return err_arg(e, ERR_ARG, "sae",
 			"--sae %s: NAME=DIR needs a name of 1 to %d bytes and a "
 			"directory",
 			given, LIMIT_NAME_BYTES - 1);
 	memcpy(s->name, given, n);
-	return 0;
+	return hub_find(s->dir, given + n + 1, e);
 }
 
 /* What stands behind the last slash is enough: "google/gemma-2b", "gemma-2b". */
@@ -244,10 +245,11 @@ make_groups(struct plan *p, struct err *e)
 static int
 open_model(struct plan *p, struct err *e)
 {
-	const char *dir = p->options->model;
+	const char *dir = p->model_dir;
 	uint8_t hash[32];
 
-	if (lm_open(&p->lm, dir, e) < 0 || tok_open(&p->tok, dir, e) < 0 ||
+	if (hub_find(p->model_dir, p->options->model, e) < 0 ||
+		lm_open(&p->lm, dir, e) < 0 || tok_open(&p->tok, dir, e) < 0 ||
 		lm_sha256(p->lm, hash, e) < 0)
 		return e->code;
 	hash_hex(hash, 32, p->weights_sha256);

@@ -11,13 +11,14 @@
 #include "model/sae.h"
 #include "model/tok.h"
 #include "store/store.h"
+#include "util/file.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct plan_sae {
 	char name[LIMIT_NAME_BYTES]; /* in the store */
-	const char *dir; /* borrowed from the options */
+	char dir[PATH_BYTES];
 	struct sae *sae;
 	char id[STORE_ID_CHARS];
 	uint32_t group;
@@ -43,6 +44,7 @@ struct plan {
 	struct plan_group *group; /* (n_groups) */
 	uint32_t n_groups;
 	char weights_sha256[65], tokenizer_sha256[65];
+	char model_dir[PATH_BYTES];
 	char model_id[STORE_ID_CHARS];
 	char model_name[LIMIT_NAME_BYTES], corpus_name[LIMIT_NAME_BYTES];
 	uint8_t *excluded; /* (n_vocab) by token id: left out of statistics */

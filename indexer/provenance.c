@@ -65,7 +65,7 @@ put_model(struct out *o, const struct plan *p)
 
 	out_key(o, "model");
 	out_map(o, 8);
-	key_path(o, "path", p->options->model);
+	key_path(o, "path", p->model_dir);
 	out_key_str(o, "name", p->model_name);
 	out_key_str(o, "family", lm->family);
 	out_key_str(o, "architecture", lm->architecture);
@@ -76,7 +76,7 @@ put_model(struct out *o, const struct plan *p)
 	out_end(o);
 	out_key(o, "tokenizer");
 	out_map(o, 2);
-	key_path(o, "path", p->options->model);
+	key_path(o, "path", p->model_dir);
 	out_key_str(o, "sha256", p->tokenizer_sha256);
 	out_end(o);
 }

@@ -83,4 +83,30 @@ saedb-index --quiet --store in --model tiny/model --sae tiny/sae/plain --corpus 
 saedb-index verify in >out 2>&1 || fail "verify after standard input"
 grep -q 'came from standard input' out || fail "it does not warn"
 ok "options, compression, standard input"
+# What Hugging Face's cache holds goes by its name; files are links to blobs there.
+export HF_HUB_CACHE=$PWD/hub
+commit=607a30d783dfa663caf39e06633721c8d4cfcd7e
+at=$HF_HUB_CACHE/models--org--tiny
+mkdir -p "$at/snapshots/$commit/saes/plain" "$at/blobs" "$at/refs"
+printf %s $commit >"$at/refs/main"
+for f in model/config.json model/model.safetensors model/tokenizer.json \
+	model/tokenizer_config.json sae/plain/cfg.json sae/plain/sae_weights.safetensors; do
+	blob=$(sha256sum <tiny/$f | cut -c1-64)
+	cp tiny/$f "$at/blobs/$blob"
+	case $f in
+	model/*) ln -s "../../blobs/$blob" "$at/snapshots/$commit/${f#model/}" ;;
+	*) ln -s "../../../../blobs/$blob" "$at/snapshots/$commit/saes/${f#sae/}" ;;
+	esac
+done
+saedb-index --quiet --store cached --model org/tiny --sae org/tiny:saes/plain \
+	--corpus tiny/b.jsonl >out 2>&1 || fail "index by names"
+saedb-index list cached >out
+grep -q '^model tiny ' out || fail "the model's name"
+grep -q '^  plain ' out || fail "the SAE's name"
+saedb-index verify cached >out 2>&1 || fail "verify of what was indexed by names"
+refuses 1 'has no models--org--other at revision main' --store cached \
+	--model org/other --sae org/tiny:saes/plain --corpus tiny/b.jsonl
+refuses 1 'with saes/jump; .hf download. puts it there' --store cached \
+	--model org/tiny --sae org/tiny:saes/jump --corpus tiny/b.jsonl
+ok "names in Hugging Face's cache"
 done_testing

@@ -66,7 +66,7 @@ plant nan W_dec 40 1 nan
 refuses 1 'W_dec' inspect nan
 refuses 1 '2 of 3 directories would not be indexed' inspect nan tiny/sae/plain nowhere
 grep -q 'tiny/sae/plain: an SAE' out || fail "what is good is not told beside what is bad"
-grep -q '^nowhere: ' out || fail "what is not there is not named"
+grep -q '^nowhere is no directory' out || fail "what is not there is not named"
 rm -rf bare
 cp -r tiny/model bare
 rm bare/tokenizer.json
