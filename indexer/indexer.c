@@ -2,6 +2,7 @@
 #include "indexer/indexer.h"
 
 #include "config.h"
+#include "indexer/diagnose.h"
 #include "indexer/index.h"
 #include "indexer/inspect.h"
 #include "indexer/manage.h"
@@ -29,6 +30,7 @@ static const struct {
 	{"du", manage_du},
 	{"verify", verify_run},
 	{"inspect", inspect_run},
+	{"diagnose", diagnose_run},
 };
 
 static int

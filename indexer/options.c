@@ -14,8 +14,9 @@ enum option_type { OPT_FLAG, OPT_STR, OPT_INT, OPT_SIZE, OPT_LIST, OPT_CHOICE };
 #define ON_VERIFY 2u
 #define ON_OTHER 4u
 #define ON_INSPECT 8u
+#define ON_DIAGNOSE 16u
 #define ON_STORE (ON_INDEX | ON_VERIFY | ON_OTHER)
-#define ON_ALL (ON_STORE | ON_INSPECT)
+#define ON_ALL (ON_STORE | ON_INSPECT | ON_DIAGNOSE)
 #define ANY_NUMBER SIZE_MAX /* of arguments: they go to options.dir */
 
 struct option {
@@ -36,28 +37,29 @@ struct option {
 static const struct option table[] = {
 	{"store", OPT_STR, ON_STORE, AT(store), 0, 0, 0, NULL, "DIR",
 		"the store; made if absent or empty"},
-	{"model", OPT_STR, ON_INDEX, AT(model), 0, 0, 0, NULL, "DIR",
+	{"model", OPT_STR, ON_INDEX | ON_DIAGNOSE, AT(model), 0, 0, 0, NULL, "DIR",
 		"language model: config.json, *.safetensors, tokenizer.json; or the "
 		"name of one that Hugging Face's cache holds"},
-	{"sae", OPT_LIST, ON_INDEX, AT(sae), 0, 0, 0, NULL, "[NAME=]DIR",
+	{"sae", OPT_LIST, ON_INDEX | ON_DIAGNOSE, AT(sae), 0, 0, 0, NULL, "[NAME=]DIR",
 		"sparse autoencoder; may be repeated; ORG/REPO:FOLDER is looked up in "
 		"Hugging Face's cache"},
-	{"corpus", OPT_LIST, ON_INDEX, AT(corpus), 0, 0, 0, NULL, "FILE",
+	{"corpus", OPT_LIST, ON_INDEX | ON_DIAGNOSE, AT(corpus), 0, 0, 0, NULL, "FILE",
 		"JSON Lines or plain text, .gz and .zst too; - is standard input; "
 		"may be repeated"},
-	{"text-field", OPT_STR, ON_INDEX, AT(text_field), 0, 0, 0, "text", "KEY",
-		"JSON key of a document's text"},
-	{"id-field", OPT_STR, ON_INDEX, AT(id_field), 0, 0, 0, "id", "KEY",
-		"JSON key of a document's id"},
-	{"lines", OPT_FLAG, ON_INDEX, AT(lines), 0, 0, 0, NULL, NULL,
+	{"text-field", OPT_STR, ON_INDEX | ON_DIAGNOSE, AT(text_field), 0, 0, 0, "text",
+		"KEY", "JSON key of a document's text"},
+	{"id-field", OPT_STR, ON_INDEX | ON_DIAGNOSE, AT(id_field), 0, 0, 0, "id",
+		"KEY", "JSON key of a document's id"},
+	{"lines", OPT_FLAG, ON_INDEX | ON_DIAGNOSE, AT(lines), 0, 0, 0, NULL, NULL,
 		"plain text: each line is a document (otherwise each file)"},
-	{"strict", OPT_FLAG, ON_INDEX, AT(strict), 0, 0, 0, NULL, NULL,
+	{"strict", OPT_FLAG, ON_INDEX | ON_DIAGNOSE, AT(strict), 0, 0, 0, NULL, NULL,
 		"refuse text that is not valid UTF-8"},
 	{"joined", OPT_FLAG, ON_INDEX, AT(joined), 0, 0, 0, NULL, NULL,
 		"lay documents end to end with BOS between, as SAELens does"},
-	{"context", OPT_INT, ON_INDEX, AT(context), 0, LIMIT_CONTEXT, 0, NULL, "TOKENS",
-		"tokens in a window, BOS included; 0: as the SAE says"},
-	{"bos", OPT_CHOICE, ON_INDEX, AT(bos), 0, 0, BOS_AUTO, "auto|yes|no", "RULE",
+	{"context", OPT_INT, ON_INDEX | ON_DIAGNOSE, AT(context), 0, LIMIT_CONTEXT, 0,
+		NULL, "TOKENS", "tokens in a window, BOS included; 0: as the SAE says"},
+	{"bos", OPT_CHOICE, ON_INDEX | ON_DIAGNOSE, AT(bos), 0, 0, BOS_AUTO,
+		"auto|yes|no", "RULE",
 		"BOS in front of a window: auto (as the SAE says), yes, no"},
 	{"max-tokens", OPT_INT, ON_INDEX, AT(max_tokens), 0, MOST, 0, NULL, "N",
 		"stop the cut before it has more tokens; 0: no limit"},
@@ -76,14 +78,16 @@ static const struct option table[] = {
 		"verify: features recomputed per SAE"},
 	{"run", OPT_STR, ON_VERIFY, AT(run), 0, 0, 0, NULL, "RUN",
 		"verify: this run alone, by number or id"},
+	{"sample", OPT_INT, ON_DIAGNOSE, AT(sample), 1, 1u << 20, 2048, NULL, "TOKENS",
+		"diagnose: tokens of text to try the rules on"},
 	{"model-name", OPT_STR, ON_INDEX, AT(model_name), 0, 0, 0, NULL, "NAME",
 		"name in the store; what the SAEs call it, else the directory's"},
 	{"corpus-name", OPT_STR, ON_INDEX, AT(corpus_name), 0, 0, 0, NULL, "NAME",
 		"name in the store; the first file's if absent"},
 	{"memory", OPT_SIZE, ON_INDEX, AT(memory_bytes), 0, MOST, 0, NULL, "SIZE",
 		"most memory to use, such as 4G; 0: half of the machine's"},
-	{"threads", OPT_INT, ON_INDEX | ON_VERIFY, AT(threads), 0, 1024, 0, NULL, "N",
-		"0: one for each CPU"},
+	{"threads", OPT_INT, ON_INDEX | ON_DIAGNOSE | ON_VERIFY, AT(threads), 0, 1024,
+		0, NULL, "N", "0: one for each CPU"},
 	{"batch-tokens", OPT_INT, ON_INDEX, AT(batch_tokens), 1, 1u << 20, 4096, NULL,
 		"N", "tokens that go through the model at a time"},
 	{"progress-interval", OPT_INT, ON_INDEX, AT(progress_interval_s), 1, 86400, 10,
@@ -116,6 +120,9 @@ static const struct command {
 		"recompute random features from the recorded inputs and compare"},
 	{"inspect", ON_INSPECT, 1, ANY_NUMBER, "inspect DIR ...",
 		"what models and SAEs are, the rules for them, what is odd"},
+	{"diagnose", ON_DIAGNOSE, 0, 0,
+		"diagnose --model DIR --sae [NAME=]DIR ... --corpus FILE ...",
+		"try SAEs' rules, and others near them, on some text"},
 };
 #define COMMANDS_N (sizeof(commands) / sizeof(commands[0]))
 
@@ -337,9 +344,9 @@ check_needed(struct options *o, const struct command *c, struct err *e)
 	if (o->n_args < c->min_args || o->n_args > c->max_args ||
 		(c->max_args > c->min_args && o->n_args > c->min_args))
 		return err_set(e, ERR_ARG, "usage: saedb-index %s", c->usage);
-	if (need(o->store, "store", e) < 0)
+	if ((c->on & ON_STORE) != 0 && need(o->store, "store", e) < 0)
 		return e->code;
-	if (c->on != ON_INDEX)
+	if ((c->on & (ON_INDEX | ON_DIAGNOSE)) == 0)
 		return 0;
 	if (need(o->model, "model", e) < 0 ||
 		need(o->sae.n > 0 ? "" : NULL, "sae", e) < 0 ||

@@ -40,6 +40,7 @@ struct options {
 	uint64_t batch_tokens;
 	uint64_t progress_interval_s;
 	uint64_t features; /* verify: how many */
+	uint64_t sample; /* diagnose: tokens */
 	bool strict, lines, joined, count_special, quiet;
 	bool help, version;
 };

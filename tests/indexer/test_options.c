@@ -59,6 +59,9 @@ test_good(void **unused)
 	assert_string_equal(o.command, "inspect");
 	assert_int_equal(o.dir.n, 3);
 	assert_string_equal(o.dir.item[2], "c");
+	assert_int_equal(parse("diagnose --model m --sae a --corpus c"), 0);
+	assert_null(o.store);
+	assert_int_equal(o.sample, 2048);
 	assert_int_equal(parse("--help"), 0);
 	assert_true(o.help);
 	assert_int_equal(parse("-h"), 0);
@@ -78,6 +81,9 @@ test_bad(void **unused)
 		{"list", "--store is missing"},
 		{"rm --store s", "usage"},
 		{"inspect", "usage"},
+		{"diagnose --model m --corpus c", "--sae is missing"},
+		{"diagnose --store s", "no option of diagnose"},
+		{"diagnose --sample 0", "out of range"},
 		{"inspect a --store s", "no option of inspect"},
 		{"rename a --store s", "usage"},
 		{"--strict=1", "takes no value"},
