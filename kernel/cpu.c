@@ -142,6 +142,18 @@ kernel_gelu_tanh(float *y, const float *x, size_t n)
 }
 
 void
+kernel_gelu(float *y, const float *x, size_t n)
+{
+	kernel_ops()->gelu(y, x, n);
+}
+
+void
+kernel_silu(float *y, const float *x, size_t n)
+{
+	kernel_ops()->silu(y, x, n);
+}
+
+void
 kernel_softmax(float *x, size_t n)
 {
 	kernel_ops()->softmax(x, n);
@@ -152,4 +164,10 @@ kernel_layer_norm(float *y, const float *x, const float *gain, const float *bias
 	float eps, size_t n)
 {
 	kernel_ops()->layer_norm(y, x, gain, bias, eps, n);
+}
+
+void
+kernel_rms_norm(float *y, const float *x, const float *gain, float eps, size_t n)
+{
+	kernel_ops()->rms_norm(y, x, gain, eps, n);
 }

@@ -51,12 +51,18 @@ void kernel_exp(float *y, const float *x, size_t n);
 void kernel_tanh(float *y, const float *x, size_t n);
 /* GPT-2's gelu: 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))). */
 void kernel_gelu_tanh(float *y, const float *x, size_t n);
+/* gelu itself: 0.5 x (1 + erf(x / sqrt(2))), erf within 2^-23 of the true value. */
+void kernel_gelu(float *y, const float *x, size_t n);
+void kernel_silu(float *y, const float *x, size_t n); /* x / (1 + exp(-x)) */
 /* x[0..n) becomes softmax(x): maximum subtracted, exp, canonical sum, divide. */
 void kernel_softmax(float *x, size_t n);
 /* y = (x - mean) / sqrt(var + eps) * gain + bias; mean and (biased) variance
  * by canonical sums; gain and bias may be NULL. */
 void kernel_layer_norm(float *y, const float *x, const float *gain, const float *bias,
 	float eps, size_t n);
+/* y = x / sqrt(mean(x x) + eps) * gain; the mean by the canonical dot product;
+ * gain may be NULL. */
+void kernel_rms_norm(float *y, const float *x, const float *gain, float eps, size_t n);
 
 /* ---- ordered product --------------------------------------------------- */
 

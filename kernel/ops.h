@@ -59,9 +59,13 @@ struct kernel_ops {
 	void (*exp)(float *y, const float *x, size_t n);
 	void (*tanh)(float *y, const float *x, size_t n);
 	void (*gelu_tanh)(float *y, const float *x, size_t n);
+	void (*gelu)(float *y, const float *x, size_t n);
+	void (*silu)(float *y, const float *x, size_t n);
 	void (*softmax)(float *x, size_t n);
 	void (*layer_norm)(float *y, const float *x, const float *gain,
 		const float *bias, float eps, size_t n);
+	void (*rms_norm)(float *y, const float *x, const float *gain, float eps,
+		size_t n);
 	void (*tile)(const struct kernel_tile *t);
 	/* Return whether any bit of a mask is set. */
 	bool (*scan_above)(struct kernel_scan *s);

@@ -16,9 +16,13 @@ void PATH(path_axpy)(float *y, const float *x, float s, size_t n);
 void PATH(path_softmax)(float *x, size_t n);
 void PATH(path_layer_norm)(float *y, const float *x, const float *gain,
 	const float *bias, float eps, size_t n);
+void PATH(path_rms_norm)(float *y, const float *x, const float *gain, float eps,
+	size_t n);
 
 void PATH(path_exp)(float *y, const float *x, size_t n);
 void PATH(path_tanh)(float *y, const float *x, size_t n);
 void PATH(path_gelu_tanh)(float *y, const float *x, size_t n);
+void PATH(path_gelu)(float *y, const float *x, size_t n);
+void PATH(path_silu)(float *y, const float *x, size_t n);
 
 #endif

@@ -175,3 +175,18 @@ PATH(path_layer_norm)(float *y, const float *x, const float *gain, const float *
 	if (bias != NULL)
 		EACH(y, y, bias, v + w);
 }
+
+/* y = x / sqrt(sum(x x) / n + eps) * gain, each step rounded */
+void
+PATH(path_rms_norm)(float *y, const float *x, const float *gain, float eps, size_t n)
+{
+	float root;
+
+	if (n == 0)
+		return;
+	root = sqrtf(PATH(path_dot)(x, x, n) / (float)n + eps);
+	if (gain != NULL)
+		EACH(y, x, gain, v / v_all(root) * w);
+	else
+		EACH(y, x, x, v / v_all(root));
+}

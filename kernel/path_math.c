@@ -82,6 +82,55 @@ gelu_of(vf x)
 	return v_all(0.5f) * x * (v_all(1.0f) + inner);
 }
 
+/*
+ * |x| < 0.9375: erf(x) = x + x P(x^2); else 1 - exp(Q(|x|)), with x's sign,
+ * where Q is near log(1 - erf) up to 4, beyond which erf rounds to 1. P and Q
+ * are interpolated at Chebyshev's points.
+ */
+VEC vf
+erf_of(vf x)
+{
+	vi sign = (vi)x & (vi)v_all(-0.0f);
+	vf size = (vf)((vi)x & ~(vi)v_all(-0.0f));
+	vf t = v_pick(size > v_all(4.0f), v_all(4.0f), size);
+	vf s = x * x, p, q;
+
+	p = v_all(-0x1.37321cp-11f);
+	p = v_fma(p, s, v_all(0x1.468d1ep-8f));
+	p = v_fma(p, s, v_all(-0x1.b66f3cp-6f));
+	p = v_fma(p, s, v_all(0x1.ce18a2p-4f));
+	p = v_fma(p, s, v_all(-0x1.8126dcp-2f));
+	p = v_fma(p, s, v_all(0x1.06eba6p-3f));
+	p = v_fma(p, size, size);
+	q = v_all(0x1.ac76e0p-20f);
+	q = v_fma(q, t, v_all(-0x1.7b9312p-15f));
+	q = v_fma(q, t, v_all(0x1.3553bcp-11f));
+	q = v_fma(q, t, v_all(-0x1.35d63ep-8f));
+	q = v_fma(q, t, v_all(0x1.af6716p-6f));
+	q = v_fma(q, t, v_all(-0x1.c23c96p-4f));
+	q = v_fma(q, t, v_all(-0x1.4394dcp-1f));
+	q = v_fma(q, t, v_all(-0x1.21507cp+0f));
+	q = v_fma(q, t, v_all(0x1.35fb92p-12f));
+	q = v_all(1.0f) - exp_of(q);
+	return (vf)((vi)v_pick(size < v_all(0.9375f), p, q) | sign);
+}
+
+/* 0.5 x (1 + erf(x / sqrt(2))) */
+VEC vf
+gelu_exact_of(vf x)
+{
+	vf e = erf_of(v_all(0.707106781186548f) * x);
+
+	return v_all(0.5f) * x * (v_all(1.0f) + e);
+}
+
+/* x / (1 + exp(-x)) */
+VEC vf
+silu_of(vf x)
+{
+	return x / (v_all(1.0f) + exp_of(-x));
+}
+
 #define ELEMENTWISE(name, of) \
 	void PATH(name)(float *y, const float *x, size_t n) \
 	{ \
@@ -96,3 +145,5 @@ gelu_of(vf x)
 ELEMENTWISE(path_exp, exp_of)
 ELEMENTWISE(path_tanh, tanh_of)
 ELEMENTWISE(path_gelu_tanh, gelu_of)
+ELEMENTWISE(path_gelu, gelu_exact_of)
+ELEMENTWISE(path_silu, silu_of)

@@ -69,6 +69,10 @@ special_path(void)
 	assert_true(y[7] == 1 && y[11] == -1);
 	kernel_gelu_tanh(y, x, 12);
 	assert_true(y[0] == 0 && y[7] == 88.8f && y[11] == 0 && isnan(y[4]));
+	kernel_gelu(y, x, 12);
+	assert_true(y[0] == 0 && y[7] == 88.8f && y[11] == 0 && isnan(y[4]));
+	kernel_silu(y, x, 12);
+	assert_true(y[0] == 0 && y[7] == 88.8f && y[11] == 0 && isnan(y[4]));
 }
 
 static void
@@ -84,17 +88,41 @@ gelu(double x)
 	return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
 }
 
+static double
+gelu_exact(double x)
+{
+	return 0.5 * x * (1 + erf(x / sqrt(2)));
+}
+
+static double
+silu(double x)
+{
+	return x / (1 + exp(-x));
+}
+
+/* The last place of 1 + erf or 1 + tanh is all that a negative x leaves. */
+static double
+worst_gate(void (*fn)(float *, const float *, size_t), double (*truth)(double))
+{
+	float x[999], y[999];
+	double worst = 0;
+
+	for (size_t i = 0; i < 999; i++)
+		x[i] = i < 600 ? (float)i * 0.02f - 6 : naive_float() * 6;
+	fn(y, x, 999);
+	for (size_t i = 0; i < 999; i++)
+		worst = fmax(worst,
+			fabs((double)y[i] - truth((double)x[i])) /
+				(1e-3 + fabs((double)x[i])));
+	return worst;
+}
+
 static void
 gelu_path(void)
 {
-	float x[999], y[999];
-
-	for (size_t i = 0; i < 999; i++)
-		x[i] = naive_float() * 6;
-	kernel_gelu_tanh(y, x, 999);
-	for (size_t i = 0; i < 999; i++)
-		assert_true(fabs((double)y[i] - gelu((double)x[i])) <=
-			1e-6 * (1 + fabs((double)x[i])));
+	assert_true(worst_gate(kernel_gelu_tanh, gelu) <= 1e-6);
+	assert_true(worst_gate(kernel_gelu, gelu_exact) <= 0x1p-23);
+	assert_true(worst_gate(kernel_silu, silu) <= 0x1p-22);
 }
 
 static void
@@ -109,7 +137,7 @@ static void
 test_same_bits(void **state)
 {
 	static void (*const fns[])(float *, const float *, size_t) = {kernel_exp,
-		kernel_tanh, kernel_gelu_tanh};
+		kernel_tanh, kernel_gelu_tanh, kernel_gelu, kernel_silu};
 
 	(void)state;
 	for (size_t n = 1; n < 400; n++) {
@@ -118,7 +146,7 @@ test_same_bits(void **state)
 
 		for (size_t i = 0; i < n; i++)
 			x[i] *= 30;
-		for (size_t f = 0; f < 3; f++)
+		for (size_t f = 0; f < 5; f++)
 			for (int p = 0; p < KERNEL_N_PATHS; p++) {
 				if (!kernel_use_path((enum kernel_path)p))
 					continue;
@@ -212,6 +240,37 @@ test_layer_norm(void **state)
 	naive_each_path(layer_norm_path);
 }
 
+static void
+rms_norm_path(void)
+{
+	float x[777], y[777], want[777], gain[777];
+
+	for (size_t n = 1; n < 777; n += 1 + n / 9) {
+		float root;
+
+		for (size_t i = 0; i < n; i++) {
+			x[i] = naive_float() * 8;
+			gain[i] = naive_float();
+		}
+		root = sqrtf(naive_dot(x, x, n) / (float)n + 1e-6f);
+		for (size_t i = 0; i < n; i++)
+			want[i] = x[i] / root;
+		kernel_rms_norm(y, x, NULL, 1e-6f, n);
+		assert_same_floats(y, want, n);
+		for (size_t i = 0; i < n; i++)
+			want[i] = want[i] * gain[i];
+		kernel_rms_norm(x, x, gain, 1e-6f, n);
+		assert_same_floats(x, want, n);
+	}
+}
+
+static void
+test_rms_norm(void **state)
+{
+	(void)state;
+	naive_each_path(rms_norm_path);
+}
+
 int
 main(void)
 {
@@ -222,6 +281,7 @@ main(void)
 		cmocka_unit_test(test_same_bits),
 		cmocka_unit_test(test_softmax),
 		cmocka_unit_test(test_layer_norm),
+		cmocka_unit_test(test_rms_norm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
