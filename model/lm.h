@@ -19,10 +19,25 @@ enum hook_site {
 	HOOK_RESID_MID,
 	HOOK_RESID_POST,
 	HOOK_ATTN_OUT,
-	HOOK_MLP_OUT
+	HOOK_MLP_OUT,
+	HOOK_Z,
+	HOOK_MLP_IN,
+	HOOK_MLP_NORMALIZED,
+	HOOK_MLP_INPUT,
+	HOOK_ATTN_MODULE,
+	HOOK_MLP_MODULE
 };
 
-/* A TransformerLens hook, as in blocks.8.hook_resid_pre. */
+/* A TransformerLens hook, blocks.LAYER. and
+ *   hook_resid_pre, hook_resid_mid, hook_resid_post   the stream
+ *   hook_attn_out, hook_mlp_out     what is added to it
+ *   attn.hook_z    the heads' outputs, head-major, before the product out
+ *   hook_mlp_in    the stream that the MLP's norm reads
+ *   ln2.hook_normalized    that, normed, before the norm's gain and bias
+ *   mlp.hook_in    that with gain and bias: what the MLP reads
+ * or a module by Hugging Face's path (layers.8, h.8, model.layers.8: as
+ * blocks.8.hook_resid_post; layers.8.mlp, layers.8.self_attn: its output, in
+ * Gemma 2 and 3 before the norm behind it). name is the hook's one name. */
 struct hook {
 	char name[96];
 	enum hook_site site;
@@ -35,19 +50,22 @@ struct lm; /* opaque */
 struct lm_info {
 	const char *family; /* "gpt2" */
 	const char *architecture; /* as in config.json */
-	uint32_t n_layers, d_model, n_heads, d_head, d_mlp, n_ctx, n_vocab;
+	uint32_t n_layers, d_model, n_heads, n_kv_heads, d_head, d_mlp, n_ctx, n_vocab;
 	uint64_t n_params;
 	const char *dtype_file; /* "F16": as stored; computing is in float32 */
 };
 
-/* dir: config.json and *.safetensors. Only GPT-2 for now; another family is
- * ERR_UNSUPPORTED by name. Shapes are checked against the config, weights for
+/* dir: config.json and *.safetensors, of one of the families that lm.c lists;
+ * another is ERR_UNSUPPORTED by name. Shapes are checked against the config, weights for
  * NaN. new: lm_close(). */
 int lm_open(struct lm **out, const char *dir, struct err *e);
 void lm_close(struct lm *m);
 const struct lm_info *lm_info(const struct lm *m); /* borrowed */
-/* ERR_NOTFOUND when the model has no such layer, naming those it has. */
+/* ERR_NOTFOUND when the model has no such layer, naming those it has, or no such
+ * hook. */
 int lm_check_hook(const struct lm *m, const struct hook *h, struct err *e);
+/* Floats of a token at a hook: d_model, or n_heads * d_head at attn.hook_z. */
+uint32_t lm_hook_width(const struct lm *m, const struct hook *h);
 /* Unembedding W_U as (n_vocab, d_model) rows, borrowed. */
 const float *lm_unembed(const struct lm *m);
 /* The final norm's gain (d_model), or NULL. */
@@ -64,7 +82,7 @@ size_t lm_work_bytes(const struct lm *m, size_t max_tokens); /* what work_new ta
 /* One window or several laid end to end: n_tokens ids, cut at window_start
  * (n_windows + 1 offsets, the last is n_tokens); attention stays inside a
  * window, positions count from 0 in each. out[h] receives the (n_tokens,
- * d_model) floats at hooks[h]. An id past the vocabulary or a window longer
+ * lm_hook_width) floats at hooks[h]. An id past the vocabulary or a window longer
  * than n_ctx is ERR_ARG. */
 int lm_forward(const struct lm *m, struct lm_work *w, const uint32_t *ids,
 	const uint32_t *window_start, size_t n_windows, const struct hook *hooks,

@@ -273,7 +273,7 @@ test_unsupported(void **state)
 		"\"sae_lens_version\": \"5", ERR_UNSUPPORTED, "SAELens 5");
 	expect_edit("sae-standard", "\"sae_lens_version\"", "\"x\"", ERR_UNSUPPORTED,
 		"before 6");
-	expect_edit("sae-standard", "blocks.1.hook_resid_pre", "blocks.1.attn.hook_z",
+	expect_edit("sae-standard", "blocks.1.hook_resid_pre", "blocks.1.attn.hook_k",
 		ERR_ARG, "hook_name");
 	expect_edit("sae-standard", "\"hook_name\"", "\"hook\"", ERR_FORMAT,
 		"hook_name");

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Llama 2 and 3: RMS norms, rotary positions, grouped queries, a gated MLP.
+ */
+#include "model/lm_int.h"
+
+#include <stdio.h>
+
+#define LAYERS_MAX 4096
+
+/* ---- config.json -------------------------------------------------------- */
+
+static int
+read_dims(struct lm *m, const struct lm_config *c, struct err *e)
+{
+	struct lm_info *n = &m->info;
+	int rc = lm_config_dim(c, "hidden_size", 0, LM_DIM_MAX, &n->d_model, e);
+
+	if (rc == 0)
+		rc = lm_config_dim(c, "num_hidden_layers", 0, LAYERS_MAX, &n->n_layers,
+			e);
+	if (rc == 0)
+		rc = lm_config_dim(c, "intermediate_size", 0, 4 * LM_DIM_MAX, &n->d_mlp,
+			e);
+	if (rc == 0)
+		rc = lm_config_dim(c, "max_position_embeddings", 0, 1u << 24, &n->n_ctx,
+			e);
+	if (rc == 0)
+		rc = lm_config_dim(c, "vocab_size", 0, 1u << 24, &n->n_vocab, e);
+	return rc;
+}
+
+/* default_head 0: d_model / n_heads. */
+static int
+read_heads(struct lm *m, const struct lm_config *c, uint32_t default_head,
+	struct err *e)
+{
+	struct lm_info *n = &m->info;
+	bool divides = true;
+	int rc = lm_config_dim(c, "num_attention_heads", 0, LM_DIM_MAX, &n->n_heads, e);
+
+	if (rc == 0)
+		rc = lm_config_dim(c, "num_key_value_heads", n->n_heads, LM_DIM_MAX,
+			&n->n_kv_heads, e);
+	if (rc == 0 && default_head == 0) {
+		divides = n->d_model % n->n_heads == 0;
+		default_head = n->d_model / n->n_heads;
+	}
+	if (rc == 0)
+		rc = lm_config_dim(c, "head_dim", default_head ? default_head : 1,
+			LM_DIM_MAX, &n->d_head, e);
+	if (rc == 0 && !divides && js_type(js_get(c->c, "head_dim")) != JS_INT)
+		rc = err_set(e, ERR_FORMAT,
+			"%s: hidden_size (%u) is not a multiple of "
+			"num_attention_heads (%u), and there is no head_dim",
+			c->doc->name, n->d_model, n->n_heads);
+	return rc == 0 ? lm_config_heads(m, c, e) : rc;
+}
+
+static int
+read_rope(struct lm *m, const struct lm_config *c, struct err *e)
+{
+	struct lm_rope_from from = {.theta_key = "rope_theta",
+		.theta = 10000,
+		.partial = 1};
+	int rc = lm_rope_params(c, &from.params, e);
+
+	return rc == 0 ? lm_rope_init(&m->rope[0], m, c, &from, e) : rc;
+}
+
+static int
+configure(struct lm *m, const struct lm_config *c, uint32_t default_head, struct err *e)
+{
+	int rc = read_dims(m, c, e);
+
+	m->rms = true;
+	if (rc == 0)
+		rc = read_heads(m, c, default_head, e);
+	if (rc == 0)
+		rc = lm_config_eps(c, "rms_norm_eps", 1e-6, &m->norm_eps, e);
+	if (rc == 0)
+		rc = lm_config_act(c, "hidden_act", "silu", &m->act, e);
+	return rc == 0 ? read_rope(m, c, e) : rc;
+}
+
+static int
+llama_configure(struct lm *m, const struct lm_config *c, struct err *e)
+{
+	int rc = configure(m, c, 0, e);
+
+	if (rc == 0)
+		rc = js_opt_bool(c->doc, c->c, "attention_bias", false,
+			&m->has.qkv_bias, e);
+	m->has.out_bias = m->has.qkv_bias;
+	if (rc == 0)
+		rc = js_opt_bool(c->doc, c->c, "mlp_bias", false, &m->has.mlp_bias, e);
+	return rc;
+}
+
+/* ---- weights ------------------------------------------------------------ */
+
+/* The norms that the model has, by the names that they have in it. */
+static int
+load_norms(struct lm *m, const char *at, struct lm_layer *y, struct err *e)
+{
+	bool post = m->has.post_norms, qk = m->has.qk_norm;
+	size_t d = m->info.d_model, d_head = m->info.d_head;
+	const struct {
+		const char *name; /* NULL: not in this model */
+		struct lm_norm *norm;
+		size_t n;
+	} norms[] = {
+		{"input_layernorm", &y->norm1, d},
+		{"post_attention_layernorm", post ? &y->post1 : &y->norm2, d},
+		{post ? "pre_feedforward_layernorm" : NULL, &y->norm2, d},
+		{post ? "post_feedforward_layernorm" : NULL, &y->post2, d},
+		{qk ? "self_attn.q_norm" : NULL, &y->q_norm, d_head},
+		{qk ? "self_attn.k_norm" : NULL, &y->k_norm, d_head},
+	};
+	char name[96];
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < sizeof(norms) / sizeof(norms[0]); i++) {
+		if (!norms[i].name)
+			continue;
+		snprintf(name, sizeof(name), "%s%s", at, norms[i].name);
+		rc = lm_load_norm(m, name, norms[i].n, norms[i].norm, e);
+	}
+	return rc;
+}
+
+static int
+load_layer(struct lm *m, uint32_t i, struct err *e)
+{
+	static const char *const qkv[3] = {"self_attn.q_proj", "self_attn.k_proj",
+		"self_attn.v_proj"};
+	struct lm_layer *y = &m->layer[i];
+	size_t d = m->info.d_model, d_mlp = m->info.d_mlp;
+	const struct {
+		const char *name;
+		struct lm_linear *linear;
+		struct lm_shape shape;
+	} parts[] = {
+		{"self_attn.o_proj", &y->out,
+			{lm_z_width(m), d, m->has.out_bias, false}},
+		{"mlp.gate_proj", &y->gate, {d, d_mlp, m->has.mlp_bias, false}},
+		{"mlp.up_proj", &y->up, {d, d_mlp, m->has.mlp_bias, false}},
+		{"mlp.down_proj", &y->down, {d_mlp, d, m->has.mlp_bias, false}},
+	};
+	char at[32], name[96];
+	int rc;
+
+	snprintf(at, sizeof(at), "layers.%u.", i);
+	rc = load_norms(m, at, y, e);
+	if (rc == 0)
+		rc = lm_load_qkv(m, at, qkv, &y->qkv, e);
+	for (size_t k = 0; rc == 0 && k < sizeof(parts) / sizeof(parts[0]); k++) {
+		snprintf(name, sizeof(name), "%s%s", at, parts[k].name);
+		rc = lm_load_linear(m, name, &parts[k].shape, parts[k].linear, e);
+	}
+	return rc;
+}
+
+static int
+llama_load(struct lm *m, struct err *e)
+{
+	static const char *const prefixes[] = {"model.", "", "language_model.model.",
+		"model.language_model.", NULL};
+	const struct lm_info *n = &m->info;
+	char beyond[64];
+	int rc;
+
+	lm_prefix(m, prefixes, "embed_tokens.weight");
+	snprintf(beyond, sizeof(beyond), "layers.%u.input_layernorm.weight",
+		n->n_layers);
+	rc = lm_no_more_layers(m, beyond, "num_hidden_layers", e);
+	if (rc == 0)
+		rc = lm_load_embed(m, "embed_tokens.weight", e);
+	for (uint32_t i = 0; rc == 0 && i < n->n_layers; i++)
+		rc = load_layer(m, i, e);
+	return rc == 0 ? lm_load_norm(m, "norm", n->d_model, &m->final, e) : rc;
+}
+
+const struct lm_family lm_llama = {
+	.model_type = "llama",
+	.configure = llama_configure,
+	.load = llama_load,
+};
