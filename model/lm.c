@@ -12,7 +12,8 @@
 #define CONFIG_MAX_BYTES ((size_t)16 << 20)
 #define CONFIG_MAX_DEPTH 64
 
-static const struct lm_family *const families[] = {&lm_gpt2, &lm_llama};
+static const struct lm_family *const families[] = {&lm_gpt2, &lm_llama, &lm_mistral,
+	&lm_qwen2, &lm_qwen3};
 
 #define N_FAMILIES (sizeof(families) / sizeof(families[0]))
 

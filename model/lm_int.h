@@ -118,7 +118,7 @@ struct lm_family {
 	int (*load)(struct lm *m, struct err *e);
 };
 
-extern const struct lm_family lm_gpt2, lm_llama;
+extern const struct lm_family lm_gpt2, lm_llama, lm_mistral, lm_qwen2, lm_qwen3;
 
 static inline size_t
 lm_z_width(const struct lm *m)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Llama 2 and 3: RMS norms, rotary positions, grouped queries, a gated MLP.
+ * Llama 2 and 3: RMS norms, rotary positions, grouped queries, a gated MLP. And
+ * those that differ from it in little: Mistral (all layers may have a window),
+ * Qwen2 (biases at q, k and v; the later layers may have a window), Qwen3 (norms
+ * of each query and key instead).
  */
 #include "model/lm_int.h"
 
@@ -97,6 +100,88 @@ llama_configure(struct lm *m, const struct lm_config *c, struct err *e)
 	return rc;
 }
 
+static bool
+slides_always(uint32_t layer, uint32_t arg)
+{
+	(void)layer;
+	(void)arg;
+	return true;
+}
+
+static bool
+slides_never(uint32_t layer, uint32_t arg)
+{
+	(void)layer;
+	(void)arg;
+	return false;
+}
+
+static bool
+slides_from(uint32_t layer, uint32_t first)
+{
+	return layer >= first;
+}
+
+/* No "sliding_window" is one of 4,096 tokens, null is none. */
+static int
+mistral_configure(struct lm *m, const struct lm_config *c, struct err *e)
+{
+	bool none = js_type(js_get(c->c, "sliding_window")) == JS_NULL;
+	enum js_type listed = js_type(js_get(c->c, "layer_types"));
+	uint32_t window;
+	int rc = configure(m, c, 0, e);
+
+	if (rc == 0)
+		rc = lm_config_dim(c, "sliding_window", 4096, UINT32_MAX, &window, e);
+	if (rc == 0 && listed != JS_ABSENT && listed != JS_NULL)
+		rc = err_set(e, ERR_UNSUPPORTED,
+			"%s: layer_types is not supported for this family, whose "
+			"layers are all alike",
+			c->doc->name);
+	if (rc < 0)
+		return rc;
+	return lm_config_windows(m, c, none ? 0 : window,
+		none ? slides_never : slides_always, 0, e);
+}
+
+static int
+qwen_windows(struct lm *m, const struct lm_config *c, struct err *e)
+{
+	uint32_t window = 0, first = 0;
+	bool use;
+	int rc = js_opt_bool(c->doc, c->c, "use_sliding_window", false, &use, e);
+
+	if (rc == 0 && use)
+		rc = lm_config_dim(c, "sliding_window", 4096, UINT32_MAX, &window, e);
+	if (rc == 0 && use)
+		rc = js_opt_u32(c->doc, c->c, "max_window_layers", 28, &first, e);
+	return rc == 0 ? lm_config_windows(m, c, window,
+				 use ? slides_from : slides_never, first, e)
+		       : rc;
+}
+
+static int
+qwen2_configure(struct lm *m, const struct lm_config *c, struct err *e)
+{
+	int rc = configure(m, c, 0, e);
+
+	m->has.qkv_bias = true;
+	return rc == 0 ? qwen_windows(m, c, e) : rc;
+}
+
+static int
+qwen3_configure(struct lm *m, const struct lm_config *c, struct err *e)
+{
+	int rc = configure(m, c, 128, e);
+
+	m->has.qk_norm = true;
+	if (rc == 0)
+		rc = js_opt_bool(c->doc, c->c, "attention_bias", false,
+			&m->has.qkv_bias, e);
+	m->has.out_bias = m->has.qkv_bias;
+	return rc == 0 ? qwen_windows(m, c, e) : rc;
+}
+
 /* ---- weights ------------------------------------------------------------ */
 
 /* The norms that the model has, by the names that they have in it. */
@@ -184,5 +269,23 @@ llama_load(struct lm *m, struct err *e)
 const struct lm_family lm_llama = {
 	.model_type = "llama",
 	.configure = llama_configure,
+	.load = llama_load,
+};
+
+const struct lm_family lm_mistral = {
+	.model_type = "mistral",
+	.configure = mistral_configure,
+	.load = llama_load,
+};
+
+const struct lm_family lm_qwen2 = {
+	.model_type = "qwen2",
+	.configure = qwen2_configure,
+	.load = llama_load,
+};
+
+const struct lm_family lm_qwen3 = {
+	.model_type = "qwen3",
+	.configure = qwen3_configure,
 	.load = llama_load,
 };

@@ -215,6 +215,28 @@ FIXTURES = {
         num_hidden_layers=1, rope_parameters={
             "rope_type": "dynamic", "rope_theta": 700.0, "factor": 3.0}),
         edit=old_config, hooks=False),
+    "mistral": lambda n: make(n, transformers.MistralConfig(**{
+        **SMALL, "num_key_value_heads": 2, "sliding_window": 5, "head_dim": 6,
+        "tie_word_embeddings": False, "num_hidden_layers": 2})),
+    # windows and sequences longer than a block of keys
+    "mistral-long": lambda n: make(n, transformers.MistralConfig(**{
+        **SMALL, "num_attention_heads": 2, "num_key_value_heads": 1,
+        "sliding_window": 70, "max_position_embeddings": 150,
+        "tie_word_embeddings": False, "num_hidden_layers": 1}),
+        windows=(150, 66), edit=old_config, hooks=False),
+    "qwen2": lambda n: make(n, transformers.Qwen2Config(**{
+        **SMALL, "num_key_value_heads": 2, "use_sliding_window": True,
+        "sliding_window": 4, "max_window_layers": 1, "tie_word_embeddings": True,
+        "num_hidden_layers": 2, "rope_parameters": {
+            "rope_type": "default", "rope_theta": 1e6}})),
+    "qwen2-v4": lambda n: make(n, transformers.Qwen2Config(**{
+        **SMALL, "num_key_value_heads": 4, "num_hidden_layers": 1,
+        "tie_word_embeddings": False}),
+        edit=lambda c: {k: v for k, v in old_config(c).items() if k != "layer_types"},
+        hooks=False),
+    "qwen3": lambda n: make(n, transformers.Qwen3Config(**{
+        **SMALL, "num_key_value_heads": 2, "head_dim": 8, "num_hidden_layers": 2,
+        "tie_word_embeddings": False, "attention_bias": True})),
 }
 
 

@@ -9,6 +9,11 @@ static const struct {
 	{"lm-llama", "llama", "LlamaForCausalLM"},
 	{"lm-llama-v4", "llama", "LlamaForCausalLM"},
 	{"lm-llama-dynamic", "llama", "LlamaForCausalLM"},
+	{"lm-mistral", "mistral", "MistralForCausalLM"},
+	{"lm-mistral-long", "mistral", "MistralForCausalLM"},
+	{"lm-qwen2", "qwen2", "Qwen2ForCausalLM"},
+	{"lm-qwen2-v4", "qwen2", "Qwen2ForCausalLM"},
+	{"lm-qwen3", "qwen3", "Qwen3ForCausalLM"},
 };
 
 #define N_MODELS (sizeof(models) / sizeof(models[0]))
@@ -257,6 +262,27 @@ test_rope_contradictions(void **state)
 		NULL);
 }
 
+static void
+test_window_contradictions(void **state)
+{
+	static const char mistral[] = "lm-mistral", qwen[] = "lm-qwen2";
+
+	(void)state;
+	expect_edit(mistral, "\"sliding_window\": 5", "\"sliding_window\": 0",
+		ERR_FORMAT, "sliding_window");
+	expect_edit(mistral, "\"sliding_window\": 5", "\"sliding_window\": null", 0,
+		NULL);
+	expect_edit(mistral, "\"sliding_window\": 5",
+		"\"sliding_window\": 5, \"layer_types\": [\"full_attention\"]",
+		ERR_UNSUPPORTED, "layer_types");
+	expect_edit(qwen, "\"full_attention\"", "\"chunked_attention\"",
+		ERR_UNSUPPORTED, "layer_types[0] \"chunked_attention\"");
+	expect_edit(qwen, "\"full_attention\"", "4", ERR_UNSUPPORTED, "layer_types[0]");
+	expect_edit(qwen, "\"use_sliding_window\": true",
+		"\"use_sliding_window\": false", ERR_FORMAT, "sliding_window");
+	expect_edit(qwen, "\"full_attention\",", "", ERR_FORMAT, "layer_types");
+}
+
 /* A name in the file is changed: what config.json asks for is not there. */
 static void
 lacks(const char *fixture_name, const char *tensor, const char *says)
@@ -295,6 +321,8 @@ test_missing(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		lacks("lm-llama", names[i], "is missing");
+	lacks("lm-qwen2", "layers.1.self_attn.k_proj.bias", "is missing");
+	lacks("lm-qwen3", "layers.1.self_attn.q_norm.weight", "is missing");
 }
 
 /* ---- memory -------------------------------------------------------------- */
@@ -345,6 +373,7 @@ main(void)
 		cmocka_unit_test(test_module_names),
 		cmocka_unit_test(test_llama_contradictions),
 		cmocka_unit_test(test_rope_contradictions),
+		cmocka_unit_test(test_window_contradictions),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_sweep),
 	};
