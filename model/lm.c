@@ -13,7 +13,7 @@
 #define CONFIG_MAX_DEPTH 64
 
 static const struct lm_family *const families[] = {&lm_gpt2, &lm_llama, &lm_mistral,
-	&lm_qwen2, &lm_qwen3};
+	&lm_qwen2, &lm_qwen3, &lm_neox};
 
 #define N_FAMILIES (sizeof(families) / sizeof(families[0]))
 

@@ -21,6 +21,26 @@ lm_config_dim(const struct lm_config *c, const char *key, uint32_t fallback,
 }
 
 int
+lm_config_stack(struct lm *m, const struct lm_config *c, struct err *e)
+{
+	struct lm_info *n = &m->info;
+	int rc = lm_config_dim(c, "hidden_size", 0, LM_DIM_MAX, &n->d_model, e);
+
+	if (rc == 0)
+		rc = lm_config_dim(c, "num_hidden_layers", 0, LM_LAYERS_MAX,
+			&n->n_layers, e);
+	if (rc == 0)
+		rc = lm_config_dim(c, "intermediate_size", 0, 4 * LM_DIM_MAX, &n->d_mlp,
+			e);
+	if (rc == 0)
+		rc = lm_config_dim(c, "max_position_embeddings", 0, 1u << 24, &n->n_ctx,
+			e);
+	if (rc == 0)
+		rc = lm_config_dim(c, "vocab_size", 0, 1u << 24, &n->n_vocab, e);
+	return rc;
+}
+
+int
 lm_config_eps(const struct lm_config *c, const char *key, double fallback, float *out,
 	struct err *e)
 {

@@ -7,8 +7,6 @@
 
 #include <stdio.h>
 
-#define LAYERS_MAX 4096
-
 /* ---- config.json -------------------------------------------------------- */
 
 /* transformers also takes the common name of what GPT-2 calls otherwise. */
@@ -50,7 +48,7 @@ gpt2_configure(struct lm *m, const struct lm_config *c, struct err *e)
 	int rc = config_dim(c, "n_embd", "hidden_size", LM_DIM_MAX, &n->d_model, e);
 
 	if (rc == 0)
-		rc = config_dim(c, "n_layer", "num_hidden_layers", LAYERS_MAX,
+		rc = config_dim(c, "n_layer", "num_hidden_layers", LM_LAYERS_MAX,
 			&n->n_layers, e);
 	if (rc == 0)
 		rc = config_dim(c, "n_head", "num_attention_heads", LM_DIM_MAX,

@@ -17,6 +17,7 @@
 #define LM_BLOCK_ROWS 256 /* tokens that pass the MLP together */
 #define LM_BLOCK_KEYS 64 /* queries and keys that attend together */
 #define LM_DIM_MAX (1u << 20)
+#define LM_LAYERS_MAX 4096
 #define LM_N_ROPES 2
 
 enum lm_act { LM_GELU_TANH, LM_GELU, LM_SILU };
@@ -118,7 +119,8 @@ struct lm_family {
 	int (*load)(struct lm *m, struct err *e);
 };
 
-extern const struct lm_family lm_gpt2, lm_llama, lm_mistral, lm_qwen2, lm_qwen3;
+extern const struct lm_family lm_gpt2, lm_llama, lm_mistral, lm_qwen2, lm_qwen3,
+	lm_neox;
 
 static inline size_t
 lm_z_width(const struct lm *m)
@@ -138,6 +140,9 @@ lm_qkv_width(const struct lm *m)
 /* A number from 1 to most; fallback 0: it must be there. */
 int lm_config_dim(const struct lm_config *c, const char *key, uint32_t fallback,
 	uint32_t most, uint32_t *out, struct err *e);
+/* hidden_size, num_hidden_layers, intermediate_size, max_position_embeddings and
+ * vocab_size, which all must be there. */
+int lm_config_stack(struct lm *m, const struct lm_config *c, struct err *e);
 int lm_config_eps(const struct lm_config *c, const char *key, double fallback,
 	float *out, struct err *e);
 int lm_config_act(const struct lm_config *c, const char *key, const char *fallback,

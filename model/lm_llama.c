@@ -9,29 +9,7 @@
 
 #include <stdio.h>
 
-#define LAYERS_MAX 4096
-
 /* ---- config.json -------------------------------------------------------- */
-
-static int
-read_dims(struct lm *m, const struct lm_config *c, struct err *e)
-{
-	struct lm_info *n = &m->info;
-	int rc = lm_config_dim(c, "hidden_size", 0, LM_DIM_MAX, &n->d_model, e);
-
-	if (rc == 0)
-		rc = lm_config_dim(c, "num_hidden_layers", 0, LAYERS_MAX, &n->n_layers,
-			e);
-	if (rc == 0)
-		rc = lm_config_dim(c, "intermediate_size", 0, 4 * LM_DIM_MAX, &n->d_mlp,
-			e);
-	if (rc == 0)
-		rc = lm_config_dim(c, "max_position_embeddings", 0, 1u << 24, &n->n_ctx,
-			e);
-	if (rc == 0)
-		rc = lm_config_dim(c, "vocab_size", 0, 1u << 24, &n->n_vocab, e);
-	return rc;
-}
 
 /* default_head 0: d_model / n_heads. */
 static int
@@ -74,7 +52,7 @@ read_rope(struct lm *m, const struct lm_config *c, struct err *e)
 static int
 configure(struct lm *m, const struct lm_config *c, uint32_t default_head, struct err *e)
 {
-	int rc = read_dims(m, c, e);
+	int rc = lm_config_stack(m, c, e);
 
 	m->rms = true;
 	if (rc == 0)

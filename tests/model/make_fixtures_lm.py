@@ -237,6 +237,14 @@ FIXTURES = {
     "qwen3": lambda n: make(n, transformers.Qwen3Config(**{
         **SMALL, "num_key_value_heads": 2, "head_dim": 8, "num_hidden_layers": 2,
         "tie_word_embeddings": False, "attention_bias": True})),
+    "neox": lambda n: make(n, transformers.GPTNeoXConfig(**{
+        **SMALL, "num_attention_heads": 2, "num_hidden_layers": 2})),
+    "neox-serial": lambda n: make(n, transformers.GPTNeoXConfig(**{
+        **SMALL, "num_attention_heads": 2, "num_hidden_layers": 2,
+        "use_parallel_residual": False, "hidden_act": "gelu_new",
+        "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 300.0,
+                            "partial_rotary_factor": 0.5}}),
+        dtype=torch.float16, edit=old_config, hooks=False),
 }
 
 

@@ -14,6 +14,8 @@ static const struct {
 	{"lm-qwen2", "qwen2", "Qwen2ForCausalLM"},
 	{"lm-qwen2-v4", "qwen2", "Qwen2ForCausalLM"},
 	{"lm-qwen3", "qwen3", "Qwen3ForCausalLM"},
+	{"lm-neox", "gpt_neox", "GPTNeoXForCausalLM"},
+	{"lm-neox-serial", "gpt_neox", "GPTNeoXForCausalLM"},
 };
 
 #define N_MODELS (sizeof(models) / sizeof(models[0]))
@@ -283,6 +285,34 @@ test_window_contradictions(void **state)
 	expect_edit(qwen, "\"full_attention\",", "", ERR_FORMAT, "layer_types");
 }
 
+static void
+test_neox_contradictions(void **state)
+{
+	static const char f[] = "lm-neox", serial[] = "lm-neox-serial";
+	struct err e = ERR_INIT;
+	struct session s;
+	struct hook h;
+
+	(void)state;
+	expect_edit(f, "_attention_heads\": 2", "_attention_heads\": 3", ERR_FORMAT,
+		"num_attention_heads (3)");
+	expect_edit(f, "\"partial_rotary_factor\": 0.25",
+		"\"partial_rotary_factor\": 0.4", ERR_FORMAT, "3 of the 8");
+	expect_edit(f, "\"partial_rotary_factor\": 0.25",
+		"\"partial_rotary_factor\": 1.5", ERR_FORMAT, "1.5");
+	expect_edit(serial, "\"rotary_pct\": 0.5", "\"rotary_pct\": 0", ERR_FORMAT,
+		"turns");
+	expect_edit(f, "\"attention_bias\": true", "\"attention_bias\": false",
+		ERR_MISMATCH, "query_key_value.bias");
+	expect_edit(f, "hidden_layers\": 2", "hidden_layers\": 1", ERR_MISMATCH,
+		"layers.1.input_layernorm.weight");
+	start(&s, f);
+	assert_int_equal(hook_parse(&h, "blocks.1.hook_resid_mid", &e), 0);
+	assert_int_equal(lm_check_hook(s.m, &h, &e), ERR_NOTFOUND);
+	assert_non_null(strstr(e.text, "blocks.1.hook_resid_mid"));
+	stop(&s);
+}
+
 /* A name in the file is changed: what config.json asks for is not there. */
 static void
 lacks(const char *fixture_name, const char *tensor, const char *says)
@@ -322,6 +352,7 @@ test_missing(void **state)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		lacks("lm-llama", names[i], "is missing");
 	lacks("lm-qwen2", "layers.1.self_attn.k_proj.bias", "is missing");
+	lacks("lm-neox", "layers.0.attention.query_key_value.bias", "is missing");
 	lacks("lm-qwen3", "layers.1.self_attn.q_norm.weight", "is missing");
 }
 
@@ -361,6 +392,7 @@ test_sweep(void **state)
 {
 	(void)state;
 	sweep("lm-llama");
+	sweep("lm-neox");
 }
 
 int
@@ -374,6 +406,7 @@ main(void)
 		cmocka_unit_test(test_llama_contradictions),
 		cmocka_unit_test(test_rope_contradictions),
 		cmocka_unit_test(test_window_contradictions),
+		cmocka_unit_test(test_neox_contradictions),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_sweep),
 	};
