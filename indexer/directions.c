@@ -88,8 +88,8 @@ write_logits(struct sae_writer *w, const struct search *up, const struct search 
 	return 0;
 }
 
-int
-logits_write(struct sae_writer *w, const struct lm *lm, uint32_t n_vocab,
+static int
+logits_of(struct sae_writer *w, const struct lm *lm, uint32_t n_vocab,
 	const float *rows, uint32_t n, struct pool *pool, struct err *e)
 {
 	uint32_t d = lm_info(lm)->d_model;
@@ -110,6 +110,25 @@ logits_write(struct sae_writer *w, const struct lm *lm, uint32_t n_vocab,
 	mem_free(up.best);
 	mem_free(down.best);
 	kernel_rows_free(unembed);
+	return rc;
+}
+
+int
+logits_write(struct sae_writer *w, const struct lm *lm, const struct hook *hook,
+	uint32_t n_vocab, const float *rows, uint32_t n, struct pool *pool,
+	struct err *e)
+{
+	float *stream;
+	int rc;
+
+	if (hook->site != HOOK_Z)
+		return logits_of(w, lm, n_vocab, rows, n, pool, e);
+	stream = mem_new_aligned(n, lm_info(lm)->d_model * sizeof(*stream));
+	if (stream == NULL)
+		return err_set(e, ERR_NOMEM, "no memory for %u directions", n);
+	lm_directions(lm, hook, rows, n, stream);
+	rc = logits_of(w, lm, n_vocab, stream, n, pool, e);
+	mem_free(stream);
 	return rc;
 }
 

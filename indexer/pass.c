@@ -37,7 +37,8 @@ pass_bytes(const struct pass_job *job, size_t batch_tokens)
 
 	for (uint32_t i = 0; i < job->n_saes; i++)
 		bytes += encoder_bytes(job->sae[i], n);
-	bytes += (size_t)job->n_hooks * n * lm_info(job->lm)->d_model * sizeof(float);
+	for (uint32_t i = 0; i < job->n_hooks; i++)
+		bytes += n * lm_hook_width(job->lm, &job->hook[i]) * sizeof(float);
 	return bytes +
 		pool_n_threads(job->pool) *
 		lm_work_bytes(job->lm, piece_most(job, batch_tokens));
@@ -98,15 +99,19 @@ sae_clear(struct pass_sae *s, size_t n_threads)
 static int
 hooks_init(struct pass *p, struct err *e)
 {
-	size_t d = lm_info(p->job->lm)->d_model, n = p->n_threads * p->job->n_hooks;
+	size_t n = p->n_threads * p->job->n_hooks;
 
 	for (uint32_t h = 0; h < p->job->n_hooks; h++) {
+		size_t d = lm_hook_width(p->job->lm, &p->job->hook[h]);
+
 		p->x[h] = mem_new_aligned(p->max_tokens, d * sizeof(**p->x));
 		if (p->x[h] == NULL)
 			return no_memory(e);
 	}
 	for (size_t i = 0; i < n; i++)
-		if (stream_stats_init(&p->stats[i], d, e) < 0)
+		if (stream_stats_init(&p->stats[i],
+			    lm_hook_width(p->job->lm, &p->job->hook[i / p->n_threads]),
+			    e) < 0)
 			return e->code;
 	for (size_t i = 0; i < p->n_threads; i++) {
 		size_t most = piece_most(p->job, p->job->batch_tokens);
@@ -257,7 +262,7 @@ forward_piece(void *ctx, size_t i, size_t thread)
 {
 	struct pass *p = ctx;
 	const struct pass_job *job = p->job;
-	size_t n = p->n_threads * PIECES_PER_THREAD, d = lm_info(job->lm)->d_model;
+	size_t n = p->n_threads * PIECES_PER_THREAD;
 	uint32_t w0 = piece_bound(p, i, n), w1 = piece_bound(p, i + 1, n);
 	uint32_t from = p->window_start[w0], n_tokens = p->window_start[w1] - from;
 	struct err *e = &p->err[thread];
@@ -269,12 +274,13 @@ forward_piece(void *ctx, size_t i, size_t thread)
 	for (uint32_t w = w0; w <= w1; w++)
 		start[w - w0] = p->window_start[w] - from;
 	for (uint32_t h = 0; h < job->n_hooks; h++)
-		out[h] = p->x[h] + from * d;
+		out[h] = p->x[h] + from * lm_hook_width(job->lm, &job->hook[h]);
 	if (lm_forward(job->lm, p->work[thread], p->ids + from, start, w1 - w0,
 		    job->hook, job->n_hooks, out, e) < 0)
 		return;
 	for (uint32_t h = 0; h < job->n_hooks; h++)
-		if (!all_finite(out[h], n_tokens * d))
+		if (!all_finite(out[h],
+			    n_tokens * lm_hook_width(job->lm, &job->hook[h])))
 			err_set(e, ERR_FORMAT,
 				"%s is not finite in windows %u to %u: the model's "
 				"weights "

@@ -178,7 +178,7 @@ n_items(const struct pass *p)
 static void
 stream_window(struct pass *p, uint32_t hook, uint32_t w, size_t thread)
 {
-	size_t d = lm_info(p->job->lm)->d_model;
+	size_t d = lm_hook_width(p->job->lm, &p->job->hook[hook]);
 	uint32_t from = p->window_start[w];
 
 	stream_stats_add(&p->stats[hook * p->n_threads + thread], p->x[hook] + from * d,

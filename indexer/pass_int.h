@@ -31,7 +31,7 @@ struct pass {
 	uint32_t *ids; /* (max_tokens) */
 	uint8_t *counts; /* (max_tokens) whether it enters statistics */
 	uint32_t *window_start; /* (n_windows + 1) */
-	float **x; /* (n_hooks) of (max_tokens, d_model) */
+	float **x; /* (n_hooks) of (max_tokens, lm_hook_width) */
 	struct stream_stats *stats; /* (n_hooks, n_threads) */
 	struct lm_work **work; /* (n_threads) */
 	uint32_t **piece_start; /* (n_threads) windows of a piece */

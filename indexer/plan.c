@@ -114,15 +114,22 @@ same_model(const struct plan *p, const struct sae_info *info)
 static int
 check_fit(struct plan *p, const struct plan_sae *s, struct err *e)
 {
-	const struct lm_info *lm = lm_info(p->lm);
 	const struct sae_info *info = &s->sae->info;
+	uint32_t width;
 
 	if (lm_check_hook(p->lm, &info->hook, e) < 0)
 		return err_wrap(e, "%s", s->dir);
-	if (info->d_in != lm->d_model)
+	if (info->center && !hook_in_stream(&info->hook))
+		return err_set(e, ERR_UNSUPPORTED,
+			"%s: center_writing_weights is not supported at %s: it "
+			"centres the stream and what is added to it, not what is read "
+			"from it",
+			s->dir, info->hook.name);
+	width = lm_hook_width(p->lm, &info->hook);
+	if (info->d_in != width)
 		return err_set(e, ERR_MISMATCH,
 			"%s reads %u dimensions, but %s of %s has %u", s->dir,
-			info->d_in, info->hook.name, p->options->model, lm->d_model);
+			info->d_in, info->hook.name, p->options->model, width);
 	if (p->model_name[0] == '\0')
 		plan_name_of(p->model_name, info->model_name);
 	if (info->model_name[0] != '\0' && !same_model(p, info))
@@ -322,6 +329,9 @@ fixed_bytes(const struct plan *p, const struct plan_group *g)
 		const struct sae_info *s = &p->sae[i].sae->info;
 
 		bytes += (size_t)s->d_sae * s->d_in * 3 * sizeof(float);
+		if (s->hook.site == HOOK_Z) /* its rows, for their logit effects */
+			bytes += (size_t)s->d_sae * lm_info(p->lm)->d_model *
+				sizeof(float);
 	}
 	for (uint32_t i = 0; i < g->n_saes; i++)
 		bytes += state_bytes(p->sae[g->sae[i]].sae->info.d_sae,

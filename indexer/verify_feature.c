@@ -397,8 +397,9 @@ check_logits(struct check *c, struct err *e)
 {
 	const struct sae *s = c->v->sae[c->slot].sae;
 	struct store_place place = {TABLE_LOGITS, c->v->sae[c->slot].index, 0};
-	size_t d = s->info.d_in, n = lm_info(c->v->lm)->n_vocab;
+	size_t d = lm_info(c->v->lm)->d_model, n = lm_info(c->v->lm)->n_vocab;
 	struct store_value value;
+	float *stream;
 	struct rec_scored *all;
 	struct rec_logits r;
 
@@ -412,12 +413,14 @@ check_logits(struct check *c, struct err *e)
 	if (rec_logits_unpack(&r, value.p, value.n_bytes, &c->arena, e) < 0)
 		return e->code;
 	all = arena_alloc(&c->arena, n, sizeof(*all));
-	if (all == NULL)
+	stream = arena_alloc(&c->arena, d, sizeof(*stream));
+	if (all == NULL || stream == NULL)
 		return err_set(e, ERR_NOMEM, "no memory to verify");
+	lm_directions(c->v->lm, &s->info.hook,
+		s->w_dec + (size_t)c->feature * s->info.d_in, 1, stream);
 	for (uint32_t i = 0; i < n; i++)
 		all[i] = (struct rec_scored){i,
-			kernel_dot(s->w_dec + c->feature * d,
-				lm_unembed(c->v->lm) + i * d, d)};
+			kernel_dot(stream, lm_unembed(c->v->lm) + i * d, d)};
 	qsort(all, n, sizeof(*all), by_score);
 	compare_scored(c, "a promoted token", r.promoted, r.n_promoted, all);
 	for (uint32_t i = 0; i < n; i++)

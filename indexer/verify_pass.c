@@ -49,13 +49,15 @@ found_add(struct found_list *l, struct found f, struct err *e)
 static int
 worker_init(struct worker *w, const struct verify *v, struct err *e)
 {
-	size_t d = lm_info(v->lm)->d_model, most = 0;
+	size_t most = 0;
 
 	arena_init(&w->arena, 0);
 	if (lm_work_new(&w->work, v->lm, v->windows.max_tokens, e) < 0 ||
 		store_view_open(&w->view, v->store, e) < 0)
 		return e->code;
 	for (uint32_t s = 0; s < v->cat->n_saes; s++) {
+		size_t d = lm_hook_width(v->lm, &v->sae[s].sae->info.hook);
+
 		w->x[s] = mem_new_aligned(v->windows.max_tokens, d * sizeof(float));
 		w->list[s] = mem_new(v->sae[s].n_features, sizeof(*w->list[s]));
 		if (w->x[s] == NULL || w->list[s] == NULL)

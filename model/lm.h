@@ -64,10 +64,17 @@ const struct lm_info *lm_info(const struct lm *m); /* borrowed */
 /* ERR_NOTFOUND when the model has no such layer, naming those it has, or no such
  * hook. */
 int lm_check_hook(const struct lm *m, const struct hook *h, struct err *e);
+/* The residual stream, or what is added to it? */
+bool hook_in_stream(const struct hook *h);
 /* Floats of a token at a hook: d_model, or n_heads * d_head at attn.hook_z. */
 uint32_t lm_hook_width(const struct lm *m, const struct hook *h);
 /* Unembedding W_U as (n_vocab, d_model) rows, borrowed. */
 const float *lm_unembed(const struct lm *m);
+/* What rows (n, lm_hook_width) at a hook add to the stream (n, d_model): at
+ * attn.hook_z their product with the layer's output weights, without its bias
+ * and a norm behind it; elsewhere the rows as they are. */
+void lm_directions(const struct lm *m, const struct hook *h, const float *rows,
+	size_t n, float *out);
 /* The final norm's gain (d_model), or NULL. */
 const float *lm_final_gain(const struct lm *m);
 int lm_sha256(const struct lm *m, uint8_t out[32], struct err *e); /* weights */

@@ -7,6 +7,8 @@
  */
 #include "model/lm_int.h"
 
+#include <string.h>
+
 /* ---- rows ---------------------------------------------------------------- */
 
 void
@@ -136,6 +138,19 @@ attention_rows(const struct lm_pass *p, uint32_t layer, size_t t, size_t n)
 	if (y->post1.gain)
 		lm_norm_rows(p->m, &y->post1, w->attn, w->attn, n, d);
 	lm_tap(p, HOOK_ATTN_OUT, layer, w->attn, t, n);
+}
+
+void
+lm_directions(const struct lm *m, const struct hook *h, const float *rows, size_t n,
+	float *out)
+{
+	size_t d = m->info.d_model, d_z = lm_z_width(m);
+
+	if (h->site == HOOK_Z)
+		kernel_gemm(out, d, rows, d_z, n, m->layer[h->layer].out.w, NULL,
+			false);
+	else
+		memcpy(out, rows, n * d * sizeof(*out));
 }
 
 /* ---- MLP ----------------------------------------------------------------- */

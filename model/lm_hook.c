@@ -154,6 +154,13 @@ lm_check_hook(const struct lm *m, const struct hook *h, struct err *e)
 	return 0;
 }
 
+bool
+hook_in_stream(const struct hook *h)
+{
+	return h->site != HOOK_Z && h->site != HOOK_MLP_NORMALIZED &&
+		h->site != HOOK_MLP_INPUT;
+}
+
 uint32_t
 lm_hook_width(const struct lm *m, const struct hook *h)
 {

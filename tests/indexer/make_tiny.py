@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""Makes what the flow tests index: a tiny GPT-2 with random weights, a byte-level
+"""Makes what the flow tests index: a tiny GPT-2 and a tiny Llama, a byte-level
 BPE tokenizer, SAEs of three kinds, and a corpus. Only Python's own library; the
 same bytes on every machine.
 
@@ -115,17 +115,41 @@ def model(out, n_vocab):
         "bos_token_id": 0, "eos_token_id": 0}))
 
 
-def sae(out, seed, architecture, hook="blocks.1.hook_resid_pre", **changes):
+def llama(out, n_vocab):
+    """The same of a Llama whose heads together are wider than its stream."""
+    noise = Noise(2)
+    z, kv, mlp = HEADS * 12, 2 * 12, 48
+    t = {"model.embed_tokens.weight": noise.tensor(1, n_vocab, D)}
+    for i in range(LAYERS):
+        at = f"model.layers.{i}."
+        for norm in ("input_layernorm", "post_attention_layernorm"):
+            t[at + norm + ".weight"] = noise.same(1, D)
+        for name, a, b in (("self_attn.q_proj", z, D), ("self_attn.k_proj", kv, D),
+                           ("self_attn.v_proj", kv, D), ("self_attn.o_proj", D, z),
+                           ("mlp.gate_proj", mlp, D), ("mlp.up_proj", mlp, D),
+                           ("mlp.down_proj", D, mlp)):
+            t[at + name + ".weight"] = noise.tensor(0.4, a, b)
+    t["model.norm.weight"] = noise.same(1, D)
+    safetensors(out / "model.safetensors", t)
+    (out / "config.json").write_text(json.dumps({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": D,
+        "num_attention_heads": HEADS, "num_key_value_heads": 2, "head_dim": 12,
+        "num_hidden_layers": LAYERS, "intermediate_size": mlp, "vocab_size": n_vocab,
+        "max_position_embeddings": CONTEXT, "hidden_act": "silu", "rms_norm_eps": 1e-5,
+        "rope_theta": 10000.0, "tie_word_embeddings": True}))
+
+
+def sae(out, seed, architecture, hook="blocks.1.hook_resid_pre", d=D, **changes):
     """cfg.json and sae_weights.safetensors."""
     out.mkdir(parents=True, exist_ok=True)
     noise = Noise(seed)
-    cfg = {"architecture": architecture, "d_in": D, "d_sae": D_SAE, "dtype": "float32",
+    cfg = {"architecture": architecture, "d_in": d, "d_sae": D_SAE, "dtype": "float32",
            "device": "cpu", "apply_b_dec_to_input": True, "normalize_activations": "none",
            "reshape_activations": "none",
            "metadata": {"sae_lens_version": "6.54.12", "model_name": "tiny",
                         "hook_name": hook, "prepend_bos": True, "context_size": CONTEXT}}
-    t = {"W_enc": noise.tensor(0.5, D, D_SAE), "b_enc": noise.tensor(0.2, D_SAE),
-         "W_dec": noise.tensor(0.3, D_SAE, D), "b_dec": noise.tensor(0.1, D)}
+    t = {"W_enc": noise.tensor(0.5, d, D_SAE), "b_enc": noise.tensor(0.2, D_SAE),
+         "W_dec": noise.tensor(0.3, D_SAE, d), "b_dec": noise.tensor(0.1, d)}
     t["b_enc"] = [D_SAE], [v - 1.5 for v in t["b_enc"][1]]
     if architecture == "jumprelu":
         t["threshold"] = [D_SAE], [abs(v) for v in noise.tensor(1, D_SAE)[1]]
@@ -160,11 +184,16 @@ def main():
     out = pathlib.Path(sys.argv[1])
     (out / "model").mkdir(parents=True, exist_ok=True)
     model(out / "model", tokenizer(out / "model"))
+    (out / "llama").mkdir(exist_ok=True)
+    llama(out / "llama", tokenizer(out / "llama"))
     sae(out / "sae" / "plain", 11, "standard")
     sae(out / "sae" / "jump", 12, "jumprelu")
     sae(out / "sae" / "topk", 13, "topk")
     sae(out / "sae" / "late", 14, "standard", hook="blocks.1.hook_resid_post")
     sae(out / "sae" / "short", 15, "standard", context_size=12)
+    sae(out / "sae" / "heads", 16, "standard", hook="blocks.1.attn.hook_z", d=HEADS * 12)
+    sae(out / "sae" / "normed", 17, "topk", hook="blocks.0.ln2.hook_normalized")
+    sae(out / "sae" / "module", 18, "jumprelu", hook="layers.1")
     corpus(out / "a.jsonl", 1, 120)
     corpus(out / "b.jsonl", 2, 60)
 
