@@ -13,7 +13,8 @@
 #define CONFIG_MAX_DEPTH 64
 
 static const struct lm_family *const families[] = {&lm_gpt2, &lm_llama, &lm_mistral,
-	&lm_qwen2, &lm_qwen3, &lm_neox};
+	&lm_qwen2, &lm_qwen3, &lm_neox, &lm_gemma, &lm_gemma2, &lm_gemma3_text,
+	&lm_gemma3, &lm_neo};
 
 #define N_FAMILIES (sizeof(families) / sizeof(families[0]))
 

@@ -120,7 +120,9 @@ struct lm_family {
 };
 
 extern const struct lm_family lm_gpt2, lm_llama, lm_mistral, lm_qwen2, lm_qwen3,
-	lm_neox;
+	lm_neox, lm_gemma, lm_gemma2, lm_gemma3_text, lm_gemma3, lm_neo;
+/* lm_llama.c, for those that name their tensors as Llama does. */
+int lm_llama_load(struct lm *m, struct err *e);
 
 static inline size_t
 lm_z_width(const struct lm *m)

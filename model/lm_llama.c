@@ -224,8 +224,8 @@ load_layer(struct lm *m, uint32_t i, struct err *e)
 	return rc;
 }
 
-static int
-llama_load(struct lm *m, struct err *e)
+int
+lm_llama_load(struct lm *m, struct err *e)
 {
 	static const char *const prefixes[] = {"model.", "", "language_model.model.",
 		"model.language_model.", NULL};
@@ -247,23 +247,23 @@ llama_load(struct lm *m, struct err *e)
 const struct lm_family lm_llama = {
 	.model_type = "llama",
 	.configure = llama_configure,
-	.load = llama_load,
+	.load = lm_llama_load,
 };
 
 const struct lm_family lm_mistral = {
 	.model_type = "mistral",
 	.configure = mistral_configure,
-	.load = llama_load,
+	.load = lm_llama_load,
 };
 
 const struct lm_family lm_qwen2 = {
 	.model_type = "qwen2",
 	.configure = qwen2_configure,
-	.load = llama_load,
+	.load = lm_llama_load,
 };
 
 const struct lm_family lm_qwen3 = {
 	.model_type = "qwen3",
 	.configure = qwen3_configure,
-	.load = llama_load,
+	.load = lm_llama_load,
 };

@@ -109,6 +109,8 @@ def shape_weights(model):
     n = len(layers_of(model))
     with torch.no_grad():
         for name, p in model.named_parameters():
+            if "vision" in name or "multi_modal" in name:
+                continue
             layer = next((int(x) for x in name.split(".") if x.isdigit()), n)
             if p.ndim == 1:  # gains about 1 (Gemma: 0), biases about 0
                 gain = p.mean().round() if "norm" in name or "ln_" in name else 0
@@ -143,7 +145,8 @@ def old_config(c):
             c["rotary_pct"] = rope.pop("partial_rotary_factor")
         kind = rope.pop("rope_type")
         rope.pop("partial_rotary_factor", None)
-        c["rope_scaling"] = {"type": kind, **rope} if kind != "default" else None
+        key = "rope_type" if "rope_local_base_freq" in c else "type"
+        c["rope_scaling"] = {key: kind, **rope} if kind != "default" else None
     c["transformers_version"] = "4.40.0"
     return c
 
@@ -245,6 +248,50 @@ FIXTURES = {
         "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 300.0,
                             "partial_rotary_factor": 0.5}}),
         dtype=torch.float16, edit=old_config, hooks=False),
+    "gemma": lambda n: make(n, transformers.GemmaConfig(**{
+        **SMALL, "num_key_value_heads": 1, "head_dim": 6, "num_hidden_layers": 2})),
+    "gemma2": lambda n: make(n, transformers.Gemma2Config(**{
+        **SMALL, "num_key_value_heads": 2, "head_dim": 6, "query_pre_attn_scalar": 3,
+        "attn_logit_softcapping": 2.5, "final_logit_softcapping": 4.0,
+        "sliding_window": 5})),
+    "gemma2-v4": lambda n: make(n, transformers.Gemma2Config(**{
+        **SMALL, "num_key_value_heads": 4, "head_dim": 4, "sliding_window": 3,
+        "num_hidden_layers": 2, "query_pre_attn_scalar": 8}),
+        edit=lambda c: {k: v for k, v in old_config(c).items() if k != "layer_types"},
+        hooks=False),
+    "gemma3": lambda n: make(n, transformers.Gemma3TextConfig(**{
+        **SMALL, "num_key_value_heads": 2, "head_dim": 6, "query_pre_attn_scalar": 5,
+        "sliding_window": 4, "layer_types": ["sliding_attention", "full_attention"],
+        "num_hidden_layers": 2, "final_logit_softcapping": 3.0, "rope_parameters": {
+            "sliding_attention": {"rope_type": "default", "rope_theta": 50.0},
+            "full_attention": {"rope_type": "linear", "rope_theta": 2000.0,
+                               "factor": 8.0}}})),
+    "gemma3-v4": lambda n: make(n, transformers.Gemma3TextConfig(**{
+        **SMALL, "num_key_value_heads": 2, "head_dim": 4, "sliding_window": 3,
+        "num_hidden_layers": 2, "rope_parameters": {
+            "sliding_attention": {"rope_type": "default", "rope_theta": 60.0},
+            "full_attention": {"rope_type": "linear", "rope_theta": 900.0,
+                               "factor": 2.0}}}),
+        edit=lambda c: {**{k: v for k, v in old_config(c).items() if k != "layer_types"},
+                        "sliding_window_pattern": 2}, hooks=False),
+    "gemma3-images": lambda n: make(n, transformers.Gemma3Config(
+        text_config={**SMALL, "num_key_value_heads": 2, "head_dim": 6,
+                     "sliding_window": 3, "num_hidden_layers": 1,
+                     "layer_types": ["sliding_attention"], "pad_token_id": None},
+        vision_config={"hidden_size": 4, "intermediate_size": 4, "num_hidden_layers": 1,
+                       "num_attention_heads": 1, "image_size": 8, "patch_size": 4,
+                       "model_type": "siglip_vision_model"},
+        mm_tokens_per_image=4, boi_token_index=33, eoi_token_index=34,
+        image_token_index=35), windows=(6, 4), hooks=False,
+        model_class=transformers.Gemma3ForConditionalGeneration),
+    "neo": lambda n: make(n, transformers.GPTNeoConfig(
+        vocab_size=37, hidden_size=16, num_layers=3, num_heads=4, window_size=4,
+        max_position_embeddings=20, attention_types=[[["global", "local"], 1],
+                                                     [["local"], 1]])),
+    "neo-global": lambda n: make(n, transformers.GPTNeoConfig(
+        vocab_size=37, hidden_size=12, num_layers=1, num_heads=2, intermediate_size=20,
+        max_position_embeddings=16, attention_types=[[["global"], 1]],
+        tie_word_embeddings=False), dtype=torch.float16, edit=old_config, hooks=False),
 }
 
 

@@ -16,6 +16,14 @@ static const struct {
 	{"lm-qwen3", "qwen3", "Qwen3ForCausalLM"},
 	{"lm-neox", "gpt_neox", "GPTNeoXForCausalLM"},
 	{"lm-neox-serial", "gpt_neox", "GPTNeoXForCausalLM"},
+	{"lm-gemma", "gemma", "GemmaForCausalLM"},
+	{"lm-gemma2", "gemma2", "Gemma2ForCausalLM"},
+	{"lm-gemma2-v4", "gemma2", "Gemma2ForCausalLM"},
+	{"lm-gemma3", "gemma3_text", "Gemma3ForCausalLM"},
+	{"lm-gemma3-v4", "gemma3_text", "Gemma3ForCausalLM"},
+	{"lm-gemma3-images", "gemma3", "Gemma3ForConditionalGeneration"},
+	{"lm-neo", "gpt_neo", "GPTNeoForCausalLM"},
+	{"lm-neo-global", "gpt_neo", "GPTNeoForCausalLM"},
 };
 
 #define N_MODELS (sizeof(models) / sizeof(models[0]))
@@ -179,6 +187,33 @@ expect_edit(const char *name, const char *what, const char *by, int code,
 		fail_msg("\"%s\" does not name the file", e.text);
 }
 
+/* A name in the file is changed: what config.json asks for is not there. */
+static void
+lacks(const char *fixture_name, const char *tensor, const char *says)
+{
+	struct err e = ERR_INIT;
+	struct lm *m = NULL;
+	char path[128];
+	struct buf b;
+	size_t n = strlen(tensor);
+	bool found = false;
+
+	snprintf(path, sizeof(path), "%s/config.json", fixture_name);
+	copy_fixture(path, "config.json");
+	snprintf(path, sizeof(path), "%s/model.safetensors", fixture_name);
+	assert_int_equal(file_read(fixture(path), 1 << 24, &b, &e), 0);
+	for (size_t i = 0; !found && i + n < b.n_bytes; i++) {
+		found = memcmp(b.data + i, tensor, n) == 0;
+		if (found)
+			b.data[i + n - 1] = '_';
+	}
+	put_file(at("model.safetensors"), b.data, b.n_bytes);
+	buf_clear(&b);
+	assert_true(found);
+	if (lm_open(&m, scratch, &e) != ERR_MISMATCH || !strstr(e.text, says))
+		fail_msg("without %s: %d \"%s\"", tensor, e.code, e.text);
+}
+
 static void
 test_llama_contradictions(void **state)
 {
@@ -313,31 +348,75 @@ test_neox_contradictions(void **state)
 	stop(&s);
 }
 
-/* A name in the file is changed: what config.json asks for is not there. */
 static void
-lacks(const char *fixture_name, const char *tensor, const char *says)
+test_gemma_contradictions(void **state)
 {
-	struct err e = ERR_INIT;
-	struct lm *m = NULL;
-	char path[128];
-	struct buf b;
-	size_t n = strlen(tensor);
-	bool found = false;
+	static const char one[] = "lm-gemma", two[] = "lm-gemma2",
+			  three[] = "lm-gemma3", v4[] = "lm-gemma3-v4",
+			  images[] = "lm-gemma3-images";
 
-	snprintf(path, sizeof(path), "%s/config.json", fixture_name);
-	copy_fixture(path, "config.json");
-	snprintf(path, sizeof(path), "%s/model.safetensors", fixture_name);
-	assert_int_equal(file_read(fixture(path), 1 << 24, &b, &e), 0);
-	for (size_t i = 0; !found && i + n < b.n_bytes; i++) {
-		found = memcmp(b.data + i, tensor, n) == 0;
-		if (found)
-			b.data[i + n - 1] = '_';
-	}
-	put_file(at("model.safetensors"), b.data, b.n_bytes);
-	buf_clear(&b);
-	assert_true(found);
-	if (lm_open(&m, scratch, &e) != ERR_MISMATCH || !strstr(e.text, says))
-		fail_msg("without %s: %d \"%s\"", tensor, e.code, e.text);
+	(void)state;
+	expect_edit(one, "\"hidden_act\": \"gelu_pytorch_tanh\"",
+		"\"hidden_act\": \"gelu\"", 0, NULL);
+	expect_edit(one, "\"hidden_act\": \"gelu_pytorch_tanh\"",
+		"\"hidden_act\": \"silu\"", ERR_UNSUPPORTED, "silu");
+	expect_edit(one, "\"head_dim\": 6", "\"head_dims\": 6", ERR_FORMAT, "head_dim");
+	expect_edit(one, "\"tie_word_embeddings\": true",
+		"\"tie_word_embeddings\": false", ERR_MISMATCH, "lm_head.weight");
+	expect_edit(two, "\"attn_logit_softcapping\": 2.5",
+		"\"attn_logit_softcapping\": 0", ERR_FORMAT, "attn_logit_softcapping");
+	expect_edit(two, "\"attn_logit_softcapping\": 2.5",
+		"\"attn_logit_softcapping\": null", 0, NULL);
+	expect_edit(two, "\"query_pre_attn_scalar\": 3",
+		"\"query_pre_attn_scalar\": -3", ERR_FORMAT, "query_pre_attn_scalar");
+	expect_edit(two, "\"use_bidirectional_attention\": null",
+		"\"use_bidirectional_attention\": true", ERR_UNSUPPORTED,
+		"use_bidirectional_attention");
+	expect_edit(two, "\"sliding_window\": 5", "\"sliding_window\": null",
+		ERR_FORMAT, "sliding_window");
+	expect_edit(three, "\"head_dim\": 6", "\"head_dim\": 5", ERR_FORMAT,
+		"head_dim");
+	expect_edit(three, "\"rope_parameters\": {",
+		"\"rope_parameters\": {\"rope_type\": \"default\"}, \"x\": {",
+		ERR_FORMAT, "full_attention");
+	expect_edit(three, "\"rope_type\": \"linear\"", "\"rope_type\": \"longrope\"",
+		ERR_UNSUPPORTED, "longrope");
+	expect_edit(v4, "\"sliding_window_pattern\": 2",
+		"\"sliding_window_pattern\": 0", ERR_FORMAT, "sliding_window_pattern");
+	expect_edit(images, "\"text_config\": {", "\"text\": {", ERR_FORMAT,
+		"text_config");
+	lacks(two, "layers.1.post_feedforward_layernorm.weight", "is missing");
+	lacks(three, "layers.1.self_attn.k_norm.weight", "is missing");
+}
+
+static void
+test_neo_contradictions(void **state)
+{
+	static const char f[] = "lm-neo", bare[] = "lm-neo-global";
+
+	(void)state;
+	expect_edit(f, "\"num_heads\": 4", "\"num_heads\": 3", ERR_FORMAT,
+		"num_heads (3)");
+	expect_edit(f, "\"num_layers\": 3", "\"num_layers\": 2", ERR_FORMAT, "more");
+	expect_edit(f, "\"num_layers\": 3", "\"num_layers\": 4", ERR_FORMAT, "fewer");
+	expect_edit(f, "\"attention_types\": [", "\"attention_types\": [1, ",
+		ERR_FORMAT, "attention_types");
+	expect_edit(f, "\"attention_types\": [",
+		"\"attention_types\": [[[\"global\"], 18446744073709551615], ",
+		ERR_FORMAT, NULL);
+	expect_edit(f, "\"attention_types\": [",
+		"\"attention_types\": [[[\"global\"], 9000000000000000000], ",
+		ERR_FORMAT, "more");
+	expect_edit(f, "\"attention_types\": [",
+		"\"attention_types\": [[[\"globe\"], 1], ", ERR_UNSUPPORTED, "globe");
+	expect_edit(f, "\"attention_types\"", "\"attention\"", ERR_FORMAT,
+		"attention_types");
+	expect_edit(f, "\"window_size\": 4", "\"window_size\": 0", ERR_FORMAT,
+		"window_size");
+	expect_edit(bare, "\"max_position_embeddings\": 16",
+		"\"max_position_embeddings\": 17", ERR_MISMATCH, "wpe.weight");
+	lacks(f, "h.2.attn.attention.v_proj.weight", "is missing");
+	lacks(bare, "lm_head.weight", "is missing");
 }
 
 static void
@@ -393,6 +472,7 @@ test_sweep(void **state)
 	(void)state;
 	sweep("lm-llama");
 	sweep("lm-neox");
+	sweep("lm-gemma3");
 }
 
 int
@@ -407,6 +487,8 @@ main(void)
 		cmocka_unit_test(test_rope_contradictions),
 		cmocka_unit_test(test_window_contradictions),
 		cmocka_unit_test(test_neox_contradictions),
+		cmocka_unit_test(test_gemma_contradictions),
+		cmocka_unit_test(test_neo_contradictions),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_sweep),
 	};
