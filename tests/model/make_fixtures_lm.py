@@ -176,7 +176,7 @@ def make(name, config, windows=(13, 4, 1), dtype=torch.float32, shards=None, edi
     golden = {}
     for i, w in enumerate(windows):
         for k, v in hidden_states(model, w).items():
-            if k == "logprobs" and (i > 0 or not hooks):
+            if k == "logprobs" and (i > 0 or hooks is False):
                 continue
             golden.setdefault(k, []).append(v)
     golden = {k: torch.cat(v).contiguous() for k, v in golden.items() if wanted(k, hooks)}
@@ -201,6 +201,28 @@ SMALL = dict(vocab_size=37, hidden_size=16, intermediate_size=28, num_hidden_lay
 
 def llama(**options):
     return transformers.LlamaConfig(**{**SMALL, "tie_word_embeddings": False, **options})
+
+
+# config.json without what has a default
+LEAN = {
+    "llama": transformers.LlamaConfig, "mistral": transformers.MistralConfig,
+    "qwen2": transformers.Qwen2Config, "qwen3": transformers.Qwen3Config,
+    "neox": transformers.GPTNeoXConfig, "gemma": transformers.GemmaConfig,
+    "gemma2": transformers.Gemma2Config, "gemma3": transformers.Gemma3TextConfig,
+}
+NEEDED = ["architectures", "model_type", "vocab_size", "hidden_size", "intermediate_size",
+          "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
+          "max_position_embeddings"]
+
+
+def lean(config):
+    return lambda n: make(n, config(**{
+        **SMALL, "vocab_size": 11, "hidden_size": 8, "intermediate_size": 10,
+        "num_attention_heads": 1 if "neox" in n else 2,
+        "num_hidden_layers": 6 if "gemma3" in n else 2,
+        **({} if "neox" in n else {"num_key_value_heads": 1, "head_dim": 4})}),
+        edit=lambda c: {k: v for k, v in c.items() if k in NEEDED}, windows=(6,),
+        hooks=None)
 
 
 FIXTURES = {
@@ -292,6 +314,7 @@ FIXTURES = {
         vocab_size=37, hidden_size=12, num_layers=1, num_heads=2, intermediate_size=20,
         max_position_embeddings=16, attention_types=[[["global"], 1]],
         tie_word_embeddings=False), dtype=torch.float16, edit=old_config, hooks=False),
+    **{"lean-" + name: lean(config) for name, config in LEAN.items()},
 }
 
 

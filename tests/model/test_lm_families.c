@@ -24,6 +24,14 @@ static const struct {
 	{"lm-gemma3-images", "gemma3", "Gemma3ForConditionalGeneration"},
 	{"lm-neo", "gpt_neo", "GPTNeoForCausalLM"},
 	{"lm-neo-global", "gpt_neo", "GPTNeoForCausalLM"},
+	{"lm-lean-llama", "llama", "LlamaForCausalLM"},
+	{"lm-lean-mistral", "mistral", "MistralForCausalLM"},
+	{"lm-lean-qwen2", "qwen2", "Qwen2ForCausalLM"},
+	{"lm-lean-qwen3", "qwen3", "Qwen3ForCausalLM"},
+	{"lm-lean-neox", "gpt_neox", "GPTNeoXForCausalLM"},
+	{"lm-lean-gemma", "gemma", "GemmaForCausalLM"},
+	{"lm-lean-gemma2", "gemma2", "Gemma2ForCausalLM"},
+	{"lm-lean-gemma3", "gemma3_text", "Gemma3ForCausalLM"},
 };
 
 #define N_MODELS (sizeof(models) / sizeof(models[0]))
