@@ -75,7 +75,7 @@ const float *lm_unembed(const struct lm *m);
  * and a norm behind it; elsewhere the rows as they are. */
 void lm_directions(const struct lm *m, const struct hook *h, const float *rows,
 	size_t n, float *out);
-/* The final norm's gain (d_model), or NULL. */
+/* The final norm's gain (d_model), as it is applied (Gemma stores it less 1). */
 const float *lm_final_gain(const struct lm *m);
 int lm_sha256(const struct lm *m, uint8_t out[32], struct err *e); /* weights */
 

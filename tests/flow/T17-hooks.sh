@@ -21,6 +21,13 @@ index one --threads 1 --batch-tokens 64 --sae tiny/sae/heads --sae tiny/sae/norm
 [ -s s.txt ] && cmp s.txt one.txt || fail "threads and batches change the store"
 ok "threads and batches"
 
+cp -r tiny/sae/heads tiny/sae/centred
+sed -i 's/"prepend_bos": true/&, "model_from_pretrained_kwargs": {"center_writing_weights": true}/' \
+	tiny/sae/centred/cfg.json
+refuses 1 'center_writing_weights is not supported at blocks.1.attn.hook_z' --store x \
+	--model tiny/model --sae tiny/sae/centred --corpus tiny/a.jsonl
+ok "centring where nothing is centred"
+
 sed -i 's/blocks.1.attn.hook_z/blocks.1.hook_attn_out/' tiny/sae/heads/cfg.json
 refuses 1 'reads 48 dimensions, but blocks.1.hook_attn_out' --store x \
 	--model tiny/model --sae tiny/sae/heads --corpus tiny/a.jsonl

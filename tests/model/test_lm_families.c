@@ -427,6 +427,32 @@ test_neo_contradictions(void **state)
 	lacks(bare, "lm_head.weight", "is missing");
 }
 
+/* Checkpoints of Gemma 3 name its text model in either order. */
+static void
+test_prefix(void **state)
+{
+	static const char from[] = "language_model.model.",
+			  to[] = "model.language_model.";
+	struct err e = ERR_INIT;
+	struct lm *m = NULL;
+	size_t n = strlen(from);
+	struct buf b;
+
+	(void)state;
+	copy_fixture("lm-gemma3-images/config.json", "config.json");
+	assert_int_equal(file_read(fixture("lm-gemma3-images/model.safetensors"),
+				 1 << 24, &b, &e),
+		0);
+	for (size_t i = 0; i + n < b.n_bytes; i++)
+		if (memcmp(b.data + i, from, n) == 0)
+			memcpy(b.data + i, to, n);
+	put_file(at("model.safetensors"), b.data, b.n_bytes);
+	buf_clear(&b);
+	if (lm_open(&m, scratch, &e) < 0)
+		fail_msg("%s", e.text);
+	lm_close(m);
+}
+
 static void
 test_missing(void **state)
 {
@@ -497,6 +523,7 @@ main(void)
 		cmocka_unit_test(test_neox_contradictions),
 		cmocka_unit_test(test_gemma_contradictions),
 		cmocka_unit_test(test_neo_contradictions),
+		cmocka_unit_test(test_prefix),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_sweep),
 	};
