@@ -118,6 +118,10 @@ check_fit(struct plan *p, const struct plan_sae *s, struct err *e)
 
 	if (lm_check_hook(p->lm, &info->hook, e) < 0)
 		return err_wrap(e, "%s", s->dir);
+	if (info->transcoder)
+		return err_set(e, ERR_UNSUPPORTED,
+			"%s is a transcoder from %s to %s, which cannot be indexed yet",
+			s->dir, info->hook.name, info->hook_out.name);
 	if (info->d_in != lm->d_model)
 		return err_set(e, ERR_MISMATCH,
 			"%s reads %u dimensions, but %s of %s has %u", s->dir,
