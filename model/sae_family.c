@@ -32,15 +32,38 @@ refuse(struct sae_loading *l, struct err *e)
 /* In the order of the questions; what more signs tell comes first. */
 static const struct sae_family families[] = {
 	{"saelens", "cfg.json, sae_weights.*", true},
+	{"sparsify", "cfg.json, sae.*", true},
+	{"dictionary_learning", "config.json with trainer, ae.*", true},
+	{"llama-scope", "hyperparams.json, checkpoints/final.*", true},
+	{"llama-scope-r1", "config.json, sae_weights.*", true},
+	{"llamascopium", "config.json with sae_type, any weights", true},
+	{"gemma-scope", "params.*", true},
+	{"gemma-scope-2", "params.*, config.json", true},
 	{"gemma-scope-2-clt", "params_layer_N.*", false},
 	{"circuit-tracer-clt", "W_enc_N.*", false},
+	{"circuit-tracer", "layer_N.*, config.yaml", true},
+	{"qwen-scope", "layerN.sae.*", true},
+	{"openai", "pre_bias in the weights", true},
+	{"goodfire", "encoder_linear in the weights", true},
 	{NULL, NULL, false},
 };
 
 static const struct signs signs[] = {
 	{"cfg.json", NULL, "sae_weights", NULL, saelens_load},
+	{"cfg.json", NULL, "sae", NULL, sparsify_load},
+	{"config.json", "trainer", "ae", NULL, dictionary_load},
+	{"hyperparams.json", NULL, "checkpoints/final", NULL, llama_scope_load},
+	{"config.json", NULL, "sae_weights", "log_jumprelu_threshold",
+		llama_distill_load},
+	{"config.json", "sae_type", "*", NULL, llamascopium_load},
+	{NULL, NULL, "params", "W_enc", gemma_load},
+	{NULL, NULL, "params", "w_enc", gemma2_load},
 	{NULL, NULL, "params_layer_*", NULL, refuse},
 	{NULL, NULL, "W_enc_*", NULL, refuse},
+	{NULL, NULL, "layer_*", "W_enc", circuit_load},
+	{NULL, NULL, "layer*.sae", "W_enc", qwen_load},
+	{NULL, NULL, "*", "pre_bias", openai_load},
+	{NULL, NULL, "*", "encoder_linear.weight", goodfire_load},
 };
 
 _Static_assert(sizeof(signs) / sizeof(signs[0]) + 1 ==
@@ -152,6 +175,21 @@ sae_config(struct sae_loading *l, const char *name, struct err *e)
 	return rc;
 }
 
+/* Links in the directory are followed, the weights' own name stays. */
+int
+sae_full_path(const struct sae_loading *l, char out[PATH_BYTES], struct err *e)
+{
+	char *dir = realpath(l->dir, NULL);
+	const char *base = strrchr(l->path, '/');
+	int rc;
+
+	if (!dir)
+		return err_sys(e, "%s", l->dir);
+	rc = path_join(out, e, "%s%s", dir, base);
+	free(dir);
+	return rc;
+}
+
 static void
 let_go(struct sae_loading *l)
 {
@@ -192,7 +230,7 @@ try_family(struct place *p, const struct signs *g, bool *is, struct err *e)
 static int
 unknown(const struct place *p, struct err *e)
 {
-	char seen[160] = "nothing", known[480] = "";
+	char seen[120] = "nothing", known[520] = "";
 	size_t at = 0;
 
 	for (size_t i = 0; i < p->n && at < sizeof(seen) - 1; i++)

@@ -26,6 +26,8 @@ static const struct {
 	{".attn", "hook_attn_out"},
 	{".attention", "hook_attn_out"},
 	{".self_attn.output", "hook_attn_out"},
+	{".attn.output", "hook_attn_out"},
+	{".attention.output", "hook_attn_out"},
 	{".self_attn.o_proj.input", "attn.hook_z"},
 };
 

@@ -33,6 +33,8 @@ int sae_family_load(struct sae *s, const char *path, const struct sae_options *o
 	struct err *e);
 /* Opens dir/name as the config; absent is fine and leaves root NULL. */
 int sae_config(struct sae_loading *l, const char *name, struct err *e);
+/* The weights' path from the root on: of families without a config it tells things. */
+int sae_full_path(const struct sae_loading *l, char out[PATH_BYTES], struct err *e);
 /* Adds to info.rules. */
 void sae_note(struct sae_loading *l, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

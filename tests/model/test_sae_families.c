@@ -195,6 +195,146 @@ test_saelens_info(void **state)
 	session_close(&t);
 }
 
+/* ---- the others -------------------------------------------------------------- */
+
+#define RES "blocks.1.hook_resid_post"
+#define MLP "blocks.1.hook_mlp_out"
+
+static const struct known others[] = {
+	{"fam-gemma-scope-2b-pt-res/gemma-scope-2b-pt-res/layer_1/width_16k/"
+	 "average_l0_5",
+		"fam-gemma-scope-2b-pt-res", "gemma-scope", RES, "pre > threshold"},
+	{"fam-gemma-scope-9b-it-mlp/gemma-scope-9b-it-mlp/layer_1/width_16k/"
+	 "average_l0_5",
+		"fam-gemma-scope-9b-it-mlp", "gemma-scope", MLP, "pre > threshold"},
+	{"fam-gemma-scope-2-resid-post/resid_post/layer_1_width_16k_l0_small",
+		"fam-gemma-scope-2-resid-post", "gemma-scope-2", RES,
+		"pre > threshold"},
+	{"fam-goodfire/sae", "fam-goodfire", "goodfire", "blocks.19.hook_resid_post",
+		"relu(pre)"},
+	{"fam-qwen-scope/SAE-Res-Qwen3-1.7B-Base-W32K-L0_5/layer3.sae.safetensors",
+		"fam-qwen-scope", "qwen-scope", "blocks.3.hook_resid_post",
+		"k by the directory's name"},
+	{"fam-llama-scope", NULL, "llama-scope", RES, "decoder norms folded"},
+	{"fam-llama-scope-plain", NULL, "llama-scope", RES, "the authors' rule"},
+	{"fam-llama-scope-topk", NULL, "llama-scope", RES, "k largest"},
+	{"fam-llama-scope-tc", NULL, "llama-scope", "blocks.1.hook_resid_mid",
+		"gives " MLP},
+	{"fam-llama-scope-r1/L1R", "fam-llama-scope-r1", "llama-scope-r1", RES, NULL},
+	{"fam-llamascopium/sae", "fam-llamascopium", "llamascopium", RES,
+		"threshold / |W_dec row|"},
+	{"fam-llamascopium-topk/sae", "fam-llamascopium-topk", "llamascopium", RES,
+		"|W_dec row|"},
+	{"fam-llamascopium-relu/sae", "fam-llamascopium-relu", "llamascopium", RES,
+		"x * 1,"},
+	{"fam-llamascopium-tc/sae", "fam-llamascopium-tc", "llamascopium",
+		"blocks.1.hook_resid_mid", "gives " MLP},
+	{"fam-sparsify-topk/run/layers.1", "fam-sparsify-topk", "sparsify", RES,
+		"x - b_dec"},
+	{"fam-sparsify-groupmax/run/layers.1.mlp", "fam-sparsify-groupmax", "sparsify",
+		MLP, "each of k groups"},
+	{"fam-dictionary-standard", NULL, "dictionary_learning", RES,
+		"from_pretrained"},
+	{"fam-dictionary-new", NULL, "dictionary_learning", RES, NULL},
+	{"fam-dictionary-gated", NULL, "dictionary_learning", RES, "r_mag"},
+	{"fam-dictionary-topk", NULL, "dictionary_learning", RES, "k largest"},
+	{"fam-dictionary-batchtopk", NULL, "dictionary_learning", RES,
+		"pre > threshold"},
+	{"fam-dictionary-matryoshka", NULL, "dictionary_learning", RES,
+		"pre > threshold"},
+	{"fam-dictionary-jumprelu", NULL, "dictionary_learning", RES,
+		"pre > threshold"},
+	{"fam-openai-v5/resid_post_mlp_v5_32k/autoencoders/1.safetensors",
+		"fam-openai-v5", "openai", RES, "sd unbiased"},
+	{"fam-openai-v5-by-path/resid_post_mlp_v5_32k/autoencoders",
+		"fam-openai-v5-by-path", "openai", RES, "k by the release"},
+	{"fam-openai-v4/resid_delta_mlp_v4/autoencoders", "fam-openai-v4", "openai",
+		MLP, "relu(pre)"},
+	{"fam-circuit-relu/set", "fam-circuit-relu", "circuit-tracer",
+		"blocks.1.hook_resid_mid", "gives " MLP},
+	{"fam-circuit-jumprelu/set", "fam-circuit-jumprelu", "circuit-tracer",
+		"blocks.1.hook_resid_mid", "pre > threshold"},
+	{"fam-circuit-topk/set/layer_1.safetensors", "fam-circuit-topk",
+		"circuit-tracer", "blocks.1.hook_resid_mid", "not above 0"},
+	{"fam-circuit-skip/set", "fam-circuit-skip", "circuit-tracer",
+		"blocks.1.hook_resid_mid", "W_skip x"},
+};
+
+/* Their own hooks are before a layer's mlp, where saedb does not read. */
+static const struct known elsewhere[] = {
+	{"fam-gemma-scope-2b-pt-transcoders/gemma-scope-2b-pt-transcoders/layer_1/"
+	 "width_16k/average_l0_5",
+		"fam-gemma-scope-2b-pt-transcoders", "gemma-scope", MLP, "gives " MLP},
+	{"fam-gemma-scope-2-transcoder/transcoder/layer_1_width_16k_l0_small",
+		"fam-gemma-scope-2-transcoder", "gemma-scope-2", MLP, "gives " MLP},
+	{"fam-gemma-scope-2-transcoder-affine/transcoder/"
+	 "layer_1_width_16k_l0_small_affine",
+		"fam-gemma-scope-2-transcoder-affine", "gemma-scope-2", MLP,
+		"W_skip x"},
+	{"fam-sparsify-transcoder/run/h.1.mlp", "fam-sparsify-transcoder", "sparsify",
+		MLP, "gives " MLP},
+	{"fam-sparsify-skip/run/layers.1.mlp", "fam-sparsify-skip", "sparsify", MLP,
+		"W_skip x"},
+};
+
+static void
+test_others(void **state)
+{
+	const struct sae_options o = {.hook = MLP};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		check_known(&others[i], NULL);
+	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++)
+		check_known(&elsewhere[i], &o);
+}
+
+/* The same files, and the other rule. */
+static void
+test_llama_rules(void **state)
+{
+	const struct known k = {"fam-llama-scope", "fam-llama-scope-saelens",
+		"llama-scope", RES, "SAELens' rule"};
+	const struct sae_options o = {.saelens_rule = true};
+	struct session t, u;
+
+	(void)state;
+	check_known(&k, &o);
+	session_open(&t, "fam-llama-scope", "fam-llama-scope", NULL);
+	session_open(&u, "fam-llama-scope", "fam-llama-scope-saelens", &o);
+	assert_memory_not_equal(t.s->hash, u.s->hash, 32);
+	session_close(&t);
+	session_close(&u);
+}
+
+static void
+test_models(void **state)
+{
+	static const char *const expected[][2] = {
+		{"fam-gemma-scope-9b-it-mlp/gemma-scope-9b-it-mlp/layer_1/width_16k/"
+		 "average_l0_5",
+			"google/gemma-2-9b-it"},
+		{"fam-goodfire/sae", "Llama-3.1-8B-Instruct"},
+		{"fam-qwen-scope/SAE-Res-Qwen3-1.7B-Base-W32K-L0_5/"
+		 "layer4.sae.safetensors",
+			"Qwen/Qwen3-1.7B-Base"},
+		{"fam-sparsify-topk/run/layers.1", "EleutherAI/pythia-160m"},
+		{"fam-dictionary-new", "EleutherAI/pythia-70m-deduped"},
+		{"fam-circuit-relu/set", "Qwen/Qwen3-0.6B"},
+		{"fam-openai-v4/resid_delta_mlp_v4/autoencoders", "gpt2"},
+	};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+		struct sae *s = NULL;
+
+		assert_int_equal(sae_open(&s, fixture(expected[i][0]), &e), 0);
+		assert_string_equal(s->info.model_name, expected[i][1]);
+		sae_close(s);
+	}
+}
+
 /* ---- the traps: a wrong rule is seen ---------------------------------------- */
 
 static void
@@ -233,6 +373,97 @@ test_traps(void **state)
 	session_close(&t);
 }
 
+/* One rule of one SAE changed after loading. */
+enum change {
+	SUBTRACT, /* b_dec: what is not done is done */
+	NORM, /* nothing normalised */
+	CHOICE, /* relu, no threshold and no choice */
+	BIAS, /* b_enc times 1.5, as without a scale */
+	THRESHOLD, /* times 1.5 */
+	SKIP /* W_skip (square) the other way round */
+};
+
+static void
+change(struct sae *s, enum change c)
+{
+	size_t d = s->info.d_in;
+
+	if (c == SUBTRACT)
+		s->info.subtract_b_dec = !s->info.subtract_b_dec;
+	else if (c == NORM)
+		s->info.norm = SAE_NORM_NONE;
+	else if (c == CHOICE)
+		s->info.kind = SAE_RELU;
+	for (size_t i = 0; i < s->info.d_sae; i++) {
+		if (c == BIAS)
+			s->b_enc[i] *= 1.5f;
+		else if (c == THRESHOLD || c == CHOICE)
+			*(s->threshold ? &s->threshold[i] : &(float){0}) *=
+				c == CHOICE ? 0 : 1.5f;
+	}
+	for (size_t i = 0; c == SKIP && i < d * d; i++) {
+		size_t j = i % d * d + i / d;
+		float v = s->w_skip[i];
+
+		if (i < j) {
+			s->w_skip[i] = s->w_skip[j];
+			s->w_skip[j] = v;
+		}
+	}
+}
+
+static void
+expect_change(const char *name, const char *dir, enum change c)
+{
+	const struct sae_options o = {.hook = MLP};
+	struct err e = ERR_INIT;
+	struct session t;
+
+	session_open(&t, name, dir ? dir : name, &o);
+	change(t.s, c);
+	sae_work_free(t.w); /* holds thresholds */
+	t.w = NULL;
+	assert_int_equal(sae_work_new(&t.w, t.s, &e), 0);
+	expect_far(&t, name);
+	session_close(&t);
+}
+
+static void
+test_rules(void **state)
+{
+	const char *gemma2 = "fam-gemma-scope-2-transcoder-affine/transcoder/"
+			     "layer_1_width_16k_l0_small_affine",
+		   *openai = "fam-openai-v5/resid_post_mlp_v5_32k/autoencoders/",
+		   *sparsify = "fam-sparsify-groupmax/run/layers.1.mlp";
+
+	(void)state;
+	expect_change("fam-saelens-old-jumprelu", NULL, THRESHOLD);
+	expect_change("fam-saelens-matryoshka", NULL, THRESHOLD);
+	expect_change("fam-saelens-old-constant", NULL, NORM);
+	expect_change(others[0].name, others[0].golden, SUBTRACT);
+	expect_change(others[0].name, others[0].golden, CHOICE);
+	expect_change(gemma2, "fam-gemma-scope-2-transcoder-affine", SKIP);
+	expect_change("fam-sparsify-skip/run/layers.1.mlp", "fam-sparsify-skip", SKIP);
+	expect_change("fam-sparsify-skip/run/layers.1.mlp", "fam-sparsify-skip",
+		SUBTRACT);
+	expect_change(sparsify, "fam-sparsify-groupmax", SUBTRACT);
+	expect_change(sparsify, "fam-sparsify-groupmax", CHOICE);
+	expect_change("fam-goodfire/sae", "fam-goodfire", SUBTRACT);
+	expect_change(others[4].name, others[4].golden, SUBTRACT);
+	expect_change(others[4].name, others[4].golden, CHOICE);
+	expect_change("fam-llama-scope", NULL, BIAS);
+	expect_change("fam-llama-scope", NULL, THRESHOLD);
+	expect_change("fam-llamascopium/sae", "fam-llamascopium", THRESHOLD);
+	expect_change("fam-dictionary-standard", NULL, SUBTRACT);
+	expect_change("fam-dictionary-new", NULL, SUBTRACT);
+	expect_change("fam-dictionary-jumprelu", NULL, SUBTRACT);
+	expect_change("fam-dictionary-batchtopk", NULL, CHOICE);
+	expect_change("fam-dictionary-topk", NULL, CHOICE);
+	expect_change(openai, "fam-openai-v5", NORM);
+	expect_change(openai, "fam-openai-v5", SUBTRACT);
+	expect_change("fam-circuit-skip/set", "fam-circuit-skip", SKIP);
+}
+
 /* A value at its threshold does not fire: the threshold itself, in its bits. */
 static void
 test_strict(void **state)
@@ -260,130 +491,6 @@ test_strict(void **state)
 	session_close(&t);
 }
 
-/* ---- what contradicts itself, or cannot be used ----------------------------- */
-
-static void
-scratch_clean(void)
-{
-	struct err e = ERR_INIT;
-
-	assert_int_equal(dir_remove(scratch, &e), 0);
-	assert_int_equal(dir_make(scratch, &e), 0);
-}
-
-static void
-expect_open(const char *path, const struct sae_options *o, int code, const char *says)
-{
-	struct err e = ERR_INIT;
-	struct sae *s = NULL;
-	int rc = sae_open_with(&s, path, o, &e);
-
-	if (rc == 0)
-		sae_close(s);
-	if (rc != code || (says && !strstr(e.text, says)))
-		fail_msg("%d \"%s\", not %d %s", rc, e.text, code, says ? says : "");
-}
-
-/* The SAE name with config and weights, the config edited. */
-static void
-expect_edit(const char *name, const char *config, const char *weights, const char *what,
-	const char *by, int code, const char *says)
-{
-	char path[160];
-
-	scratch_clean();
-	snprintf(path, sizeof(path), "%s/%s", name, config);
-	copy_fixture(path, config);
-	snprintf(path, sizeof(path), "%s/%s", name, weights);
-	copy_fixture(path, weights);
-	if (what)
-		edit_file(config, what, by);
-	expect_open(scratch, NULL, code, says);
-}
-
-static void
-edit_saelens(const char *name, const char *what, const char *by, int code,
-	const char *says)
-{
-	expect_edit(name, "cfg.json", "sae_weights.safetensors", what, by, code, says);
-}
-
-static void
-test_saelens_wrong(void **state)
-{
-	const char *topk = "fam-saelens-old-topk", *old = "fam-saelens-old",
-		   *trans = "fam-saelens-jumprelu-transcoder";
-
-	(void)state;
-	edit_saelens(topk, "\"k\": 5", "\"kk\": 5", ERR_FORMAT, "\"k\"");
-	edit_saelens(topk, "\"k\": 5", "\"k\": 0", ERR_MISMATCH, "k is 0");
-	edit_saelens(topk, "\"k\": 5", "\"k\": 25", ERR_MISMATCH, "k is 25");
-	edit_saelens(topk, "\"topk\"", "\"tanh-relu\"", ERR_UNSUPPORTED, "tanh-relu");
-	edit_saelens("fam-saelens-old-jumprelu", "\"activation_fn_str\": \"relu\"",
-		"\"activation_fn_str\": \"topk\"", ERR_MISMATCH, "contradicts");
-	edit_saelens(old, "\"normalize_activations\": \"none\"",
-		"\"normalize_activations\": true", ERR_UNSUPPORTED,
-		"activation_scaler.json");
-	edit_saelens(old, "\"hook_name\"", "\"hook_nome\"", ERR_FORMAT, "hook_name");
-	edit_saelens(old, "\"hook_head_index\": null", "\"hook_head_index\": 2",
-		ERR_UNSUPPORTED, "hook_head_index");
-	edit_saelens("fam-saelens-old-finetuned", "\"finetuning_scaling_factor\": true",
-		"\"finetuning_scaling_factor\": false", ERR_MISMATCH,
-		"finetuning_scaling_factor");
-	edit_saelens("fam-saelens-old-jumprelu", "\"jumprelu\"", "\"standard\"",
-		ERR_MISMATCH, "threshold");
-	edit_saelens(trans, "\"d_out\": 10", "\"d_out\": 12", ERR_MISMATCH,
-		"d_out is 12");
-	edit_saelens(trans, "\"d_out\"", "\"d_ou\"", ERR_FORMAT, "d_out");
-	edit_saelens(trans, "\"apply_b_dec_to_input\": false",
-		"\"apply_b_dec_to_input\": true", ERR_MISMATCH, "b_dec");
-	edit_saelens(trans, "\"hook_name_out\"", "\"hook_name_ou\"", ERR_UNSUPPORTED,
-		"hook_name_out");
-	edit_saelens(trans, "jumprelu_transcoder", "jumprelu_skip_transcoder",
-		ERR_MISMATCH, "W_skip");
-	edit_saelens("fam-saelens-batchtopk", "\"architecture\": \"batchtopk\"",
-		"\"architecture\": \"jumprelu\"", ERR_MISMATCH, "topk_threshold");
-	edit_saelens(old, "\"sae_lens_training_version\"", "\"architecture\"",
-		ERR_UNSUPPORTED, "3.11.1");
-	edit_saelens(old, "\"device\": \"cpu\"", "\"architecture\": \"temporal\"",
-		ERR_UNSUPPORTED, "temporal");
-	edit_saelens(old, "\"device\": \"cpu\"",
-		"\"architecture\": \"matching_pursuit\"", ERR_UNSUPPORTED,
-		"matching_pursuit");
-}
-
-static void
-test_scaler_wrong(void **state)
-{
-	(void)state;
-	edit_saelens("fam-saelens-scaled-json", NULL, NULL, ERR_UNSUPPORTED,
-		"activation_scaler.json");
-	put_file(at("activation_scaler.json"), "{\"scaling_factor\": null}", 24);
-	expect_open(scratch, NULL, ERR_UNSUPPORTED, "activation_scaler.json");
-	put_file(at("activation_scaler.json"), "{\"scaling_factor\": -1.0}", 24);
-	expect_open(scratch, NULL, ERR_FORMAT, "is -1");
-	put_file(at("activation_scaler.json"), "{\"scaling_factor\": 0.5}", 23);
-	expect_open(scratch, NULL, 0, NULL);
-}
-
-/* ---- which family ------------------------------------------------------------ */
-
-static void
-test_unknown(void **state)
-{
-	(void)state;
-	scratch_clean();
-	expect_open(scratch, NULL, ERR_NOTFOUND, "seen there: nothing; known: saelens");
-	put_file(at("model.bin"), "x", 1);
-	copy_fixture("fam-saelens-old/cfg.json", "cfg.json");
-	expect_open(scratch, NULL, ERR_NOTFOUND, "seen there: cfg.json, model.bin;");
-	put_file(at("params_layer_0.safetensors"), "x", 1);
-	expect_open(scratch, NULL, ERR_UNSUPPORTED, "several layers");
-	expect_open(at("nowhere"), NULL, ERR_NOTFOUND, "nowhere");
-	for (const struct sae_family *f = sae_families(); f->name; f++)
-		assert_true(f->name[0] && f->needs[0]);
-}
-
 /* The option overrules the files, and the hash does not depend on it. */
 static void
 test_hook_given(void **state)
@@ -399,8 +506,6 @@ test_hook_given(void **state)
 	assert_memory_equal(t.s->hash, u.s->hash, 32);
 	session_close(&t);
 	session_close(&u);
-	expect_open(fixture("fam-saelens-old"),
-		&(struct sae_options){.hook = "blocks.0.hook_rsid"}, ERR_ARG, "given");
 }
 
 static void
@@ -430,6 +535,8 @@ test_sweep(void **state)
 	sweep("fam-saelens-scaled-state", NULL);
 	sweep("fam-saelens-jumprelu-skip-transcoder", NULL);
 	sweep("fam-saelens-matryoshka", NULL);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		sweep(others[i].name, NULL);
 }
 
 int
@@ -438,11 +545,12 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_saelens),
 		cmocka_unit_test(test_saelens_info),
+		cmocka_unit_test(test_others),
+		cmocka_unit_test(test_llama_rules),
+		cmocka_unit_test(test_models),
 		cmocka_unit_test(test_traps),
+		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_strict),
-		cmocka_unit_test(test_saelens_wrong),
-		cmocka_unit_test(test_scaler_wrong),
-		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_hook_given),
 		cmocka_unit_test(test_sweep),
 	};
