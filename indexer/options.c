@@ -37,6 +37,8 @@ static const struct option table[] = {
 		"language model: config.json, *.safetensors, tokenizer.json"},
 	{"sae", OPT_LIST, ON_INDEX, AT(sae), 0, 0, 0, NULL, "[NAME=]DIR",
 		"sparse autoencoder; may be repeated"},
+	{"hook", OPT_STR, ON_INDEX, AT(hook), 0, 0, 0, NULL, "HOOK",
+		"where the SAEs read, as in blocks.8.hook_resid_pre; theirs if absent"},
 	{"corpus", OPT_LIST, ON_INDEX, AT(corpus), 0, 0, 0, NULL, "FILE",
 		"JSON Lines or plain text, .gz and .zst too; - is standard input; "
 		"may be repeated"},

@@ -26,6 +26,7 @@ struct options {
 	size_t n_args;
 	const char *store, *model;
 	struct option_list sae; /* [NAME=]DIR */
+	const char *hook; /* NULL = as the SAEs say */
 	struct option_list corpus; /* paths, "-" once */
 	const char *text_field, *id_field;
 	const char *model_name, *corpus_name; /* NULL = from the path */

@@ -8,6 +8,7 @@
 #include "util/mem.h"
 #include "util/pool.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -118,14 +119,17 @@ check_fit(struct plan *p, const struct plan_sae *s, struct err *e)
 
 	if (lm_check_hook(p->lm, &info->hook, e) < 0)
 		return err_wrap(e, "%s", s->dir);
-	if (info->transcoder)
-		return err_set(e, ERR_UNSUPPORTED,
-			"%s is a transcoder from %s to %s, which cannot be indexed yet",
-			s->dir, info->hook.name, info->hook_out.name);
+	if (lm_check_hook(p->lm, &info->hook_out, e) < 0)
+		return err_wrap(e, "%s", s->dir);
 	if (info->d_in != lm->d_model)
 		return err_set(e, ERR_MISMATCH,
 			"%s reads %u dimensions, but %s of %s has %u", s->dir,
 			info->d_in, info->hook.name, p->options->model, lm->d_model);
+	if (info->d_out != lm->d_model)
+		return err_set(e, ERR_MISMATCH,
+			"%s gives %u dimensions, but %s of %s has %u", s->dir,
+			info->d_out, info->hook_out.name, p->options->model,
+			lm->d_model);
 	if (p->model_name[0] == '\0')
 		plan_name_of(p->model_name, info->model_name);
 	if (info->model_name[0] != '\0' && !same_model(p, info))
@@ -150,10 +154,20 @@ check_unlike(const struct plan *p, uint32_t i, struct err *e)
 	return 0;
 }
 
+static void
+set_stream(struct plan_sae *s)
+{
+	const struct sae_info *n = &s->sae->info;
+
+	snprintf(s->stream, sizeof(s->stream), "%.47s%s%.47s", n->hook.name,
+		n->transcoder ? ">" : "", n->transcoder ? n->hook_out.name : "");
+}
+
 static int
 open_saes(struct plan *p, struct err *e)
 {
 	const struct option_list *list = &p->options->sae;
+	const struct sae_options given = {.hook = p->options->hook};
 
 	p->sae = mem_new(list->n, sizeof(*p->sae));
 	if (p->sae == NULL)
@@ -163,10 +177,11 @@ open_saes(struct plan *p, struct err *e)
 		struct plan_sae *s = &p->sae[i];
 
 		if (read_address(s, list->item[i], e) < 0 ||
-			sae_open(&s->sae, s->dir, e) < 0 || check_fit(p, s, e) < 0 ||
-			check_unlike(p, i, e) < 0)
+			sae_open_with(&s->sae, s->dir, &given, e) < 0 ||
+			check_fit(p, s, e) < 0 || check_unlike(p, i, e) < 0)
 			return e->code;
 		hash_hex(s->sae->hash, 8, s->id);
+		set_stream(s);
 	}
 	return 0;
 }
@@ -238,6 +253,7 @@ make_groups(struct plan *p, struct err *e)
 		g = find_group(p, context, bos);
 		s->group = (uint32_t)(g - p->group);
 		s->hook = add_hook(g, &s->sae->info.hook);
+		s->out = add_hook(g, &s->sae->info.hook_out);
 		g->sae[g->n_saes++] = i;
 	}
 	return 0;

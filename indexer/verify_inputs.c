@@ -144,7 +144,9 @@ open_sae(struct verify *v, uint32_t slot, const struct value *from, struct err *
 {
 	struct verify_sae *s = &v->sae[slot];
 	const struct cat_sae *cat;
-	char path[PATH_BYTES], recorded[65], hash[65];
+	const struct value *given = value_get(from, "hook_given");
+	char path[PATH_BYTES], recorded[65], hash[65], hook[96];
+	struct sae_options options = {0};
 	const float *rows;
 	size_t n;
 
@@ -152,7 +154,11 @@ open_sae(struct verify *v, uint32_t slot, const struct value *from, struct err *
 	cat = &v->catalog->sae[s->index];
 	if (verify_str(from, "path", path, sizeof(path), e) < 0 ||
 		verify_str(from, "hash", recorded, sizeof(recorded), e) < 0 ||
-		sae_open(&s->sae, path, e) < 0 ||
+		verify_str(from, "hook", hook, sizeof(hook), e) < 0)
+		return e->code;
+	if (given != NULL && given->type == VALUE_BOOL && given->boolean)
+		options.hook = hook;
+	if (sae_open_with(&s->sae, path, &options, e) < 0 ||
 		same_hash("the SAE", path, s->sae->hash, recorded, e) < 0)
 		return e->code;
 	hash_hex(cat->hash, 32, hash);
