@@ -39,6 +39,8 @@ static const struct option table[] = {
 		"sparse autoencoder; may be repeated"},
 	{"hook", OPT_STR, ON_INDEX, AT(hook), 0, 0, 0, NULL, "HOOK",
 		"where the SAEs read, as in blocks.8.hook_resid_pre; theirs if absent"},
+	{"saelens-rule", OPT_FLAG, ON_INDEX, AT(saelens_rule), 0, 0, 0, NULL, NULL,
+		"Llama Scope: fire where SAELens does, not where its authors do"},
 	{"corpus", OPT_LIST, ON_INDEX, AT(corpus), 0, 0, 0, NULL, "FILE",
 		"JSON Lines or plain text, .gz and .zst too; - is standard input; "
 		"may be repeated"},

@@ -167,7 +167,8 @@ static int
 open_saes(struct plan *p, struct err *e)
 {
 	const struct option_list *list = &p->options->sae;
-	const struct sae_options given = {.hook = p->options->hook};
+	const struct sae_options given = {.hook = p->options->hook,
+		.saelens_rule = p->options->saelens_rule};
 
 	p->sae = mem_new(list->n, sizeof(*p->sae));
 	if (p->sae == NULL)

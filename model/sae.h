@@ -34,6 +34,7 @@ struct sae_info {
 	bool prepend_bos;
 	uint32_t context_size;
 	bool hook_given; /* by the options, not by the files */
+	bool saelens_rule; /* as the options asked */
 	bool transcoder; /* what decoding gives stands at hook_out, not at hook */
 	struct hook hook, hook_out;
 	char model_name[128];

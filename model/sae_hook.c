@@ -75,6 +75,18 @@ translate(char *out, size_t size, const char *said)
 	}
 }
 
+/* Gemma 2 and 3 put a norm behind these modules, and the hook behind the norm. */
+static bool
+before_norm(const char *said, const char *model)
+{
+	const char *layer = strstr(said, "layers.");
+	bool gemma = strstr(model, "gemma-2-") || strstr(model, "gemma-3-");
+
+	return gemma && layer && !strstr(said, ".input") &&
+		(strstr(layer, ".mlp") || strstr(layer, ".self_attn") ||
+			strstr(layer, ".attn"));
+}
+
 static int
 set_hook(struct hook *h, const char *said, const char *where, struct err *e)
 {
@@ -99,6 +111,10 @@ sae_hook_in(struct sae_loading *l, const char *said, const char *where, struct e
 			"%s: %s does not tell at which hook it reads; give it with "
 			"--hook",
 			l->dir, where);
+	if (before_norm(said, n->model_name))
+		return err_set(e, ERR_UNSUPPORTED,
+			"%s: %s of %s is before a norm, where there is no hook", where,
+			said, n->model_name);
 	return set_hook(&n->hook, said, where, e);
 }
 

@@ -261,6 +261,7 @@ llama_scope_load(struct sae_loading *l, struct err *e)
 		rc = read_weights(&g, true, NULL, NULL, e);
 	if (rc < 0)
 		return rc;
+	l->s->info.saelens_rule = l->options->saelens_rule;
 	if (l->options->saelens_rule)
 		fold_saelens(&g);
 	else

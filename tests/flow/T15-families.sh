@@ -31,6 +31,16 @@ make("nameless", "x.safetensors",
      {"encoder_linear.weight": enc, "encoder_linear.bias": bias,
       "decoder_linear.weight": ([D, D_SAE], dec[1]), "decoder_linear.bias": b_dec})
 
+out = pathlib.Path("tiny/other/scope/checkpoints")
+out.mkdir(parents=True)
+safetensors(out / "final.safetensors",
+            {"encoder.weight": enc, "encoder.bias": bias,
+             "decoder.weight": ([D, D_SAE], dec[1]), "decoder.bias": b_dec})
+(out.parent / "hyperparams.json").write_text(json.dumps({
+    "hook_point_in": "blocks.1.hook_resid_pre", "hook_point_out": "blocks.1.hook_resid_pre",
+    "d_model": D, "d_sae": D_SAE, "act_fn": "jumprelu", "jump_relu_threshold": 0.4,
+    "dataset_average_activation_norm": {"in": 7, "out": 7}}))
+
 # Block 1 reads what block 0 gave: the identity explains all of it.
 same = [D, D], [float(i % (D + 1) == 0) for i in range(D * D)]
 for name, to in (("same", "blocks.0.hook_resid_post"), ("mid", "blocks.1.hook_resid_mid")):
@@ -65,5 +75,12 @@ grep -q 'same .*explained variance 1.000' out || fail "same"
 saedb-index verify v >out 2>&1 || fail "verify of transcoders"
 [ "$(ls v/graph | wc -l)" = 2 ] || fail "neighbors between two streams"
 ok "transcoders explain what stands at the hook they give"
+
+index w --sae tiny/other/scope --corpus tiny/a.jsonl || fail "scope"
+index w --sae theirs=tiny/other/scope --saelens-rule --corpus tiny/a.jsonl ||
+	fail "--saelens-rule"
+saedb-index verify w >out 2>&1 || fail "verify of both rules"
+[ "$(ls w/sae | wc -l)" = 2 ] || fail "both rules are one SAE"
+ok "two rules for the same files are two SAEs"
 
 done_testing

@@ -331,6 +331,9 @@ test_models(void **state)
 
 		assert_int_equal(sae_open(&s, fixture(expected[i][0]), &e), 0);
 		assert_string_equal(s->info.model_name, expected[i][1]);
+		/* OpenAI's was trained without BOS, the others with it */
+		assert_int_equal(s->info.prepend_bos,
+			strcmp(s->info.family, "openai") != 0);
 		sae_close(s);
 	}
 }
