@@ -125,6 +125,12 @@ check_fit(struct plan *p, const struct plan_sae *s, struct err *e)
 		return err_set(e, ERR_MISMATCH,
 			"%s reads %u dimensions, but %s of %s has %u", s->dir,
 			info->d_in, info->hook.name, p->options->model, lm->d_model);
+	if (info->d_out != info->d_in)
+		return err_set(e, ERR_UNSUPPORTED,
+			"%s reads %u dimensions and gives %u; a transcoder must have "
+			"as "
+			"many on both sides to be indexed",
+			s->dir, info->d_in, info->d_out);
 	if (info->d_out != lm->d_model)
 		return err_set(e, ERR_MISMATCH,
 			"%s gives %u dimensions, but %s of %s has %u", s->dir,

@@ -87,11 +87,25 @@ before_norm(const char *said, const char *model)
 			strstr(layer, ".attn"));
 }
 
+/* As hook_parse knows it, which may know modules, or else by its other name. */
 static int
-set_hook(struct hook *h, const char *said, const char *where, struct err *e)
+set_hook(struct sae_loading *l, struct hook *h, const char *said, const char *where,
+	struct err *e)
 {
-	char name[128];
+	const char *model = l->s->info.model_name;
+	struct err ignored = ERR_INIT;
+	size_t n = strlen(said);
+	char name[160];
 
+	if (n > 7 && strcmp(said + n - 7, ".output") == 0)
+		n -= 7;
+	snprintf(name, sizeof(name), "%.*s", (int)(n < 159 ? n : 159), said);
+	if (hook_parse(h, name, &ignored) == 0)
+		return 0;
+	if (before_norm(said, model))
+		return err_set(e, ERR_UNSUPPORTED,
+			"%s: %s of %s is before a norm, where there is no hook", where,
+			said, model);
 	translate(name, sizeof(name), said);
 	return hook_parse(h, name, e) < 0 ? err_wrap(e, "%s", where) : 0;
 }
@@ -103,19 +117,15 @@ sae_hook_in(struct sae_loading *l, const char *said, const char *where, struct e
 
 	if (l->options->hook) {
 		n->hook_given = true;
-		return set_hook(&n->hook, l->options->hook, "the hook that was given",
-			e);
+		return set_hook(l, &n->hook, l->options->hook,
+			"the hook that was given", e);
 	}
 	if (!said || !said[0])
 		return err_arg(e, ERR_ARG, "hook",
 			"%s: %s does not tell at which hook it reads; give it with "
 			"--hook",
 			l->dir, where);
-	if (before_norm(said, n->model_name))
-		return err_set(e, ERR_UNSUPPORTED,
-			"%s: %s of %s is before a norm, where there is no hook", where,
-			said, n->model_name);
-	return set_hook(&n->hook, said, where, e);
+	return set_hook(l, &n->hook, said, where, e);
 }
 
 int
@@ -126,7 +136,7 @@ sae_hook_out(struct sae_loading *l, const char *said, const char *where, struct 
 			"%s: %s does not tell at which hook what this transcoder gives "
 			"stands",
 			l->dir, where);
-	return set_hook(&l->s->info.hook_out, said, where, e);
+	return set_hook(l, &l->s->info.hook_out, said, where, e);
 }
 
 bool

@@ -143,9 +143,6 @@ static const struct wrong wrongs[] = {
 	{DICT("standard"), "\"io\": \"out\"", "\"io\": \"in_and_out\"", ERR_UNSUPPORTED,
 		"in_and_out"},
 	{DICT("standard"), "\"layer\"", "\"lair\"", ERR_ARG, "--hook"},
-	{DICT("new"), "EleutherAI/pythia-70m-deduped\",\n  \"submodule_name\": null",
-		"google/gemma-2-2b\", \"submodule_name\": \"mlp\"", ERR_UNSUPPORTED,
-		"before a norm"},
 	{DICT("new"), "\"submodule_name\": null", "\"submodule_name\": \"mlp\"", 0,
 		NULL},
 	{DICT("topk"), "\"k\": 5", "\"k\": 6", ERR_MISMATCH, "tensor k"},
@@ -237,8 +234,33 @@ test_refused(void **state)
 		"crosscoder");
 	expect_open(fixture("fam-qwen-scope/SAE-Res-Qwen3-1.7B-Base-W32K-L0_5"), NULL,
 		ERR_ARG, "give the file of one");
-	expect_open(fixture("fam-sparsify-transcoder/run/h.1.mlp"), NULL, ERR_ARG,
-		"mlp.hook_in");
+}
+
+/* What stands before a layer's MLP, or before the norm behind it in Gemma 2, is
+ * read only where there is such a hook. */
+static void
+test_modules(void **state)
+{
+	const char *known = "fam-dictionary-new";
+	struct err e = ERR_INIT;
+	struct hook h;
+	char path[96];
+	bool before = hook_parse(&h, "blocks.1.mlp.hook_in", &e) == 0;
+	bool module = hook_parse(&h, "layers.1.mlp", &e) == 0;
+
+	(void)state;
+	expect_open(fixture("fam-sparsify-transcoder/run/h.1.mlp"), NULL,
+		before ? 0 : ERR_ARG, before ? NULL : "mlp.hook_in");
+	scratch_clean();
+	snprintf(path, sizeof(path), "%s/config.json", known);
+	copy_fixture(path, "config.json");
+	snprintf(path, sizeof(path), "%s/ae.safetensors", known);
+	copy_fixture(path, "ae.safetensors");
+	edit_file("config.json", "EleutherAI/pythia-70m-deduped", "google/gemma-2-2b");
+	edit_file("config.json", "\"submodule_name\": null",
+		"\"submodule_name\": \"mlp\"");
+	expect_open(scratch, NULL, module ? 0 : ERR_UNSUPPORTED,
+		module ? NULL : "before a norm");
 }
 
 /* ---- which family ------------------------------------------------------------ */
@@ -275,6 +297,7 @@ main(void)
 		cmocka_unit_test(test_scaler_wrong),
 		cmocka_unit_test(test_wrong),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_modules),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_hook_wrong),
 	};
