@@ -127,9 +127,8 @@ check_fit(struct plan *p, const struct plan_sae *s, struct err *e)
 			info->d_in, info->hook.name, p->options->model, lm->d_model);
 	if (info->d_out != info->d_in)
 		return err_set(e, ERR_UNSUPPORTED,
-			"%s reads %u dimensions and gives %u; a transcoder must have "
-			"as "
-			"many on both sides to be indexed",
+			"%s reads %u dimensions and gives %u, which cannot be indexed "
+			"yet: only as many as it reads",
 			s->dir, info->d_in, info->d_out);
 	if (info->d_out != lm->d_model)
 		return err_set(e, ERR_MISMATCH,

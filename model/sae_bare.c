@@ -31,12 +31,18 @@ static const struct {
 	{"resid_post_mlp", "hook_resid_post"},
 };
 
+/* The site, or NULL; *rest is what follows the location, such as _v5_32k/... */
 static const char *
-find_location(const char *path)
+find_location(const char *path, const char **rest)
 {
+	*rest = "";
 	for (size_t i = 0; i < sizeof(locations) / sizeof(locations[0]); i++) {
-		if (strstr(path, locations[i].location))
-			return locations[i].site;
+		const char *at = strstr(path, locations[i].location);
+
+		if (!at)
+			continue;
+		*rest = at + strlen(locations[i].location);
+		return locations[i].site;
 	}
 	return NULL;
 }
@@ -44,7 +50,7 @@ find_location(const char *path)
 /* TopK if the weights or the path say so; ReLU only where the path is one of the
  * releases, so that no TopK is taken for it. */
 static int
-openai_kind(struct sae_loading *l, const char *path, struct err *e)
+openai_kind(struct sae_loading *l, bool published, const char *rest, struct err *e)
 {
 	struct sae_info *n = &l->s->info;
 	double k = 0;
@@ -53,12 +59,12 @@ openai_kind(struct sae_loading *l, const char *path, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	if (!found && !find_location(path))
+	if (!found && !published)
 		return err_set(e, ERR_UNSUPPORTED,
 			"%s: nothing tells whether it is a TopK: keep it as it was "
 			"published, such as resid_post_mlp_v5_32k/autoencoders/8.pt",
 			l->path);
-	n->kind = found || strstr(path, "_v5_") ? SAE_TOPK : SAE_RELU;
+	n->kind = found || strncmp(rest, "_v5_", 4) == 0 ? SAE_TOPK : SAE_RELU;
 	strcpy(n->architecture, sae_kind_name(n->kind));
 	if (n->kind != SAE_TOPK)
 		return 0;
@@ -89,7 +95,7 @@ int
 openai_load(struct sae_loading *l, struct err *e)
 {
 	struct sae_info *n = &l->s->info;
-	const char *base = base_name(l->path), *site;
+	const char *base = base_name(l->path), *site, *rest;
 	char hook[96] = "", from[PATH_BYTES];
 	int rc = sae_dims(l, "encoder.weight", "latent_bias", "pre_bias", e);
 
@@ -97,14 +103,14 @@ openai_load(struct sae_loading *l, struct err *e)
 		rc = sae_full_path(l, from, e);
 	if (rc < 0)
 		return rc;
-	site = find_location(from);
+	site = find_location(from, &rest);
 	if (site && base[0] >= '0' && base[0] <= '9')
 		snprintf(hook, sizeof(hook), "blocks.%lu.%s", strtoul(base, NULL, 10),
 			site);
 	n->subtract_b_dec = true;
 	n->context_size = 64;
 	strcpy(n->model_name, "gpt2");
-	rc = openai_kind(l, from, e);
+	rc = openai_kind(l, site != NULL, rest, e);
 	if (rc == 0)
 		rc = sae_hook_in(l, hook, "its path", e);
 	return rc == 0 ? openai_weights(l, e) : rc;

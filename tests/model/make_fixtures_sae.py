@@ -202,6 +202,8 @@ def make_saelens_training():
                 d_in=D, d_sae=N, k=5.0)),
             ("batchtopk-plain", BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig(
                 d_in=D, d_sae=N, k=5.0, rescale_acts_by_decoder_norm=False)),
+            ("batchtopk-scaled", BatchTopKTrainingSAE, BatchTopKTrainingSAEConfig(
+                d_in=D, d_sae=N, k=5.0, normalize_activations="expected_average_only_in")),
             ("matryoshka", MatryoshkaBatchTopKTrainingSAE,
              MatryoshkaBatchTopKTrainingSAEConfig(
                  d_in=D, d_sae=N, k=5.0, matryoshka_widths=[8, N]))):
@@ -214,6 +216,9 @@ def make_saelens_training():
             sae.W_dec *= 0.4 + torch.rand(N, 1)
         sae.topk_threshold = torch.tensor(0.61, dtype=torch.float64)
         sae.save_model(out)
+        if name == "batchtopk-scaled":
+            put_json(out / "activation_scaler.json", {"scaling_factor": 0.37})
+            sae.fold_activation_norm_scaling_factor(0.37)
         export = out / "export"
         sae.save_inference_model(export)
         final = SAE.load_from_disk(export)

@@ -174,6 +174,8 @@ static const struct known saelens[] = {
 		"decoder norms folded"},
 	{"fam-saelens-batchtopk-plain", NULL, "saelens", "blocks.1.hook_resid_pre",
 		"topk_threshold"},
+	{"fam-saelens-batchtopk-scaled", NULL, "saelens", "blocks.1.hook_resid_pre",
+		"folded, x * 0.37"},
 	{"fam-saelens-matryoshka", NULL, "saelens", "blocks.1.hook_resid_pre",
 		"decoder norms folded"},
 };
@@ -450,6 +452,7 @@ test_rules(void **state)
 	(void)state;
 	expect_change("fam-saelens-old-jumprelu", NULL, THRESHOLD);
 	expect_change("fam-saelens-matryoshka", NULL, THRESHOLD);
+	expect_change("fam-saelens-batchtopk-scaled", NULL, THRESHOLD);
 	expect_change("fam-saelens-old-constant", NULL, NORM);
 	expect_change(others[0].name, others[0].golden, SUBTRACT);
 	expect_change(others[0].name, others[0].golden, CHOICE);

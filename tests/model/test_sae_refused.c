@@ -247,10 +247,14 @@ test_modules(void **state)
 	char path[96];
 	bool before = hook_parse(&h, "blocks.1.mlp.hook_in", &e) == 0;
 	bool module = hook_parse(&h, "layers.1.mlp", &e) == 0;
+	bool heads = hook_parse(&h, "blocks.1.attn.hook_z", &e) == 0;
 
 	(void)state;
 	expect_open(fixture("fam-sparsify-transcoder/run/h.1.mlp"), NULL,
 		before ? 0 : ERR_ARG, before ? NULL : "mlp.hook_in");
+	edit_saelens("fam-saelens-old", "blocks.1.hook_resid_pre",
+		"blocks.1.attn.hook_z\", \"reshape_activations\": \"hook_z",
+		heads ? 0 : ERR_ARG, heads ? NULL : "attn.hook_z");
 	scratch_clean();
 	snprintf(path, sizeof(path), "%s/config.json", known);
 	copy_fixture(path, "config.json");
