@@ -112,7 +112,9 @@ struct diagnosis {
 	struct pool *pool;
 	struct sample sample;
 	uint8_t *counts; /* (n_tokens) */
-	float *x[N_LAYERS]; /* (n_tokens, d_in) each; NULL: no such layer */
+	/* What it reads, (n_tokens, d_in), and what it is to give, (n_tokens, d_out):
+	 * the same but for transcoders. NULL: there is no such layer. */
+	float *x[N_LAYERS], *y[N_LAYERS];
 	float *scaled; /* (n_tokens, d_in) */
 	struct fit fit[N_TRIALS];
 };
@@ -123,7 +125,7 @@ static bool
 neighbor_hook(const struct lm *m, const struct hook *at, int layer, struct hook *out)
 {
 	struct err e = ERR_INIT;
-	const char *rest = strchr(at->name + strlen("blocks."), '.');
+	const char *number = strchr(at->name, '.');
 	int64_t wanted = (int64_t)at->layer + layer;
 	char name[sizeof(at->name)];
 
@@ -131,9 +133,11 @@ neighbor_hook(const struct lm *m, const struct hook *at, int layer, struct hook 
 		*out = *at;
 		return true;
 	}
-	if (wanted < 0 || rest == NULL)
+	if (wanted < 0 || number == NULL)
 		return false;
-	snprintf(name, sizeof(name), "blocks.%" PRId64 "%s", wanted, rest);
+	number++;
+	snprintf(name, sizeof(name), "%.*s%" PRId64 "%s", (int)(number - at->name),
+		at->name, wanted, number + strspn(number, "0123456789"));
 	return hook_parse(out, name, &e) == 0 && lm_check_hook(m, out, &e) == 0;
 }
 
@@ -141,22 +145,29 @@ static int
 run_model(struct diagnosis *d, struct err *e)
 {
 	const struct sample *s = &d->sample;
-	struct hook hook[N_LAYERS];
-	float *out[N_LAYERS];
+	const struct sae_info *n = &d->s->sae->info;
+	struct hook hook[2 * N_LAYERS];
+	float *out[2 * N_LAYERS];
 	struct lm_work *w = NULL;
 	size_t n_hooks = 0;
 	int rc = 0;
 
 	for (int i = 0; i < N_LAYERS; i++) {
-		if (!neighbor_hook(d->p->lm, &d->s->sae->info.hook, i - 1,
-			    &hook[n_hooks]))
+		struct hook *at = &hook[n_hooks];
+
+		if (!neighbor_hook(d->p->lm, &n->hook, i - 1, at) ||
+			!neighbor_hook(d->p->lm, &n->hook_out, i - 1, at + 1))
 			continue;
-		d->x[i] = mem_new_aligned(s->n_tokens * d->s->sae->info.d_in,
-			sizeof(*d->x[i]));
-		if (d->x[i] == NULL)
+		d->x[i] = mem_new_aligned(s->n_tokens * n->d_in, sizeof(*d->x[i]));
+		d->y[i] = n->transcoder
+			? mem_new_aligned(s->n_tokens * n->d_out, sizeof(*d->y[i]))
+			: d->x[i];
+		if (d->x[i] == NULL || d->y[i] == NULL)
 			return err_set(e, ERR_NOMEM, "no memory for %zu tokens",
 				s->n_tokens);
 		out[n_hooks++] = d->x[i];
+		if (n->transcoder)
+			out[n_hooks++] = d->y[i];
 	}
 	rc = lm_work_new(&w, d->p->lm, s->n_tokens, e);
 	if (rc == 0)
@@ -205,19 +216,20 @@ mean_norm(const struct diagnosis *d, const float *x)
 
 /* ---- one rule ------------------------------------------------------------------- */
 
-/* What reconstruction leaves of x, by the activations in c. */
+/* What reconstruction leaves of y, by the activations in c and what was read. */
 static int
 measure(const struct diagnosis *d, const struct encoder *c, const float *x,
-	struct fit *fit, struct err *e)
+	const float *y, struct fit *fit, struct err *e)
 {
-	size_t d_in = d->s->sae->info.d_in, n = d->sample.n_tokens, nnz = 0;
+	size_t d_in = c->sae->info.d_in, d_out = c->sae->info.d_out;
+	size_t n = d->sample.n_tokens, nnz = 0;
 	struct stream_stats stats;
 	struct sae_act *acts = mem_new(c->sae->info.d_sae, sizeof(*acts));
-	double *error = mem_new(d_in, sizeof(*error)), all = 0, variance;
-	float *x_hat = mem_new_aligned(d_in, sizeof(*x_hat));
-	int rc = stream_stats_init(&stats, d_in, e);
+	double *error = mem_new(d_out, sizeof(*error)), all = 0, variance;
+	float *y_hat = mem_new_aligned(d_out, sizeof(*y_hat));
+	int rc = stream_stats_init(&stats, d_out, e);
 
-	if (acts == NULL || error == NULL || x_hat == NULL)
+	if (acts == NULL || error == NULL || y_hat == NULL)
 		rc = err_set(e, ERR_NOMEM, "no memory to reconstruct");
 	for (size_t t = 0; rc == 0 && t < n; t++) {
 		uint32_t from = c->acts.row_start[t], to = c->acts.row_start[t + 1];
@@ -228,13 +240,14 @@ measure(const struct diagnosis *d, const struct encoder *c, const float *x,
 			acts[i - from] =
 				(struct sae_act){c->acts.feature[i], c->acts.value[i]};
 		nnz += to - from;
-		sae_decode(c->sae, x_hat, acts, to - from, c->scale[t], c->shift[t]);
-		stats_error(error, x + t * d_in, x_hat, d_in);
+		sae_decode(c->sae, y_hat, acts, to - from, c->scale[t], c->shift[t]);
+		sae_skip(c->sae, y_hat, x + t * d_in);
+		stats_error(error, y + t * d_out, y_hat, d_out);
 	}
 	if (rc == 0) {
-		stream_stats_add(&stats, x, d_in, d->counts, n);
+		stream_stats_add(&stats, y, d_out, d->counts, n);
 		variance = stream_stats_variance(&stats);
-		for (size_t i = 0; i < d_in; i++)
+		for (size_t i = 0; i < d_out; i++)
 			all += error[i];
 		*fit = (struct fit){true, (double)nnz / (double)stats.n,
 			variance > 0 ? all / variance : INFINITY};
@@ -242,14 +255,14 @@ measure(const struct diagnosis *d, const struct encoder *c, const float *x,
 	stream_stats_clear(&stats);
 	mem_free(acts);
 	mem_free(error);
-	mem_free(x_hat);
+	mem_free(y_hat);
 	return rc;
 }
 
 static int
 try_rule(struct diagnosis *d, const struct trial *t, struct fit *fit, struct err *e)
 {
-	const float *x = d->x[1 + t->layer];
+	const float *x = d->x[1 + t->layer], *y = d->y[1 + t->layer];
 	struct sae changed = *d->s->sae;
 	struct err *each = mem_new(d->p->n_threads, sizeof(*each));
 	struct encoder c = {0};
@@ -264,14 +277,14 @@ try_rule(struct diagnosis *d, const struct trial *t, struct fit *fit, struct err
 
 		for (size_t i = 0; i < n; i++)
 			d->scaled[i] = x[i] * by;
-		x = d->scaled;
+		x = y = d->scaled;
 	}
 	if (rc == 0)
 		rc = encoder_init(&c, &changed, d->p->n_threads, d->sample.n_tokens, e);
 	if (rc == 0)
 		rc = encoder_run(&c, d->pool, x, (uint32_t)d->sample.n_tokens, each, e);
 	if (rc == 0)
-		rc = measure(d, &c, x, fit, e);
+		rc = measure(d, &c, x, y, fit, e);
 	encoder_clear(&c);
 	mem_free(each);
 	return rc;
@@ -283,7 +296,7 @@ is_other(const struct diagnosis *d, const struct trial *t)
 {
 	struct sae_info n = d->s->sae->info;
 
-	if (d->x[1 + t->layer] == NULL)
+	if (d->x[1 + t->layer] == NULL || (t->scaled && n.transcoder))
 		return false;
 	if (t->change == NULL)
 		return true;
@@ -313,7 +326,7 @@ print_answer(const struct diagnosis *d, size_t best)
 	const struct sae_info *n = &d->s->sae->info;
 
 	printf("%s (%s) at %s: %zu tokens, mean |x| %.4g\n", d->s->name, d->s->dir,
-		n->hook.name, d->sample.n_tokens, mean_norm(d, d->x[1]));
+		d->s->stream, d->sample.n_tokens, mean_norm(d, d->x[1]));
 	printf("  rules: %s\n       L0      FVU\n", n->rules);
 	for (size_t i = 0; i < N_TRIALS; i++)
 		if (d->fit[i].tried)
@@ -347,8 +360,11 @@ diagnose_sae(struct diagnosis *d, size_t *n_other, struct err *e)
 	sample_clear(&d->sample);
 	mem_free(d->counts);
 	mem_free(d->scaled);
-	for (int i = 0; i < N_LAYERS; i++)
+	for (int i = 0; i < N_LAYERS; i++) {
+		if (d->y[i] != d->x[i])
+			mem_free(d->y[i]);
 		mem_free(d->x[i]);
+	}
 	return rc;
 }
 

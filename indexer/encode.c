@@ -55,7 +55,7 @@ make_buffers(struct encoder *c, struct err *e)
 	for (size_t i = 0; i < c->n_threads; i++)
 		if (sae_work_new(&c->work[i], c->sae, e) < 0)
 			return e->code;
-	return c->sae->info.kind == SAE_TOPK ? make_topk(c, e) : 0;
+	return sae_chooses(c->sae) ? make_topk(c, e) : 0;
 }
 
 int
@@ -102,7 +102,7 @@ encoder_bytes(const struct sae *sae, size_t max_tokens)
 {
 	size_t each = (sae->info.d_in + 2) * sizeof(float);
 
-	if (sae->info.kind == SAE_TOPK)
+	if (sae_chooses(sae))
 		each += (sae->info.k + 1) * sizeof(struct kernel_hit);
 	return each * max_tokens;
 }
@@ -208,7 +208,7 @@ encoder_run(struct encoder *c, struct pool *pool, const float *x, uint32_t n_tok
 			*e = err[i];
 			return e->code;
 		}
-	if (c->sae->info.kind != SAE_TOPK)
+	if (!sae_chooses(c->sae))
 		return sparse_gather(&c->acts, c->hits, c->n_ranges, n_tokens, e);
 	pool_run(pool, n_chunks, merge_chunk, &g);
 	return sparse_gather_rows(&c->acts, c->best, c->sae->info.k, c->n_best,

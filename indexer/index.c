@@ -73,7 +73,7 @@ describe_sae(const struct run *r, const struct plan_sae *s, struct cat_sae *out)
 	strcpy(out->id, s->id);
 	strcpy(out->name, s->name);
 	strcpy(out->model_id, r->plan->model_id);
-	strcpy(out->hook, info->hook.name);
+	strcpy(out->hook, s->stream);
 	strcpy(out->family, info->family);
 	strcpy(out->architecture, info->architecture);
 	strcpy(out->rules, info->rules);
@@ -96,7 +96,7 @@ write_sae(struct run *r, const struct plan_sae *s, struct err *e)
 	rc = sae_writer_new(&w, &have, r->store, info, s->sae->w_dec, e);
 	if (rc < 0 || w == NULL)
 		return rc;
-	rc = logits_write(w, r->plan->lm, &s->sae->info.hook, n_vocab, s->sae->w_dec,
+	rc = logits_write(w, r->plan->lm, &s->sae->info.hook_out, n_vocab, s->sae->w_dec,
 		info->d_sae, r->pool, e);
 	if (rc == 0)
 		rc = sae_writer_finish(w, e);
@@ -134,8 +134,8 @@ shares_stream(const struct run *r, const struct cat_sae *x)
 {
 	if (strcmp(x->model_id, r->plan->model_id) != 0 || in_group(r, x->id))
 		return false;
-	for (uint32_t i = 0; i < r->group->n_hooks; i++)
-		if (strcmp(r->group->hook[i].name, x->hook) == 0)
+	for (uint32_t i = 0; i < r->group->n_saes; i++)
+		if (strcmp(sae_of(r, i)->stream, x->hook) == 0)
 			return true;
 	return false;
 }
@@ -156,7 +156,7 @@ gather_directions(struct run *r, struct err *e)
 		const struct plan_sae *s = sae_of(r, i);
 
 		if (directions_init(&r->directions[r->n_directions], s->id,
-			    s->sae->w_dec, s->sae->info.d_sae, s->sae->info.d_in,
+			    s->sae->w_dec, s->sae->info.d_sae, s->sae->info.d_out,
 			    e) < 0)
 			return e->code;
 		r->n_directions++;
@@ -173,14 +173,14 @@ gather_directions(struct run *r, struct err *e)
 	return 0;
 }
 
-/* The hook that a direction's SAE reads. */
+/* The stream of a direction's SAE. */
 static const char *
-hook_of(const struct run *r, uint32_t i)
+stream_of(const struct run *r, uint32_t i)
 {
 	const struct store_catalog *c = store_view_catalog(r->view);
 
 	if (i < r->group->n_saes)
-		return sae_of(r, i)->sae->info.hook.name;
+		return sae_of(r, i)->stream;
 	for (uint32_t j = 0; j < c->n_saes; j++)
 		if (strcmp(c->sae[j].id, r->directions[i].id) == 0)
 			return c->sae[j].hook;
@@ -193,7 +193,7 @@ write_graph(struct run *r, uint32_t i, uint32_t j, struct err *e)
 	const struct directions *from = &r->directions[i], *to = &r->directions[j];
 	bool have = false;
 
-	if (neighbors_k(from, to) == 0 || strcmp(hook_of(r, i), hook_of(r, j)) != 0)
+	if (neighbors_k(from, to) == 0 || strcmp(stream_of(r, i), stream_of(r, j)) != 0)
 		return 0;
 	if (neighbors_write(r->store, from, to, r->pool, &have, e) < 0)
 		return e->code;
@@ -277,7 +277,7 @@ run_pass(struct run *r, struct err *e)
 {
 	const struct options *o = r->plan->options;
 	const struct sae *sae[LIMIT_SAES];
-	uint32_t hook[LIMIT_SAES];
+	uint32_t hook[LIMIT_SAES], out[LIMIT_SAES];
 	struct pass_job job = {.lm = r->plan->lm,
 		.pool = r->pool,
 		.windows = &r->windows,
@@ -287,6 +287,7 @@ run_pass(struct run *r, struct err *e)
 		.n_hooks = r->group->n_hooks,
 		.sae = sae,
 		.hook_of = hook,
+		.out_of = out,
 		.n_saes = r->group->n_saes,
 		.examples = (uint32_t)o->examples,
 		.dedup_radius = (uint32_t)o->dedup_radius};
@@ -295,6 +296,7 @@ run_pass(struct run *r, struct err *e)
 	for (uint32_t i = 0; i < r->group->n_saes; i++) {
 		sae[i] = sae_of(r, i)->sae;
 		hook[i] = sae_of(r, i)->hook;
+		out[i] = sae_of(r, i)->out;
 	}
 	r->result = mem_new(r->group->n_saes, sizeof(*r->result));
 	if (r->result == NULL)
@@ -506,6 +508,19 @@ read_corpus(const struct options *o, const char *store, struct spool *spool,
 	return rc;
 }
 
+/* An SAE has one place: its id does not tell where --hook has put it. */
+static int
+check_stream(const struct plan_sae *s, const struct store_catalog *c, struct err *e)
+{
+	for (uint32_t j = 0; j < c->n_saes; j++)
+		if (strcmp(s->id, c->sae[j].id) == 0 &&
+			strcmp(s->stream, c->sae[j].hook) != 0)
+			return err_arg(e, ERR_MISMATCH, "hook",
+				"the store has %s at %s, not at %s", s->dir,
+				c->sae[j].hook, s->stream);
+	return 0;
+}
+
 /* Names that the store gave to other SAEs are found before any work is done. */
 static int
 check_names(const struct plan *p, struct store *s, struct err *e)
@@ -525,6 +540,8 @@ check_names(const struct plan *p, struct store *s, struct err *e)
 					"the store calls another SAE %s; give this one "
 					"another name with NAME=%s",
 					c->sae[j].name, p->sae[i].dir);
+	for (uint32_t i = 0; i < p->n_saes && rc == 0; i++)
+		rc = check_stream(&p->sae[i], c, e);
 	store_view_close(view);
 	return rc;
 }

@@ -57,18 +57,20 @@ print_sae(const char *dir, const struct sae *s, const struct odd *o)
 {
 	const struct sae_info *n = &s->info;
 
-	printf("%s: an SAE\n", dir);
+	printf("%s: %s\n", dir, n->transcoder ? "a transcoder" : "an SAE");
 	printf("  %-11s %s%s%s, %s (%s)\n", "family", n->family,
 		n->version[0] ? " " : "", n->version, n->architecture,
 		sae_kind_name(n->kind));
-	printf("  %-11s d_in %" PRIu32 ", %" PRIu32 " features, %s\n", "shape", n->d_in,
-		n->d_sae, n->dtype_file);
-	printf("  %-11s %s%s%s\n", "hook", n->hook.name, n->model_name[0] ? " of " : "",
+	printf("  %-11s d_in %" PRIu32 ", %" PRIu32 " features, d_out %" PRIu32
+	       ", %s\n",
+		"shape", n->d_in, n->d_sae, n->d_out, n->dtype_file);
+	printf("  %-11s %s%s%s%s%s\n", "hook", n->hook.name, n->transcoder ? ">" : "",
+		n->transcoder ? n->hook_out.name : "", n->model_name[0] ? " of " : "",
 		n->model_name);
 	printf("  %-11s %" PRIu32 " tokens, %s BOS\n", "context", n->context_size,
 		n->prepend_bos ? "with" : "without");
 	line("rules", n->rules);
-	if (n->kind == SAE_TOPK)
+	if (n->k > 0)
 		printf("  %-11s %" PRIu32 "\n", "k", n->k);
 	spread_line("threshold", &o->threshold);
 	spread_line("|W_enc row|", &o->enc_norm);
@@ -80,11 +82,13 @@ print_sae(const char *dir, const struct sae *s, const struct odd *o)
 }
 
 static int
-inspect_sae(const char *dir, struct err *e)
+inspect_sae(const struct options *options, const char *dir, struct err *e)
 {
+	const struct sae_options given = {.hook = options->hook,
+		.saelens_rule = options->saelens_rule};
 	struct sae *s = NULL;
 	struct odd o = {0};
-	int rc = sae_open(&s, dir, e);
+	int rc = sae_open_with(&s, dir, &given, e);
 
 	if (rc == 0)
 		rc = odd_find(&o, s, e);
@@ -179,7 +183,7 @@ inspect_run(const struct options *o, struct err *e)
 
 		if (hub_find(dir, o->dir.item[i], &own) < 0 ||
 			(is_model(dir) ? inspect_model(dir, &own)
-				       : inspect_sae(dir, &own)) < 0) {
+				       : inspect_sae(o, dir, &own)) < 0) {
 			printf("%s\n", own.text);
 			n_bad++;
 		}

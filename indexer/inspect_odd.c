@@ -92,6 +92,8 @@ look_at_alignment(struct odd *o, float *cosine, const struct sae *s)
 {
 	size_t d = s->info.d_in, n = 0;
 
+	if (s->info.transcoder)
+		return;
 	for (size_t i = 0; i < s->info.d_sae; i++) {
 		const float *a = s->w_enc + i * d, *b = s->w_dec + i * d;
 		float size = kernel_norm(a, d) * kernel_norm(b, d);

@@ -27,6 +27,8 @@ struct options {
 	struct option_list dir; /* inspect: what to look at */
 	const char *store, *model;
 	struct option_list sae; /* [NAME=]DIR */
+	const char *hook; /* NULL = as the SAEs say */
+	bool saelens_rule; /* for Llama Scope */
 	struct option_list corpus; /* paths, "-" once */
 	const char *text_field, *id_field;
 	const char *model_name, *corpus_name; /* NULL = from the path */

@@ -71,8 +71,8 @@ sae_init(struct pass_sae *s, const struct pass_job *job, const struct sae *sae,
 			    s->encoder.bound[r + 1] - s->encoder.bound[r], e) < 0)
 			return e->code;
 	for (size_t i = 0; i < n_threads; i++) {
-		s->work[i].acc = mem_new(sae->info.d_in, sizeof(double));
-		s->work[i].x_hat = mem_new(sae->info.d_in, sizeof(float));
+		s->work[i].acc = mem_new(sae->info.d_out, sizeof(double));
+		s->work[i].x_hat = mem_new(sae->info.d_out, sizeof(float));
 		if (s->work[i].acc == NULL || s->work[i].x_hat == NULL)
 			return no_memory(e);
 	}
@@ -267,7 +267,7 @@ forward_piece(void *ctx, size_t i, size_t thread)
 	uint32_t from = p->window_start[w0], n_tokens = p->window_start[w1] - from;
 	struct err *e = &p->err[thread];
 	uint32_t *start = p->piece_start[thread];
-	float *out[LIMIT_SAES];
+	float *out[PASS_MAX_HOOKS];
 
 	if (w0 == w1 || e->code != 0)
 		return;

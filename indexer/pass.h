@@ -16,6 +16,8 @@
 #include "store/store.h"
 #include "util/pool.h"
 
+#define PASS_MAX_HOOKS (2 * LIMIT_SAES) /* a transcoder has two */
+
 struct pass_job {
 	const struct lm *lm;
 	struct pool *pool;
@@ -25,7 +27,8 @@ struct pass_job {
 	const struct hook *hook; /* (n_hooks) */
 	uint32_t n_hooks;
 	const struct sae *const *sae; /* (n_saes) */
-	const uint32_t *hook_of; /* (n_saes) index in hook */
+	const uint32_t *hook_of; /* (n_saes) index in hook of what it reads */
+	const uint32_t *out_of; /* (n_saes) of what its decoder gives */
 	uint32_t n_saes;
 	uint32_t examples, dedup_radius;
 	size_t batch_tokens; /* most tokens at a time */

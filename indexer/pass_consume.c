@@ -103,8 +103,9 @@ window_error(struct pass *p, uint32_t sae, uint32_t w, size_t thread, struct err
 	struct pass_sae *s = &p->sae[sae];
 	const struct encoder *c = &s->encoder;
 	struct pass_work *work = &s->work[thread];
-	size_t d = c->sae->info.d_in;
+	size_t d = c->sae->info.d_out;
 	const float *x = p->x[p->job->hook_of[sae]];
+	const float *y = p->x[p->job->out_of[sae]];
 	double sum = 0;
 
 	memset(work->acc, 0, d * sizeof(*work->acc));
@@ -119,7 +120,8 @@ window_error(struct pass *p, uint32_t sae, uint32_t w, size_t thread, struct err
 		sae_decode(c->sae, work->x_hat, acts,
 			c->acts.row_start[i + 1] - c->acts.row_start[i], c->scale[i],
 			c->shift[i]);
-		stats_error(work->acc, x + i * d, work->x_hat, d);
+		sae_skip(c->sae, work->x_hat, x + i * c->sae->info.d_in);
+		stats_error(work->acc, y + i * d, work->x_hat, d);
 	}
 	for (size_t j = 0; j < d; j++)
 		sum += work->acc[j];
@@ -226,7 +228,7 @@ pass_conclude(struct pass *p)
 	for (uint32_t s = 0; s < p->n_saes; s++) {
 		struct pass_result *r = &p->result[s];
 		const struct stream_stats *x =
-			&p->stats[p->job->hook_of[s] * p->n_threads];
+			&p->stats[p->job->out_of[s] * p->n_threads];
 		double error, variance = stream_stats_variance(x);
 
 		for (size_t i = 1; i < p->n_threads; i++)

@@ -9,8 +9,8 @@
 #include "indexer/pass.h"
 
 struct pass_work { /* of one thread, for one SAE */
-	double *acc; /* (d_in) squared errors of a window */
-	float *x_hat; /* (d_in) */
+	double *acc; /* (d_out) squared errors of a window */
+	float *x_hat; /* (d_out) */
 	struct sae_act *acts; /* (cap) of one token */
 	size_t cap;
 };

@@ -9,6 +9,7 @@
 #include "util/mem.h"
 #include "util/pool.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -119,6 +120,8 @@ check_fit(struct plan *p, const struct plan_sae *s, struct err *e)
 
 	if (lm_check_hook(p->lm, &info->hook, e) < 0)
 		return err_wrap(e, "%s", s->dir);
+	if (lm_check_hook(p->lm, &info->hook_out, e) < 0)
+		return err_wrap(e, "%s", s->dir);
 	if (info->center && !hook_in_stream(&info->hook))
 		return err_set(e, ERR_UNSUPPORTED,
 			"%s: center_writing_weights is not supported at %s: it "
@@ -130,6 +133,16 @@ check_fit(struct plan *p, const struct plan_sae *s, struct err *e)
 		return err_set(e, ERR_MISMATCH,
 			"%s reads %u dimensions, but %s of %s has %u", s->dir,
 			info->d_in, info->hook.name, p->options->model, width);
+	if (info->d_out != info->d_in)
+		return err_set(e, ERR_UNSUPPORTED,
+			"%s reads %u dimensions and gives %u, which cannot be indexed "
+			"yet: only as many as it reads",
+			s->dir, info->d_in, info->d_out);
+	width = lm_hook_width(p->lm, &info->hook_out);
+	if (info->d_out != width)
+		return err_set(e, ERR_MISMATCH,
+			"%s gives %u dimensions, but %s of %s has %u", s->dir,
+			info->d_out, info->hook_out.name, p->options->model, width);
 	if (p->model_name[0] == '\0')
 		plan_name_of(p->model_name, info->model_name);
 	if (info->model_name[0] != '\0' && !same_model(p, info))
@@ -154,10 +167,21 @@ check_unlike(const struct plan *p, uint32_t i, struct err *e)
 	return 0;
 }
 
+static void
+set_stream(struct plan_sae *s)
+{
+	const struct sae_info *n = &s->sae->info;
+
+	snprintf(s->stream, sizeof(s->stream), "%.47s%s%.47s", n->hook.name,
+		n->transcoder ? ">" : "", n->transcoder ? n->hook_out.name : "");
+}
+
 static int
 open_saes(struct plan *p, struct err *e)
 {
 	const struct option_list *list = &p->options->sae;
+	const struct sae_options given = {.hook = p->options->hook,
+		.saelens_rule = p->options->saelens_rule};
 
 	p->sae = mem_new(list->n, sizeof(*p->sae));
 	if (p->sae == NULL)
@@ -167,10 +191,11 @@ open_saes(struct plan *p, struct err *e)
 		struct plan_sae *s = &p->sae[i];
 
 		if (read_address(s, list->item[i], e) < 0 ||
-			sae_open(&s->sae, s->dir, e) < 0 || check_fit(p, s, e) < 0 ||
-			check_unlike(p, i, e) < 0)
+			sae_open_with(&s->sae, s->dir, &given, e) < 0 ||
+			check_fit(p, s, e) < 0 || check_unlike(p, i, e) < 0)
 			return e->code;
 		hash_hex(s->sae->hash, 8, s->id);
+		set_stream(s);
 	}
 	return 0;
 }
@@ -242,6 +267,7 @@ make_groups(struct plan *p, struct err *e)
 		g = find_group(p, context, bos);
 		s->group = (uint32_t)(g - p->group);
 		s->hook = add_hook(g, &s->sae->info.hook);
+		s->out = add_hook(g, &s->sae->info.hook_out);
 		g->sae[g->n_saes++] = i;
 	}
 	return 0;

@@ -7,6 +7,7 @@
 #define INDEXER_PLAN_H
 
 #include "indexer/options.h"
+#include "indexer/pass.h"
 #include "model/lm.h"
 #include "model/sae.h"
 #include "model/tok.h"
@@ -22,7 +23,10 @@ struct plan_sae {
 	struct sae *sae;
 	char id[STORE_ID_CHARS];
 	uint32_t group;
-	uint32_t hook; /* index in its group's hooks */
+	uint32_t hook, out; /* what it reads and gives: indexes in its group's hooks */
+	/* The store's word for both: the hook, "IN>OUT" for transcoders. Only SAEs
+	 * of one stream have neighbors in one another. */
+	char stream[96];
 };
 
 /* SAEs that agree on context and BOS: one cut, one pass, one run. */
@@ -31,7 +35,7 @@ struct plan_group {
 	bool prepend_bos;
 	uint32_t sae[LIMIT_SAES]; /* indexes in plan.sae */
 	uint32_t n_saes;
-	struct hook hook[LIMIT_SAES];
+	struct hook hook[PASS_MAX_HOOKS];
 	uint32_t n_hooks;
 };
 
@@ -69,7 +73,6 @@ void plan_name_of(char out[LIMIT_NAME_BYTES], const char *path);
 struct plan_memory {
 	size_t batch_tokens, hits_bytes, finish_bytes;
 };
-struct pass_job;
 int plan_memory(const struct plan *p, const struct plan_group *g,
 	const struct pass_job *job, struct plan_memory *out, struct err *e);
 

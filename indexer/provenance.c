@@ -142,7 +142,8 @@ put_sae(struct out *o, const struct plan_sae *s)
 
 	hash_hex(s->sae->hash, 32, hash);
 	hash_hex(s->sae->file_hash, 32, file_hash);
-	out_map(o, 16);
+	out_map(o,
+		(size_t)16 + info->transcoder + info->hook_given + info->saelens_rule);
 	out_key_str(o, "name", s->name);
 	key_path(o, "path", s->dir);
 	out_key_str(o, "sha256", file_hash);
@@ -152,6 +153,12 @@ put_sae(struct out *o, const struct plan_sae *s)
 	out_key_str(o, "architecture", info->architecture);
 	out_key_str(o, "kind", sae_kind_name(info->kind));
 	out_key_str(o, "hook", info->hook.name);
+	if (info->transcoder)
+		out_key_str(o, "hook_out", info->hook_out.name);
+	if (info->hook_given)
+		out_key_bool(o, "hook_given", true);
+	if (info->saelens_rule)
+		out_key_bool(o, "saelens_rule", true);
 	out_key_uint(o, "d_in", info->d_in);
 	out_key_uint(o, "d_sae", info->d_sae);
 	out_key_uint(o, "k", info->k);

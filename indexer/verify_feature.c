@@ -416,7 +416,7 @@ check_logits(struct check *c, struct err *e)
 	stream = arena_alloc(&c->arena, d, sizeof(*stream));
 	if (all == NULL || stream == NULL)
 		return err_set(e, ERR_NOMEM, "no memory to verify");
-	lm_directions(c->v->lm, &s->info.hook,
+	lm_directions(c->v->lm, &s->info.hook_out,
 		s->w_dec + (size_t)c->feature * s->info.d_in, 1, stream);
 	for (uint32_t i = 0; i < n; i++)
 		all[i] = (struct rec_scored){i,

@@ -139,12 +139,21 @@ check_rule(const struct verify *v, const struct sae_info *info, const char *path
 	return 0;
 }
 
+static bool
+is_set(const struct value *map, const char *key)
+{
+	const struct value *x = value_get(map, key);
+
+	return x != NULL && x->type == VALUE_BOOL && x->boolean;
+}
+
 static int
 open_sae(struct verify *v, uint32_t slot, const struct value *from, struct err *e)
 {
 	struct verify_sae *s = &v->sae[slot];
 	const struct cat_sae *cat;
-	char path[PATH_BYTES], recorded[65], hash[65];
+	char path[PATH_BYTES], recorded[65], hash[65], hook[96];
+	struct sae_options options = {0};
 	const float *rows;
 	size_t n;
 
@@ -152,7 +161,11 @@ open_sae(struct verify *v, uint32_t slot, const struct value *from, struct err *
 	cat = &v->catalog->sae[s->index];
 	if (verify_str(from, "path", path, sizeof(path), e) < 0 ||
 		verify_str(from, "hash", recorded, sizeof(recorded), e) < 0 ||
-		sae_open(&s->sae, path, e) < 0 ||
+		verify_str(from, "hook", hook, sizeof(hook), e) < 0)
+		return e->code;
+	options.hook = is_set(from, "hook_given") ? hook : NULL;
+	options.saelens_rule = is_set(from, "saelens_rule");
+	if (sae_open_with(&s->sae, path, &options, e) < 0 ||
 		same_hash("the SAE", path, s->sae->hash, recorded, e) < 0)
 		return e->code;
 	hash_hex(cat->hash, 32, hash);

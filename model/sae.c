@@ -13,6 +13,7 @@ static const char *const kind_names[] = {
 	[SAE_JUMPRELU] = "jumprelu",
 	[SAE_TOPK] = "topk",
 	[SAE_GATED] = "gated",
+	[SAE_GROUPMAX] = "groupmax",
 };
 
 const char *
@@ -28,6 +29,8 @@ static const char *const kind_rules[] = {
 	[SAE_JUMPRELU] = "relu(pre) where pre > threshold",
 	[SAE_TOPK] = "relu(pre) of the k largest pre, ties to the lowest index",
 	[SAE_GATED] = "relu(dot * exp(r_mag) + b_mag) where dot + b_gate > 0",
+	[SAE_GROUPMAX] = "relu(pre) of the largest pre in each of k groups side by "
+			 "side, ties to the lowest index",
 };
 
 static const char *const norm_rules[] = {
@@ -40,9 +43,9 @@ static const char *const norm_rules[] = {
 static void
 write_rules(struct sae_info *n)
 {
-	char noted[80];
+	char noted[320];
 
-	snprintf(noted, sizeof(noted), "%.79s", n->rules);
+	snprintf(noted, sizeof(noted), "%.319s", n->rules);
 	snprintf(n->rules, sizeof(n->rules), "float32; %s%s%s%s%s%s%s",
 		n->center ? "x - mean(x); " : "", norm_rules[n->norm],
 		n->subtract_b_dec ? "x - b_dec; " : "", kind_rules[n->kind],
@@ -75,11 +78,13 @@ hash_canonical(struct sae *s, struct err *e)
 	sha256_update(&h, n->rules, strlen(n->rules) + 1);
 	hash_floats(&h, s->w_enc, f * d);
 	hash_floats(&h, s->b_enc, f);
-	hash_floats(&h, s->w_dec, f * d);
-	hash_floats(&h, s->b_dec, d);
+	hash_floats(&h, s->w_dec, f * n->d_out);
+	hash_floats(&h, s->b_dec, n->d_out);
 	hash_floats(&h, s->threshold, f);
 	hash_floats(&h, s->mag_scale, f);
 	hash_floats(&h, s->mag_bias, f);
+	if (s->w_skip)
+		hash_floats(&h, s->w_skip, d * n->d_out);
 	sha256_final(&h, s->hash);
 	return 0;
 }
@@ -95,23 +100,26 @@ derive(struct sae *s, struct err *e)
 	if (!s->dec_norm || !s->ones)
 		return err_set(e, ERR_NOMEM, "memory ran out");
 	for (size_t i = 0; i < f; i++)
-		s->dec_norm[i] = kernel_norm(s->w_dec + i * d, d);
+		s->dec_norm[i] =
+			kernel_norm(s->w_dec + i * s->info.d_out, s->info.d_out);
 	for (size_t i = 0; i < d; i++)
 		s->ones[i] = 1;
 	return kernel_rows_new(&s->rows, s->w_enc, f, d, e);
 }
 
 int
-sae_open(struct sae **out, const char *dir, struct err *e)
+sae_open_with(struct sae **out, const char *path, const struct sae_options *options,
+	struct err *e)
 {
+	const struct sae_options none = {0};
 	struct err own = ERR_INIT;
 	struct sae *s = mem_new(1, sizeof(*s));
 	int rc;
 
 	e = e ? e : &own;
 	if (!s)
-		return err_set(e, ERR_NOMEM, "%s: memory ran out", dir);
-	rc = saelens_load(s, dir, e);
+		return err_set(e, ERR_NOMEM, "%s: memory ran out", path);
+	rc = sae_family_load(s, path, options ? options : &none, e);
 	if (rc == 0) {
 		write_rules(&s->info);
 		rc = hash_canonical(s, e);
@@ -125,6 +133,12 @@ sae_open(struct sae **out, const char *dir, struct err *e)
 	return rc;
 }
 
+int
+sae_open(struct sae **out, const char *path, struct err *e)
+{
+	return sae_open_with(out, path, NULL, e);
+}
+
 void
 sae_close(struct sae *s)
 {
@@ -135,6 +149,7 @@ sae_close(struct sae *s)
 	mem_free(s->b_enc);
 	mem_free(s->w_dec);
 	mem_free(s->b_dec);
+	mem_free(s->w_skip);
 	mem_free(s->threshold);
 	mem_free(s->mag_scale);
 	mem_free(s->mag_bias);

@@ -14,16 +14,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum sae_kind { SAE_RELU, SAE_JUMPRELU, SAE_TOPK, SAE_GATED };
+enum sae_kind { SAE_RELU, SAE_JUMPRELU, SAE_TOPK, SAE_GATED, SAE_GROUPMAX };
 enum sae_norm { SAE_NORM_NONE, SAE_NORM_CONSTANT, SAE_NORM_LAYER };
 
 struct sae_info {
-	char family[24]; /* "saelens" */
+	char family[24]; /* "saelens", as in sae_families */
 	char version[24]; /* of the library that wrote it, as recorded, or "" */
 	char architecture[32]; /* as its files say: "standard", "topk", ... */
 	enum sae_kind kind;
 	uint32_t d_in, d_sae;
-	uint32_t k; /* TopK only */
+	uint32_t d_out; /* what decoding gives: d_in, but for transcoders */
+	uint32_t k; /* TopK; GroupMax: the number of groups */
 	/* The model's stream is centred first: its mean over d_in is removed
 	 * (TransformerLens' center_writing_weights). */
 	bool center;
@@ -32,18 +33,22 @@ struct sae_info {
 	bool rescale_by_decoder_norm; /* TopK ranks by pre * ||W_dec_i|| and stores that */
 	bool prepend_bos;
 	uint32_t context_size;
-	struct hook hook;
+	bool hook_given; /* by the options, not by the files */
+	bool saelens_rule; /* as the options asked */
+	bool transcoder; /* what decoding gives stands at hook_out, not at hook */
+	struct hook hook, hook_out;
 	char model_name[128];
 	char dtype_file[12]; /* of W_enc in the file */
-	char rules[256]; /* one line: every rule applied on loading and encoding */
+	char rules[512]; /* one line: every rule applied on loading and encoding */
 };
 
 struct sae {
 	struct sae_info info;
 	float *w_enc; /* (d_sae, d_in), one row per feature; owned */
 	float *b_enc; /* (d_sae); gated: b_gate */
-	float *w_dec; /* (d_sae, d_in), one row per feature */
-	float *b_dec; /* (d_in) */
+	float *w_dec; /* (d_sae, d_out), one row per feature */
+	float *b_dec; /* (d_out) */
+	float *w_skip; /* (d_out, d_in), skip transcoders only, else NULL */
 	float *threshold; /* (d_sae), JumpReLU only, else NULL */
 	float *mag_scale; /* (d_sae) exp(r_mag), gated only, else NULL */
 	float *mag_bias; /* (d_sae) b_mag, gated only, else NULL */
@@ -56,10 +61,31 @@ struct sae {
 	struct kernel_rows *rows; /* w_enc, prepared */
 };
 
-/* dir: cfg.json and sae_weights.safetensors (SAELens v6). new: sae_close(). */
-int sae_open(struct sae **out, const char *dir, struct err *e);
+/* What the files cannot tell, or are overruled in. */
+struct sae_options {
+	const char *hook; /* NULL: as the files say */
+	/* Llama Scope: fire where SAELens does, not where its authors do. */
+	bool saelens_rule;
+};
+
+/* path: a directory as one of sae_families leaves it, or the weights' file there
+ * when there are several. options may be NULL. new: sae_close(). */
+int sae_open(struct sae **out, const char *path, struct err *e);
+int sae_open_with(struct sae **out, const char *path, const struct sae_options *options,
+	struct err *e);
 void sae_close(struct sae *s);
+
+/* A kind of directory that holds an SAE; the list ends with a NULL name. */
+struct sae_family {
+	const char *name;
+	const char *needs; /* the files by which it is known */
+	bool loads; /* false: known, and refused by name */
+};
+const struct sae_family *sae_families(void);
 const char *sae_kind_name(enum sae_kind kind);
+/* Whether it chooses among features: then hits are candidates until
+ * sae_topk_merge() has decided, and at most k stay for a token. */
+bool sae_chooses(const struct sae *s);
 
 /* One active feature at one token. */
 struct sae_act {
@@ -74,24 +100,29 @@ void sae_work_free(struct sae_work *w);
 
 /* What the encoder reads: normalised, b_dec subtracted (d_in each). scale and
  * shift, (m) each or NULL, are what decoding must undo:
- * x_hat = x_hat' * scale + shift. */
+ * x_hat = x_hat' * scale + shift (1 and 0 for transcoders). */
 void sae_prepare(const struct sae *s, float *y, const float *x, size_t m, float *scale,
 	float *shift);
 
 /* Encodes prepared tokens y (m, d_in) for the features in [first, first +
  * count): appends hits (query = token, row = feature, value = activation > 0),
  * ordered by (token, feature). For TopK these are candidates: the k best of the
- * range; sae_topk_merge() decides among ranges. */
+ * range, for GroupMax the best of each group; sae_topk_merge() decides among
+ * ranges. */
 int sae_encode_range(const struct sae *s, struct kernel_hits *out, const float *y,
 	size_t m, uint32_t first, uint32_t count, struct sae_work *w, struct err *e);
 /* TopK: of the candidates of one token from all ranges (any order), keeps the k
  * largest by (value descending, feature ascending), drops those not above 0,
- * and orders them by feature. Returns how many stay. */
+ * and orders them by feature. GroupMax: the largest of each group likewise.
+ * Returns how many stay. */
 size_t sae_topk_merge(const struct sae *s, struct kernel_hit *hits, size_t n);
 
-/* x_hat (d_in) of one token from its active features, normalisation undone. */
+/* x_hat (d_out) of one token from its active features, normalisation undone. */
 void sae_decode(const struct sae *s, float *x_hat, const struct sae_act *acts, size_t n,
 	float scale, float shift);
+/* Adds what a skip transcoder passes on of the raw token x (d_in); nothing for
+ * the others. */
+void sae_skip(const struct sae *s, float *x_hat, const float *x);
 
 /* The plainest path in the code, for verify: all d_sae activations of one raw
  * token x (d_in), by kernel_dot alone. out (d_sae). */

@@ -11,7 +11,7 @@
 
 struct sae_work {
 	struct kernel_work *kernel;
-	struct kernel_hit *best; /* (TOPK_TOKENS, k), TopK only */
+	struct kernel_hit *best; /* (TOPK_TOKENS, k); GroupMax: (TOPK_TOKENS) */
 	float *bar; /* (d_sae) max(0, threshold), JumpReLU only */
 };
 
@@ -24,8 +24,10 @@ sae_work_new(struct sae_work **out, const struct sae *s, struct err *e)
 	if (!w)
 		return err_set(e, ERR_NOMEM, "memory ran out");
 	rc = kernel_work_new(&w->kernel, e);
-	if (rc == 0 && s->info.kind == SAE_TOPK) {
-		w->best = mem_new(TOPK_TOKENS, s->info.k * sizeof(*w->best));
+	if (rc == 0 && sae_chooses(s)) {
+		size_t each = s->info.kind == SAE_TOPK ? s->info.k : 1;
+
+		w->best = mem_new(TOPK_TOKENS, each * sizeof(*w->best));
 		rc = w->best ? 0 : err_set(e, ERR_NOMEM, "memory ran out");
 	}
 	if (rc == 0 && s->threshold) {
@@ -98,6 +100,10 @@ sae_prepare(const struct sae *s, float *y, const float *x, size_t m, float *scal
 		if (s->info.center)
 			b = subtract_mean(s, row);
 		normalize(s, row, &a, &b);
+		if (s->info.transcoder) { /* what it gives stands elsewhere */
+			a = 1;
+			b = 0;
+		}
 		for (size_t i = 0; s->info.subtract_b_dec && i < d; i++)
 			row[i] -= s->b_dec[i];
 		if (scale)
@@ -192,6 +198,68 @@ encode_topk(const struct sae *s, struct kernel_hits *out, const float *y, size_t
 	return rc;
 }
 
+/* ---- the largest of each group ------------------------------------------- */
+
+bool
+sae_chooses(const struct sae *s)
+{
+	return s->info.kind == SAE_TOPK || s->info.kind == SAE_GROUPMAX;
+}
+
+static int
+by_query(const void *a, const void *b)
+{
+	const struct kernel_hit *x = a, *y = b;
+
+	if (x->query != y->query)
+		return x->query < y->query ? -1 : 1;
+	return by_row(a, b);
+}
+
+/* The best of [first, first + count), part of one group, for each token. */
+static int
+encode_group(const struct sae *s, struct kernel_hits *out, const float *y, size_t m,
+	uint32_t first, uint32_t count, struct sae_work *w, struct err *e)
+{
+	size_t d = s->info.d_in;
+	int rc = 0;
+
+	for (size_t at = 0; rc == 0 && at < m; at += TOPK_TOKENS) {
+		size_t n = m - at < TOPK_TOKENS ? m - at : TOPK_TOKENS;
+
+		rc = kernel_best(w->best, 1, s->rows, first, count, y + at * d, d, n,
+			s->b_enc, NULL, false, NULL, w->kernel, e);
+		if (rc == 0)
+			rc = hits_reserve(out, n, e);
+		for (size_t t = 0; rc == 0 && t < n; t++) {
+			if (!(w->best[t].value > 0))
+				continue;
+			out->hit[out->n] = w->best[t];
+			out->hit[out->n++].query = (uint32_t)(at + t);
+		}
+	}
+	return rc;
+}
+
+static int
+encode_groups(const struct sae *s, struct kernel_hits *out, const float *y, size_t m,
+	uint32_t first, uint32_t count, struct sae_work *w, struct err *e)
+{
+	uint32_t size = s->info.d_sae / s->info.k, end = first + count, next;
+	size_t n_before = out->n;
+	int rc = 0;
+
+	for (uint32_t at = first; rc == 0 && at < end; at = next) {
+		next = (at / size + 1) * size;
+		next = next < end ? next : end;
+		rc = encode_group(s, out, y, m, at, next - at, w, e);
+	}
+	if (rc == 0 && out->n > n_before)
+		qsort(out->hit + n_before, out->n - n_before, sizeof(*out->hit),
+			by_query);
+	return rc;
+}
+
 int
 sae_encode_range(const struct sae *s, struct kernel_hits *out, const float *y, size_t m,
 	uint32_t first, uint32_t count, struct sae_work *w, struct err *e)
@@ -203,6 +271,8 @@ sae_encode_range(const struct sae *s, struct kernel_hits *out, const float *y, s
 		return 0;
 	if (s->info.kind == SAE_TOPK)
 		return encode_topk(s, out, y, m, first, count, w, e);
+	if (s->info.kind == SAE_GROUPMAX)
+		return encode_groups(s, out, y, m, first, count, w, e);
 	rc = kernel_above(out, s->rows, first, count, y, d, m, s->b_enc, w->bar,
 		w->kernel, e);
 	if (rc == 0 && s->info.kind == SAE_GATED)
@@ -222,9 +292,30 @@ by_value_down(const void *a, const void *b)
 	return x->row < y->row ? -1 : x->row > y->row;
 }
 
+/* By feature, the largest of each group. */
+static size_t
+group_merge(const struct sae *s, struct kernel_hit *hits, size_t n)
+{
+	uint32_t size = s->info.d_sae / s->info.k;
+	size_t kept = 0;
+
+	qsort(hits, n, sizeof(*hits), by_row);
+	for (size_t i = 0; i < n; i++) {
+		if (!(hits[i].value > 0))
+			continue;
+		if (kept == 0 || hits[kept - 1].row / size != hits[i].row / size)
+			hits[kept++] = hits[i];
+		else if (hits[i].value > hits[kept - 1].value)
+			hits[kept - 1] = hits[i];
+	}
+	return kept;
+}
+
 size_t
 sae_topk_merge(const struct sae *s, struct kernel_hit *hits, size_t n)
 {
+	if (s->info.kind == SAE_GROUPMAX)
+		return group_merge(s, hits, n);
 	qsort(hits, n, sizeof(*hits), by_value_down);
 	n = n < s->info.k ? n : s->info.k;
 	while (n > 0 && !(hits[n - 1].value > 0))
@@ -239,7 +330,7 @@ void
 sae_decode(const struct sae *s, float *x_hat, const struct sae_act *acts, size_t n,
 	float scale, float shift)
 {
-	size_t d = s->info.d_in;
+	size_t d = s->info.d_out;
 
 	memcpy(x_hat, s->b_dec, d * sizeof(*x_hat));
 	for (size_t i = 0; i < n; i++) {
@@ -254,6 +345,15 @@ sae_decode(const struct sae *s, float *x_hat, const struct sae_act *acts, size_t
 		x_hat[i] = x_hat[i] * scale + shift;
 }
 
+void
+sae_skip(const struct sae *s, float *x_hat, const float *x)
+{
+	size_t d = s->info.d_in;
+
+	for (size_t i = 0; s->w_skip && i < s->info.d_out; i++)
+		x_hat[i] += kernel_dot(s->w_skip + i * d, x, d);
+}
+
 /* ---- the plainest path -------------------------------------------------- */
 
 static float
@@ -266,6 +366,8 @@ plain_value(const struct sae *s, const float *y, size_t i)
 		return pre > 0 && pre > s->threshold[i] ? pre : 0;
 	if (s->info.kind == SAE_TOPK)
 		return s->info.rescale_by_decoder_norm ? pre * s->dec_norm[i] : pre;
+	if (s->info.kind == SAE_GROUPMAX)
+		return pre;
 	if (s->info.kind == SAE_GATED) {
 		float value = gated_value(s, y, i);
 
@@ -306,6 +408,21 @@ keep_largest(float *v, size_t n, size_t k)
 	}
 }
 
+/* Zeroes all but the first largest of each group, and that where not above 0. */
+static void
+keep_group_largest(float *v, size_t n, size_t k)
+{
+	size_t size = n / k, best;
+
+	for (size_t from = 0; from < n; from += size) {
+		best = from;
+		for (size_t i = from; i < from + size; i++)
+			best = v[i] > v[best] ? i : best;
+		for (size_t i = from; i < from + size; i++)
+			v[i] = i == best && v[i] > 0 ? v[i] : 0;
+	}
+}
+
 void
 sae_encode_plain(const struct sae *s, const float *x, float *out)
 {
@@ -321,15 +438,17 @@ sae_encode_plain(const struct sae *s, const float *x, float *out)
 		out[i] = plain_value(s, y, i);
 	if (s->info.kind == SAE_TOPK)
 		keep_largest(out, s->info.d_sae, s->info.k);
+	else if (s->info.kind == SAE_GROUPMAX)
+		keep_group_largest(out, s->info.d_sae, s->info.k);
 	mem_free(y);
 }
 
-/* TopK chooses among all, so all are computed. */
+/* Who chooses among all needs all. */
 void
 sae_encode_plain_some(const struct sae *s, const float *x, const uint32_t *features,
 	size_t n, float *out)
 {
-	size_t n_all = s->info.kind == SAE_TOPK ? s->info.d_sae : 0;
+	size_t n_all = sae_chooses(s) ? s->info.d_sae : 0;
 	float *y = mem_new_aligned(s->info.d_in, sizeof(*y));
 	float *all = mem_new(n_all, sizeof(*all));
 	bool good = y != NULL && all != NULL;

@@ -62,7 +62,7 @@ struct cat_sae {
 	uint8_t hash[32]; /* of the canonical tensors and rules */
 	char name[LIMIT_NAME_BYTES]; /* unique in the store, case ignored */
 	char model_id[STORE_ID_CHARS];
-	char hook[96], kind[16], family[24], architecture[32], rules[256];
+	char hook[96], kind[16], family[24], architecture[32], rules[512];
 	uint32_t d_in, d_sae, k, context;
 	bool prepend_bos;
 	char weights_sha256[65];

@@ -8,7 +8,7 @@ saedb-index inspect tiny/model tiny/sae/plain tiny/sae/jump tiny/sae/topk >out 2
 for text in 'tiny/model: a language model' 'family *gpt2 (GPT2LMHeadModel)' \
 	'shape *2 layers, d_model 32, 4 heads of 8, MLP 128' 'context *24 tokens' \
 	'tokenizer *[0-9]* ids, BOS 0$' 'tiny/sae/plain: an SAE' \
-	'family *saelens 6.54.12, standard (relu)' 'shape *d_in 32, 96 features, F32' \
+	'family *saelens 6.54.12, standard (relu)' 'shape *d_in 32, 96 features, d_out 32, F32' \
 	'hook *blocks.1.hook_resid_pre of tiny' 'context *24 tokens, with BOS' \
 	'rules *float32; x - b_dec; relu(pre)$' 'rules *.*pre > threshold$' 'k  *5$'; do
 	grep -q -- "$text" out || fail "inspect does not say '$text'"

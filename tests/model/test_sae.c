@@ -1,94 +1,14 @@
 /* SPDX-License-Identifier: ISC */
-#include "model/sae.h"
-#include "tests/model/fixture.h"
+#include "tests/model/sae_session.h"
 
 /* As in test_lm.c: another order of summation, and nothing else. An activation
  * that is 0 on one side only must lie that close to its threshold. */
 #define CLOSE 1e-5
 
-struct session {
-	struct sae *s;
-	struct sae_work *w;
-	struct tensors *golden;
-	float *x, *acts, *back;
-	size_t m, d, f;
-};
-
 static void
 start(struct session *t, const char *name)
 {
-	char path[128];
-	struct err e = ERR_INIT;
-	size_t n;
-
-	if (sae_open(&t->s, fixture(name), &e) < 0 || sae_work_new(&t->w, t->s, &e) < 0)
-		fail_msg("%s", e.text);
-	snprintf(path, sizeof(path), "%s/golden.safetensors", name);
-	assert_int_equal(tensors_open(&t->golden, fixture(path), &e), 0);
-	t->d = t->s->info.d_in;
-	t->f = t->s->info.d_sae;
-	t->x = golden(t->golden, "x", &n);
-	t->m = n / t->d;
-	t->acts = golden(t->golden, "acts", &n);
-	assert_int_equal(n, t->m * t->f);
-	t->back = golden(t->golden, "back", NULL);
-}
-
-static void
-stop(struct session *t)
-{
-	mem_free(t->x);
-	mem_free(t->acts);
-	mem_free(t->back);
-	tensors_close(t->golden);
-	sae_work_free(t->w);
-	sae_close(t->s);
-}
-
-/* Encodes all tokens, the features in ranges of at most step, into dense. */
-static void
-encode(const struct session *t, const float *y, uint32_t step, float *dense)
-{
-	struct kernel_hits hits = {0}, all = {0};
-	struct err e = ERR_INIT;
-
-	memset(dense, 0, t->m * t->f * sizeof(*dense));
-	for (uint32_t first = 0; first < t->f; first += step) {
-		uint32_t count = t->f - first < step ? (uint32_t)(t->f - first) : step;
-
-		hits.n = 0;
-		assert_int_equal(sae_encode_range(t->s, &hits, y, t->m, first, count,
-					 t->w, &e),
-			0);
-		for (size_t i = 0; i < hits.n; i++) {
-			const struct kernel_hit *h = &hits.hit[i], *before = h - 1;
-
-			assert_true(h->value > 0 && h->row >= first &&
-				h->row < first + count);
-			assert_true(i == 0 || before->query < h->query ||
-				(before->query == h->query && before->row < h->row));
-		}
-		all.hit = mem_resize(all.hit, all.n + hits.n + 1, sizeof(*all.hit));
-		if (hits.n > 0)
-			memcpy(all.hit + all.n, hits.hit, hits.n * sizeof(*hits.hit));
-		all.n += hits.n;
-	}
-	for (uint32_t q = 0; q < t->m; q++) {
-		struct kernel_hit *one = mem_new(all.n + 1, sizeof(*one));
-		size_t n = 0;
-
-		for (size_t i = 0; i < all.n; i++) {
-			if (all.hit[i].query == q)
-				one[n++] = all.hit[i];
-		}
-		if (t->s->info.kind == SAE_TOPK)
-			n = sae_topk_merge(t->s, one, n);
-		for (size_t i = 0; i < n; i++)
-			dense[q * t->f + one[i].row] = one[i].value;
-		mem_free(one);
-	}
-	mem_free(all.hit);
-	kernel_hits_clear(&hits);
+	session_open(t, name, name, NULL);
 }
 
 static void
@@ -96,23 +16,15 @@ check_decode(const struct session *t, const float *dense, const float *scale,
 	const float *shift)
 {
 	float *back = mem_new(t->m * t->d, sizeof(*back));
-	struct sae_act *acts = mem_new(t->f, sizeof(*acts));
 
 	for (size_t q = 0; q < t->m; q++) {
-		size_t n = 0;
-
-		for (uint32_t i = 0; i < t->f; i++) {
-			if (dense[q * t->f + i] > 0)
-				acts[n++] = (struct sae_act){i, dense[q * t->f + i]};
-		}
-		sae_decode(t->s, back + q * t->d, acts, n, scale[q], shift[q]);
+		session_decode(t, q, dense, scale[q], shift[q], back + q * t->d);
 		/* SAELens multiplies 0 by infinity there */
 		if (t->s->info.norm == SAE_NORM_CONSTANT && scale[q] == 1)
 			memcpy(back + q * t->d, t->back + q * t->d,
 				t->d * sizeof(*back));
 	}
 	assert_true(worst_row(back, t->back, t->m, t->d) < CLOSE);
-	mem_free(acts);
 	mem_free(back);
 }
 
@@ -130,7 +42,7 @@ check_one(const char *name)
 	got = mem_new(t.m * t.f, sizeof(*got));
 	other = mem_new(t.m * t.f, sizeof(*other));
 	sae_prepare(t.s, y, t.x, t.m, scale, shift);
-	encode(&t, y, 1000000, got);
+	session_encode(&t, y, 1000000, got);
 	if (t.s->info.norm == SAE_NORM_CONSTANT) /* the token of zeros, see above */
 		memset(got + 3 * t.f, 0, t.f * sizeof(*got));
 	off = worst_row(got, t.acts, t.m, t.f);
@@ -138,7 +50,7 @@ check_one(const char *name)
 		fail_msg("%s: off by %g", name, off);
 	check_decode(&t, got, scale, shift);
 	/* ranges and batches change no bit, and the plain path has the same */
-	encode(&t, y, 7, other);
+	session_encode(&t, y, 7, other);
 	if (t.s->info.norm == SAE_NORM_CONSTANT)
 		memset(other + 3 * t.f, 0, t.f * sizeof(*got));
 	assert_memory_equal(got, other, t.m * t.f * sizeof(*got));
@@ -152,7 +64,7 @@ check_one(const char *name)
 	mem_free(shift);
 	mem_free(got);
 	mem_free(other);
-	stop(&t);
+	session_close(&t);
 }
 
 static const char *const names[] = {
@@ -196,16 +108,16 @@ test_info(void **state)
 	assert_non_null(strstr(t.s->info.rules, "x - b_dec"));
 	assert_non_null(strstr(t.s->info.rules, "k largest"));
 	assert_non_null(strstr(t.s->info.rules, "|W_dec row|"));
-	stop(&t);
+	session_close(&t);
 	start(&t, "sae-standard-expected");
 	assert_non_null(strstr(t.s->info.rules, "expected_average_only_in"));
-	stop(&t);
+	session_close(&t);
 	start(&t, "sae-standard-plain-input");
 	assert_null(strstr(t.s->info.rules, "b_dec"));
-	stop(&t);
+	session_close(&t);
 	start(&t, "sae-batchtopk");
 	assert_string_equal(sae_kind_name(t.s->info.kind), "jumprelu");
-	stop(&t);
+	session_close(&t);
 }
 
 /* ---- what contradicts itself, or cannot be used -------------------------- */
@@ -270,9 +182,9 @@ test_unsupported(void **state)
 	expect_edit("sae-standard", "\"reshape_activations\": \"none\"",
 		"\"reshape_activations\": \"hook_z\"", ERR_UNSUPPORTED, "hook_z");
 	expect_edit("sae-standard", "\"sae_lens_version\": \"6",
-		"\"sae_lens_version\": \"5", ERR_UNSUPPORTED, "SAELens 5");
-	expect_edit("sae-standard", "\"sae_lens_version\"", "\"x\"", ERR_UNSUPPORTED,
-		"before 6");
+		"\"sae_lens_version\": \"5", ERR_MISMATCH, "metadata");
+	expect_edit("sae-standard", "\"sae_lens_version\"", "\"x\"", ERR_MISMATCH,
+		"metadata");
 	expect_edit("sae-standard", "blocks.1.hook_resid_pre", "blocks.1.attn.hook_k",
 		ERR_ARG, "hook_name");
 	expect_edit("sae-standard", "\"hook_name\"", "\"hook\"", ERR_FORMAT,
@@ -354,7 +266,7 @@ test_ties(void **state)
 	for (uint32_t i = 0; i < 6; i++)
 		assert_int_equal(hits[i].row, i);
 	assert_int_equal(hits[6].row, 6); /* 0 to 5 with value 1 or 2, then 6 */
-	stop(&t);
+	session_close(&t);
 }
 
 static void
