@@ -58,7 +58,7 @@ struct pk_global {
 };
 
 #define PK_NODES_MAX 1000000
-#define PK_STACK_MAX 1000000 /* also of the memo, and of an integer's index */
+#define PK_STACK_MAX 1000000 /* of the stack, the memo, one list */
 #define PK_ARENA_BYTES ((size_t)512 << 20)
 
 /* where: for errors. globals: what may be named, until one without a name.

@@ -173,6 +173,16 @@ tensors_open_dir(struct tensors **out, const char *dir, struct err *e)
 		return rc;
 	if (file_exists(path))
 		return tensors_open(out, path, e);
+	rc = path_join(path, e, "%s/pytorch_model.bin.index.json", dir);
+	if (rc < 0)
+		return rc;
+	if (file_exists(path))
+		return err_set(e, ERR_UNSUPPORTED,
+			"%s: pickled shards are not read; convert the model to "
+			"safetensors",
+			path);
 	return err_set(e, ERR_NOTFOUND,
-		"%s: neither model.safetensors nor model.safetensors.index.json", dir);
+		"%s: neither model.safetensors, nor model.safetensors.index.json, nor "
+		"pytorch_model.bin",
+		dir);
 }

@@ -2,6 +2,8 @@
 /*
  * Tensors in a zip file: numpy's .npz (an .npy for each array) or PyTorch's
  * .pt (a pickle and its storages). Members that are stored are used in place.
+ * PyTorch's stored members are not held to their checksums: it does not check
+ * them either, and writes wrong ones when told to save time.
  */
 #include "model/tensors_int.h"
 

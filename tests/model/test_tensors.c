@@ -318,6 +318,8 @@ test_shards(void **state)
 
 	(void)state;
 	assert_int_equal(tensors_open_dir(&t, scratch, &e), ERR_NOTFOUND);
+	put_file(at("pytorch_model.bin.index.json"), "{}", 2);
+	assert_int_equal(tensors_open_dir(&t, scratch, &e), ERR_UNSUPPORTED);
 	put_file(at("pytorch_model.bin"), "x", 1);
 	assert_int_equal(tensors_open_dir(&t, scratch, &e), ERR_FORMAT);
 	copy_fixture("files/all.pt", "pytorch_model.bin");
@@ -336,6 +338,13 @@ test_shards(void **state)
 	shards(MAP("1.safetensors", "x/2.safetensors"), ERR_FORMAT, "directory");
 	shards(MAP("1.safetensors", ".safetensors"), ERR_FORMAT, "directory");
 	shards(MAP("1.safetensors", "2.bin"), ERR_FORMAT, "directory");
+	shards(MAP("1.safetensors", "2.safetensors\\u0000.safetensors"), ERR_FORMAT,
+		NULL);
+	shards(MAP("1.safetensors", ".."), ERR_FORMAT, "directory");
+	shards(MAP("1.safetensors", ""), ERR_FORMAT, "directory");
+	put_file(at("3.safetensors"), "version https://git-lfs.github.com/spec/v1\n",
+		43);
+	shards(MAP("1.safetensors", "3.safetensors"), ERR_FORMAT, "git lfs pull");
 	shards("{\"weight_map\":{\"a\":3}}", ERR_FORMAT, "weight_map");
 	shards("{\"weight_map\":[]}", ERR_FORMAT, "weight_map");
 	shards("{}", ERR_FORMAT, "weight_map");
