@@ -201,6 +201,8 @@ test_headers(void **state)
 	field(f, CENTRAL, 1, 0, 0, 4, "directory");
 	field(f, CENTRAL, 1, 28, 0xffff, 2, "directory"); /* name length */
 	field(f, CENTRAL, 1, 34, 1, 2, "directory"); /* disk */
+	field(f, END, 0, 8, 0x00010001, 4, "directory"); /* one member of many */
+	field(f, END, 0, 8, 0x00ff00ff, 4, "directory");
 	field(f, END, 0, 12, 1, 4, "directory");
 	field(f, END, 0, 16, 0, 4, "directory");
 	field(f, END, 0, 20, 1, 2, "without the directory"); /* comment */
