@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * tensors: named arrays in a safetensors file, mapped, every rule of the
- * format checked before a byte of data is believed. Values are converted to
- * float32 when copied out.
+ * tensors: named arrays in a file of safetensors, .npy, .npz or PyTorch's .pt,
+ * mapped, every rule of the format checked before a byte of data is believed.
+ * Pickles are read as data and never executed. Values are converted to float32
+ * when copied out.
  */
 #ifndef MODEL_TENSORS_H
 #define MODEL_TENSORS_H
@@ -21,6 +22,9 @@ enum dtype {
 	DTYPE_I64,
 	DTYPE_I32,
 	DTYPE_U8,
+	DTYPE_I16,
+	DTYPE_I8,
+	DTYPE_BOOL,
 	DTYPE_OTHER
 };
 
@@ -38,17 +42,38 @@ struct tensor {
 	size_t n_bytes;
 };
 
+enum meta_type { META_NONE, META_BOOL, META_INT, META_REAL, META_STR };
+
+/* A value that stands among the tensors of a .pt file: a number, a text. */
+struct tensor_meta {
+	const char *name; /* dotted, as tensors' are; borrowed from the set */
+	enum meta_type type;
+	int64_t i; /* BOOL (0, 1), INT */
+	double real; /* REAL */
+	const char *str; /* STR, UTF-8; borrowed from the set */
+};
+
 struct tensors; /* opaque: one file, or the shards an index names */
 
-/* path: a .safetensors file. new: tensors_close(). */
+/* path: a safetensors, .npy, .npz or .pt file, told by its bytes and not by
+ * its name. The array of an .npy file, and the tensor of a .pt file that holds
+ * just one, is called as the file without its suffix; in a .pt file, what
+ * stands in dicts and lists has a dotted name ("model.encoder.weight",
+ * "W_dec.0"). new: tensors_close(). */
 int tensors_open(struct tensors **out, const char *path, struct err *e);
-/* dir/model.safetensors, or the shards of dir/model.safetensors.index.json. */
+/* dir/model.safetensors, the shards of dir/model.safetensors.index.json, or
+ * dir/pytorch_model.bin. */
 int tensors_open_dir(struct tensors **out, const char *dir, struct err *e);
 void tensors_close(struct tensors *t);
 
 size_t tensors_n(const struct tensors *t);
 const struct tensor *tensors_at(const struct tensors *t, size_t i); /* by name order */
 const struct tensor *tensors_find(const struct tensors *t,
+	const char *name); /* or NULL */
+size_t tensors_n_meta(const struct tensors *t);
+const struct tensor_meta *tensors_meta_at(const struct tensors *t,
+	size_t i); /* by name order */
+const struct tensor_meta *tensors_meta(const struct tensors *t,
 	const char *name); /* or NULL */
 /* Copies n_values floats to out (converted; F16, BF16 exactly). A NaN or an
  * infinity is ERR_FORMAT naming file, tensor and index, unless allowed. */

@@ -101,6 +101,27 @@ from_u8(float *out, const uint8_t *p, size_t n)
 		out[i] = (float)p[i];
 }
 
+static void
+from_i16(float *out, const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = (float)(int16_t)load16(p + 2 * i);
+}
+
+static void
+from_i8(float *out, const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = (float)(int8_t)p[i];
+}
+
+static void
+from_bool(float *out, const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = p[i] != 0 ? 1.0f : 0.0f;
+}
+
 typedef void convert_fn(float *out, const uint8_t *p, size_t n);
 
 static convert_fn *const converters[] = {
@@ -111,6 +132,9 @@ static convert_fn *const converters[] = {
 	[DTYPE_I64] = from_i64,
 	[DTYPE_I32] = from_i32,
 	[DTYPE_U8] = from_u8,
+	[DTYPE_I16] = from_i16,
+	[DTYPE_I8] = from_i8,
+	[DTYPE_BOOL] = from_bool,
 	[DTYPE_OTHER] = NULL,
 };
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: ISC */
+#include "util/stream_gz.h"
+
 #include "util/mem.h"
 #include "util/stream_codec.h"
 
@@ -134,3 +136,62 @@ gz_read(void *state, struct stream_in *in, void *p, size_t n_bytes, struct err *
 }
 
 const struct stream_codec stream_gz = {gz_open, gz_read, gz_close};
+
+/* ---- in memory ---------------------------------------------------------- */
+
+static uInt
+piece(size_t n)
+{
+	return n < INT_MAX ? (uInt)n : INT_MAX; /* zlib counts in 32 bits */
+}
+
+/* Feeds z until it ends, fails or stands still. Returns zlib's last word;
+ * *n_in and *n_out are what is left. */
+static int
+inflate_pieces(z_stream *z, size_t *n_in, size_t *n_out)
+{
+	int rc;
+
+	do {
+		uInt in = piece(*n_in), out = piece(*n_out);
+
+		z->avail_in = in;
+		z->avail_out = out;
+		rc = inflate(z, Z_NO_FLUSH);
+		*n_in -= in - z->avail_in;
+		*n_out -= out - z->avail_out;
+	} while (rc == Z_OK);
+	return rc;
+}
+
+int
+stream_gz_inflate(void *out, size_t n_out, const void *in, size_t n_in, struct err *e)
+{
+	z_stream z = {.zalloc = gz_alloc, .zfree = gz_free};
+	Bytef none;
+	int rc;
+
+	if (inflateInit2(&z, -15) != Z_OK)
+		return err_set(e, ERR_NOMEM, "no memory to inflate");
+	z.next_in = (Bytef *)(uintptr_t)in;
+	z.next_out = n_out > 0 ? out : &none;
+	rc = inflate_pieces(&z, &n_in, &n_out);
+	inflateEnd(&z);
+	if (rc == Z_MEM_ERROR)
+		return err_set(e, ERR_NOMEM, "no memory to inflate");
+	if (rc == Z_BUF_ERROR && n_out == 0)
+		return err_set(e, ERR_FORMAT, "deflated bytes give more than was said");
+	if (rc != Z_STREAM_END)
+		return err_set(e, ERR_FORMAT, "deflated bytes are %s",
+			rc == Z_BUF_ERROR ? "cut short" : "corrupt");
+	if (n_in > 0 || n_out > 0)
+		return err_set(e, ERR_FORMAT, "deflated bytes end %zu bytes early",
+			n_in > 0 ? n_in : n_out);
+	return 0;
+}
+
+uint32_t
+stream_gz_crc32(const void *p, size_t n_bytes)
+{
+	return (uint32_t)crc32_z(crc32(0, NULL, 0), p, n_bytes);
+}

@@ -64,6 +64,9 @@ test_bad_header(void **state)
 	expect("", 0, ERR_FORMAT, "'{'");
 	expect(" {}", 0, ERR_FORMAT, "'{'");
 	expect("[]", 0, ERR_FORMAT, "'{'");
+	expect("\"a\"", 0, ERR_FORMAT, "'{'");
+	expect("{}\n{}", 0, ERR_FORMAT, "JSON");
+	expect("{\"a\":NaN}", 0, ERR_FORMAT, "JSON");
 	expect("{", 0, ERR_FORMAT, "JSON");
 	expect("{}x", 0, ERR_FORMAT, "JSON");
 	expect("{\"a\xff\":1}", 0, ERR_FORMAT, "JSON");
@@ -72,6 +75,9 @@ test_bad_header(void **state)
 		1, ERR_FORMAT, "duplicate");
 	expect("{\"__metadata__\":{\"n\":1}}", 0, ERR_FORMAT, "__metadata__");
 	expect("{\"__metadata__\":[]}", 0, ERR_FORMAT, "__metadata__");
+	expect("{\"__metadata__\":null}", 0, ERR_FORMAT, "__metadata__");
+	expect("{\"__metadata__\":{\"n\":\"1\",\"n\":\"2\"}}", 0, ERR_FORMAT,
+		"duplicate");
 	expect("{\"a\":[[[[[[[[]]]]]]]]}", 0, ERR_LIMIT, "deep");
 }
 
@@ -86,6 +92,15 @@ test_bad_entry(void **state)
 	expect("{\"a\":{\"dtype\":\"U8\",\"shape\":[1]}}", 1, ERR_FORMAT,
 		"data_offsets");
 	expect("{" T("a", "F33", "[1]", "0", "4") "}", 4, ERR_FORMAT, "F33");
+	expect("{" T("a", "f32", "[1]", "0", "4") "}", 4, ERR_FORMAT, "f32");
+	expect("{\"a\":{\"dtype\":7,\"shape\":[1],\"data_offsets\":[0,1]}}", 1,
+		ERR_FORMAT, "dtype");
+	expect("{" T("a", "U8", "1", "0", "1") "}", 1, ERR_FORMAT, "shape");
+	expect("{" T("a", "U8", "[true]", "0", "1") "}", 1, ERR_FORMAT, "dimension 0");
+	expect("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1,2]}}", 2,
+		ERR_FORMAT, "data_offsets");
+	expect("{" T("a", "U8", "[1]", "0", "1.0") "}", 1, ERR_FORMAT, "data_offsets");
+	expect("{" T("a", "U8", "[0]", "3", "3") "}", 2, ERR_FORMAT, "bytes 3 to 3");
 	expect("{" T("a", "U8", "[-1]", "0", "1") "}", 1, ERR_FORMAT, "dimension 0");
 	expect("{" T("a", "U8", "[1.0]", "0", "1") "}", 1, ERR_FORMAT, "dimension 0");
 	expect("{" T("a", "U8", "[1,1,1,1,1,1,1,1,1]", "0", "1") "}", 1, ERR_LIMIT,
@@ -146,6 +161,31 @@ test_truncated(void **state)
 	assert_int_equal(tensors_open(&t, at("none"), &e), ERR_NOTFOUND);
 }
 
+/* A header of more bytes than the format allows, a name too long, and trailing
+ * spaces, which are allowed. */
+static void
+test_limits(void **state)
+{
+	struct err e = ERR_INIT;
+	struct tensors *t = NULL;
+	size_t n = ((size_t)64 << 20) + 1;
+	uint8_t *big = mem_new(n + 8, 1);
+	char name[2000];
+
+	(void)state;
+	memset(big, ' ', n + 8);
+	memcpy(big, "\1\0\0\4\0\0\0\0{}", 10);
+	put_file(at("big"), big, n + 8);
+	assert_int_equal(tensors_open(&t, at("big"), &e), ERR_LIMIT);
+	assert_non_null(strstr(e.text, "67108865 bytes"));
+	mem_free(big);
+	snprintf(name, sizeof(name),
+		"{\"%01500d\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}",
+		0);
+	expect(name, 1, ERR_LIMIT, "1500 bytes");
+	expect("{}      ", 0, 0, NULL);
+}
+
 static void
 test_values(void **state)
 {
@@ -167,6 +207,10 @@ test_values(void **state)
 		{"I64", 8, {0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, -2},
 		{"I32", 4, {0xfd, 0xff, 0xff, 0xff}, -3},
 		{"U8", 1, {200}, 200},
+		{"I16", 2, {0xfe, 0xff}, -2},
+		{"I8", 1, {0x80}, -128},
+		{"BOOL", 1, {1}, 1},
+		{"BOOL", 1, {0}, 0},
 	};
 
 	(void)state;
@@ -183,7 +227,7 @@ test_values(void **state)
 
 		for (enum dtype d = DTYPE_F32; d < DTYPE_OTHER; d++) {
 			static const char *const names[] = {"F32", "F16", "BF16", "F64",
-				"I64", "I32", "U8"};
+				"I64", "I32", "U8", "I16", "I8", "BOOL"};
 			if (strcmp(names[d], cases[i].dtype) == 0)
 				t.dtype = d;
 		}
@@ -274,8 +318,14 @@ test_shards(void **state)
 
 	(void)state;
 	assert_int_equal(tensors_open_dir(&t, scratch, &e), ERR_NOTFOUND);
-	put_file(at("pytorch_model.bin"), "x", 1);
+	put_file(at("pytorch_model.bin.index.json"), "{}", 2);
 	assert_int_equal(tensors_open_dir(&t, scratch, &e), ERR_UNSUPPORTED);
+	put_file(at("pytorch_model.bin"), "x", 1);
+	assert_int_equal(tensors_open_dir(&t, scratch, &e), ERR_FORMAT);
+	copy_fixture("files/all.pt", "pytorch_model.bin");
+	assert_int_equal(tensors_open_dir(&t, scratch, &e), 0);
+	assert_non_null(tensors_find(t, "model.encoder.weight"));
+	tensors_close(t);
 	put_tensors("1.safetensors",
 		"{" T("a", "U8", "[1]", "0", "1") "," T("b", "U8", "[1]", "1", "2") "}",
 		2);
@@ -288,6 +338,13 @@ test_shards(void **state)
 	shards(MAP("1.safetensors", "x/2.safetensors"), ERR_FORMAT, "directory");
 	shards(MAP("1.safetensors", ".safetensors"), ERR_FORMAT, "directory");
 	shards(MAP("1.safetensors", "2.bin"), ERR_FORMAT, "directory");
+	shards(MAP("1.safetensors", "2.safetensors\\u0000.safetensors"), ERR_FORMAT,
+		NULL);
+	shards(MAP("1.safetensors", ".."), ERR_FORMAT, "directory");
+	shards(MAP("1.safetensors", ""), ERR_FORMAT, "directory");
+	put_file(at("3.safetensors"), "version https://git-lfs.github.com/spec/v1\n",
+		43);
+	shards(MAP("1.safetensors", "3.safetensors"), ERR_FORMAT, "git lfs pull");
 	shards("{\"weight_map\":{\"a\":3}}", ERR_FORMAT, "weight_map");
 	shards("{\"weight_map\":[]}", ERR_FORMAT, "weight_map");
 	shards("{}", ERR_FORMAT, "weight_map");
@@ -323,6 +380,7 @@ main(void)
 		cmocka_unit_test(test_bad_entry),
 		cmocka_unit_test(test_bad_layout),
 		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_nan),
 		cmocka_unit_test(test_find),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "tests/util/scratch.h"
 #include "util/stream.h"
+#include "util/stream_gz.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -334,6 +335,31 @@ test_memory(void **state)
 	buf_clear(&text);
 }
 
+/* Deflated bytes in memory: one stored block of "ab". */
+static void
+test_inflate(void **state)
+{
+	static const uint8_t in[] = {1, 2, 0, 0xfd, 0xff, 'a', 'b', 0};
+	struct err e = ERR_INIT;
+	char out[4] = "..!";
+
+	(void)state;
+	assert_int_equal(stream_gz_crc32("123456789", 9), 0xcbf43926);
+	assert_int_equal(stream_gz_crc32("", 0), 0);
+	assert_int_equal(stream_gz_inflate(out, 2, in, 7, &e), 0);
+	assert_string_equal(out, "ab!");
+	assert_int_equal(stream_gz_inflate(out, 1, in, 7, &e), ERR_FORMAT);
+	assert_int_equal(stream_gz_inflate(out, 0, in, 7, &e), ERR_FORMAT);
+	assert_int_equal(stream_gz_inflate(out, 3, in, 7, &e), ERR_FORMAT);
+	assert_int_equal(stream_gz_inflate(out, 2, in, 8, &e), ERR_FORMAT);
+	assert_int_equal(stream_gz_inflate(out, 2, in, 6, &e), ERR_FORMAT);
+	assert_int_equal(stream_gz_inflate(out, 2, in, 0, &e), ERR_FORMAT);
+	assert_int_equal(stream_gz_inflate(NULL, 0, "\3", 2, &e), 0);
+	mem_fail_at(0);
+	assert_int_equal(stream_gz_inflate(out, 2, in, 7, &e), ERR_NOMEM);
+	mem_fail_at(-1);
+}
+
 int
 main(void)
 {
@@ -346,6 +372,7 @@ main(void)
 		cmocka_unit_test(test_kinds_of_input),
 		cmocka_unit_test(test_stdin),
 		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_inflate),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
