@@ -43,20 +43,23 @@ set_build(const struct tok *t, struct added_set *set, bool normalized, struct er
 int
 added_index(struct tok *t, struct err *e)
 {
+	static const char word[] = "[\\w\\x{200c}\\x{200d}]"; /* joiners, too */
 	int rc = set_build(t, &t->raw, false, e);
 
 	if (rc == 0)
 		rc = set_build(t, &t->normalized, true, e);
 	if (rc == 0)
-		rc = re_new(&t->re_word, "\\w", 2, e);
+		rc = re_new(&t->re_word, word, sizeof(word) - 1, e);
 	return rc;
 }
 
 void
 added_clear(struct tok *t)
 {
-	for (size_t i = 0; i < t->n_added; i++)
+	for (size_t i = 0; i < t->n_added; i++) {
 		mem_free(t->added[i].content);
+		mem_free(t->added[i].spelt);
+	}
 	mem_free(t->added);
 	mem_free(t->raw.by_first);
 	mem_free(t->normalized.by_first);
@@ -124,7 +127,7 @@ inside_word(const struct tok *t, struct tok_work *w, const struct tok_text *text
 		utf8_next(text->p + b, text->n_bytes - b, &cp), e);
 }
 
-static size_t
+size_t
 space_before(const struct tok_text *text, size_t at)
 {
 	uint32_t cp;
@@ -135,7 +138,7 @@ space_before(const struct tok_text *text, size_t at)
 	return at;
 }
 
-static size_t
+size_t
 space_after(const struct tok_text *text, size_t at)
 {
 	uint32_t cp;
