@@ -12,6 +12,7 @@ struct gpt2 {
 	struct js_doc vocab;
 	char vocab_path[PATH_BYTES], merges_path[PATH_BYTES];
 	struct buf text, merges, scratch;
+	bool no_memory;
 };
 
 static int64_t
@@ -24,6 +25,7 @@ find(void *ctx, const char *s, size_t n_bytes)
 	buf_reset(&g->scratch);
 	buf_put(&g->scratch, s, n_bytes);
 	key = buf_str(&g->scratch);
+	g->no_memory |= key == NULL;
 	return key && js_u64(js_get(g->vocab.root, key), &id) && id < TOK_IDS_MAX
 		? (int64_t)id
 		: -1;
@@ -45,6 +47,7 @@ put_merge(struct gpt2 *g, const char *p, size_t n, size_t number, bool first,
 	buf_reset(&g->text);
 	buf_put(&g->text, p, n_left);
 	buf_put(&g->text, space + 1, n_right);
+	g->no_memory |= g->text.failed;
 	if (find(g, p, n_left) < 0 || find(g, space + 1, n_right) < 0 ||
 		find(g, (const char *)g->text.data, g->text.n_bytes) < 0)
 		return err_set(e, ERR_FORMAT,
@@ -193,7 +196,7 @@ gpt2_json(const char *dir, struct buf *out, struct err *e)
 		rc = collect(&f, e);
 	if (rc == 0)
 		rc = put_all(&g, &f, out, e);
-	if (rc == 0 && (out->failed || g.text.failed || g.scratch.failed))
+	if (g.no_memory || (rc == 0 && out->failed))
 		rc = err_set(e, ERR_NOMEM, "%s: memory ran out", g.vocab_path);
 	files_close(&f);
 	js_close(&g.vocab);
