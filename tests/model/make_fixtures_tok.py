@@ -3,7 +3,8 @@
 """
 Writes tests/model/data/tokk-*: small tokenizers of each kind and, beside each,
 the ids and offsets that `tokenizers` and `transformers` give for the texts in
-tokk-texts (which the byte 1E divides). Needs those two and sentencepiece.
+tokk-texts (which the byte 1E divides). Needs those two and sentencepiece, and a
+folder of data, shared, beside the tree or where the variable of that name says.
 
 golden.json: for each text its ids, those with special tokens as ordinary text
 where they differ, the length of each token in bytes, and where one does not begin
@@ -24,6 +25,7 @@ from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normaliz
 from make_fixtures import TEXT
 
 DATA = Path(__file__).parent / "data"
+SHARED = Path(os.environ.get("shared", Path(__file__).resolve().parents[3] / "shared"))
 
 
 def texts():
@@ -287,6 +289,17 @@ def make_spm_files():
     corpus.unlink()
 
 
+def make_stories():
+    """Of a real model, which is not in this tree: tests skip without it."""
+    model = SHARED / "data/stories260k/tok512.model"
+    out = DATA / "tokk-stories"
+    out.mkdir()
+    shutil.copy(model, out / "tokenizer.model")
+    put(out, tokenizer_config={"tokenizer_class": "LlamaTokenizer"})
+    from_transformers(transformers.LlamaTokenizer, out, "stories")
+    os.remove(out / "tokenizer.model")
+
+
 def main():
     for x in DATA.glob("tokk-*"):
         shutil.rmtree(x) if x.is_dir() else x.unlink()
@@ -295,6 +308,7 @@ def main():
     make_normalizer_kinds()
     make_gpt2_files()
     make_spm_files()
+    make_stories()
 
 
 if __name__ == "__main__":

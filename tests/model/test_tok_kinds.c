@@ -121,18 +121,16 @@ check_offsets(const struct tok_ids *got, const struct js *want, const char *how,
 }
 
 static void
-check_kind(const char *kind)
+check_cases(struct session *s, const char *kind)
 {
 	struct tok_ids ids = {0};
 	struct err e = ERR_INIT;
 	struct js_doc golden;
-	struct session s;
 	struct buf texts;
 	char name[128];
 	const char *p, *how;
 	size_t n_texts;
 
-	start_kind(&s, kind);
 	snprintf(name, sizeof(name), "tokk-%s/golden.json", kind);
 	assert_int_equal(js_open(&golden, fixture(name), 1 << 24, 9, &e), 0);
 	assert_int_equal(file_read(fixture("tokk-texts"), 1 << 20, &texts, &e), 0);
@@ -149,11 +147,11 @@ check_kind(const char *kind)
 		size_t n = end ? (size_t)(end - p) : left;
 
 		for (int again = 0; again < 2; again++) { /* from the cache */
-			encode(&s, p, n, true, &ids);
+			encode(s, p, n, true, &ids);
 			check_ids(&ids, js_get(want, "ids"), kind, i);
 			check_offsets(&ids, want, how, p, n, kind, i);
 		}
-		encode(&s, p, n, false, &ids);
+		encode(s, p, n, false, &ids);
 		check_ids(&ids, plain ? plain : js_get(want, "ids"), kind, i);
 		p += n + 1;
 	}
@@ -161,6 +159,15 @@ check_kind(const char *kind)
 	tok_ids_clear(&ids);
 	buf_clear(&texts);
 	js_close(&golden);
+}
+
+static void
+check_kind(const char *kind)
+{
+	struct session s;
+
+	start_kind(&s, kind);
+	check_cases(&s, kind);
 	stop(&s);
 }
 
@@ -170,6 +177,34 @@ test_goldens(void **state)
 	(void)state;
 	for (size_t i = 0; i < N_KINDS; i++)
 		check_kind(kinds[i]);
+}
+
+/* A real SentencePiece model, where it is at hand. */
+static void
+test_stories(void **state)
+{
+	const char *src = getenv("srcdir");
+	struct err e = ERR_INIT;
+	char path[PATH_BYTES];
+	struct session s;
+	struct buf b;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/../shared/data/stories260k/tok512.model",
+		src ? src : ".");
+	if (!file_exists(path)) {
+		print_message("# skip: there is no ../shared/data/stories260k\n");
+		skip();
+	}
+	assert_int_equal(file_read(path, 1 << 20, &b, &e), 0);
+	put_file(at("tokenizer.model"), b.data, b.n_bytes);
+	buf_clear(&b);
+	start(&s, scratch);
+	assert_int_equal(tok_n_vocab(s.t), 512);
+	assert_int_equal(tok_bos(s.t), 1);
+	assert_int_equal(tok_eos(s.t), 2);
+	check_cases(&s, "stories");
+	stop(&s);
 }
 
 /* ---- what tokens stand for ---------------------------------------------- */
@@ -369,6 +404,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_goldens),
+		cmocka_unit_test(test_stories),
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_around),
 		cmocka_unit_test(test_bad_bytes),
