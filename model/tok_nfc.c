@@ -6,6 +6,7 @@
 #include "util/utf8.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define L_BASE 0x1100u /* Hangul: a syllable is L V or L V T */
 #define V_BASE 0x1161u
@@ -18,6 +19,13 @@
 /* A character on its way, and the bytes of the input it comes from. */
 struct nf_char {
 	uint32_t cp, class, from, to, order;
+	uint32_t at; /* of what it was read from */
+};
+
+struct nf_source {
+	const struct tok_text *text;
+	size_t at, n_bytes; /* of the character being decomposed */
+	bool compat;
 };
 
 /* Which of n sorted ranges (rows of width numbers, the first two its ends)
@@ -141,9 +149,12 @@ compose(uint32_t a, uint32_t b)
 }
 
 static void
-put_char(struct buf *seq, uint32_t cp, uint32_t from, uint32_t to)
+put_char(struct buf *seq, uint32_t cp, const struct nf_source *x)
 {
-	struct nf_char c = {.cp = cp, .from = from, .to = to};
+	struct nf_char c = {.cp = cp,
+		.from = text_from(x->text, x->at),
+		.to = text_to(x->text, x->at + x->n_bytes - 1),
+		.at = (uint32_t)x->at};
 
 	c.class = class_of(cp);
 	c.order = (uint32_t)(seq->n_bytes / sizeof(c));
@@ -152,22 +163,22 @@ put_char(struct buf *seq, uint32_t cp, uint32_t from, uint32_t to)
 
 /* Appends cp, fully decomposed, to seq. */
 static void
-decompose_into(struct buf *seq, uint32_t cp, uint32_t from, uint32_t to, bool compat)
+decompose_into(struct buf *seq, uint32_t cp, const struct nf_source *x)
 {
-	const uint32_t *run = compat ? run_of(fold_compat, FOLD_N_COMPAT, cp) : NULL;
+	const uint32_t *run = x->compat ? run_of(fold_compat, FOLD_N_COMPAT, cp) : NULL;
 	uint32_t a, b;
 
 	if (run) {
 		const uint32_t *v = fold_compat_value + run[3] + (cp - run[0]) * run[2];
 
 		for (size_t i = 0; i < run[2]; i++)
-			put_char(seq, v[i], from, to);
+			put_char(seq, v[i], x);
 	} else if (decompose(cp, &a, &b)) { /* at most four steps deep */
-		decompose_into(seq, a, from, to, compat);
+		decompose_into(seq, a, x);
 		if (b)
-			decompose_into(seq, b, from, to, compat);
+			decompose_into(seq, b, x);
 	} else {
-		put_char(seq, cp, from, to);
+		put_char(seq, cp, x);
 	}
 }
 
@@ -237,8 +248,23 @@ places_settle(struct nf_char *c, size_t n)
 	}
 }
 
+/* Appends one character: byte by byte where it is as it was. */
 static void
-put_segment(struct buf *seq, struct tok_map *out, bool join)
+put_one(struct tok_map *out, const struct nf_char *c, const struct tok_text *text)
+{
+	char bytes[4];
+	size_t n_bytes = map_utf8(bytes, c->cp);
+
+	if (c->to - c->from == n_bytes && text->n_bytes - c->at >= n_bytes &&
+		memcmp(text->p + c->at, bytes, n_bytes) == 0)
+		map_copy(out, text, c->at, c->at + n_bytes);
+	else
+		map_put(out, bytes, n_bytes, c->from, c->to);
+}
+
+static void
+put_segment(struct buf *seq, struct tok_map *out, const struct tok_text *text,
+	bool join)
 {
 	struct nf_char *c = (void *)seq->data;
 	size_t n = seq->n_bytes / sizeof(*c);
@@ -247,44 +273,31 @@ put_segment(struct buf *seq, struct tok_map *out, bool join)
 	if (join)
 		n = join_all(c, n);
 	places_settle(c, n);
-	for (size_t i = 0; i < n; i++) {
-		uint32_t f = c[i].from, t = c[i].to;
-		char bytes[4];
-		size_t n_bytes = map_utf8(bytes, c[i].cp);
-		/* Byte by byte where the place is its own and fits. */
-		bool own = t - f == n_bytes && (i == 0 || c[i - 1].to <= f) &&
-			(i + 1 == n || c[i + 1].from >= t);
-
-		if (!own)
-			map_put(out, bytes, n_bytes, f, t);
-		for (size_t k = 0; own && k < n_bytes; k++)
-			map_put(out, bytes + k, 1, f + (uint32_t)k,
-				f + (uint32_t)k + 1);
-	}
+	for (size_t i = 0; i < n; i++)
+		put_one(out, &c[i], text);
 	buf_reset(seq);
 }
 
 void
 nf_put(struct tok_map *out, const struct tok_text *text, bool compat, bool join)
 {
+	struct nf_source x = {.text = text, .compat = compat};
 	struct buf seq; /* struct nf_char: from a safe character up to the next */
 	uint32_t cp;
-	size_t step;
 
 	buf_init(&seq);
-	for (size_t i = 0; i < text->n_bytes; i += step) {
-		step = utf8_next(text->p + i, text->n_bytes - i, &cp);
+	for (; x.at < text->n_bytes; x.at += x.n_bytes) {
+		x.n_bytes = utf8_next(text->p + x.at, text->n_bytes - x.at, &cp);
 		if (seq.n_bytes > 0 && is_safe(cp) &&
 			!(compat && run_of(fold_compat, FOLD_N_COMPAT, cp)))
-			put_segment(&seq, out, join);
-		decompose_into(&seq, cp, text_from(text, i),
-			text_to(text, i + step - 1), compat);
+			put_segment(&seq, out, text, join);
+		decompose_into(&seq, cp, &x);
 		if (seq.failed) {
 			out->p.failed = true;
 			break;
 		}
 	}
 	if (seq.n_bytes > 0 && !seq.failed)
-		put_segment(&seq, out, join);
+		put_segment(&seq, out, text, join);
 	buf_clear(&seq);
 }

@@ -7,7 +7,9 @@ other than tokenizer.json, transformers) gives.
 usage: compare_tok.py TOK_DUMP CORPUS.jsonl DIR...
 
 TOK_DUMP is the built tests/model/tok_dump. Each DIR holds a tokenizer. Offsets
-are compared as tests/model/test_tok_kinds.c does.
+are compared as tests/model/test_tok_kinds.c does. Of the fixtures, tokk-dropped and
+tokk-nfd-strip have other offsets: tokenizers counts wrongly behind what it leaves
+out, and has another place for what it inserts where nothing is matched.
 """
 
 import json
@@ -30,7 +32,7 @@ def load(d):
         cls = getattr(transformers, (name or default).removesuffix("Fast"))
         j = json.loads(cls.from_pretrained(str(d)).backend_tokenizer.to_str())
     j["post_processor"] = None
-    composes = "NFC" in json.dumps(j["normalizer"]) or "NFK" in json.dumps(j["normalizer"])
+    composes = '"NF' in json.dumps(j["normalizer"])
     return Tokenizer.from_str(json.dumps(j)), composes
 
 

@@ -121,6 +121,40 @@ test_rules(void **state)
 	tok_ids_clear(&ids);
 }
 
+/* A letter composed of h and a dot below is three bytes long, as they are: none
+ * of its bytes is one of theirs. */
+static void
+test_composed(void **state)
+{
+	static const char json[] =
+		"{\"normalizer\":{\"type\":\"NFC\"},\"pre_tokenizer\":{\"type\":"
+		"\"ByteLevel\",\"use_regex\":false},\"model\":{\"type\":\"BPE\","
+		"\"vocab\":{\"\xc3\xa1\":0,\"\xc2\xb8\":1,\"\xc2\xa5\":2,\"x\":3},"
+		"\"merges\":[]}}";
+	struct tok_ids ids = {0};
+	struct err e = ERR_INIT;
+	struct tok_work *w;
+	struct tok *t;
+
+	(void)state;
+	put_text("tokenizer.json", json);
+	if (tok_open(&t, scratch, &e) < 0 || tok_work_new(&w, t, &e) < 0)
+		fail_msg("%s", e.text);
+	assert_int_equal(tok_encode(t, w, "xh\xcc\xa3\xe1\xb8\xa5", 7, true, &ids, &e),
+		0);
+	assert_int_equal(ids.n, 7);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(ids.id[1 + i], i);
+		assert_int_equal(ids.start[1 + i], 1);
+		assert_int_equal(ids.end[1 + i], 4);
+		assert_int_equal(ids.start[4 + i], 4 + i); /* that stays as it is */
+		assert_int_equal(ids.end[4 + i], 5 + i);
+	}
+	tok_ids_clear(&ids);
+	tok_work_free(w);
+	tok_close(t);
+}
+
 /* ---- files that cannot be used ------------------------------------------ */
 
 /* Opens the scratch directory: code, and what the error says. */
@@ -439,6 +473,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_composed),
 		cmocka_unit_test(test_wrong_json),
 		cmocka_unit_test(test_wrong_gpt2),
 		cmocka_unit_test(test_wrong_spm),
