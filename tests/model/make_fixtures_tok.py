@@ -19,6 +19,7 @@ from pathlib import Path
 
 import sentencepiece
 import transformers
+from sentencepiece import sentencepiece_model_pb2
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers,
                         pre_tokenizers, processors, trainers)
 
@@ -253,6 +254,16 @@ def make_gpt2_files():
         from_transformers(transformers.GPT2Tokenizer, out, name)
 
 
+def trim(path, n_pieces):
+    """Without the names of files, and what makes one large that is refused."""
+    m = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
+    m.trainer_spec.ClearField("input")
+    m.trainer_spec.ClearField("model_prefix")
+    m.normalizer_spec.precompiled_charsmap = m.normalizer_spec.precompiled_charsmap[:16]
+    del m.pieces[n_pieces:]
+    path.write_bytes(m.SerializeToString())
+
+
 def make_spm_files():
     corpus = DATA / "corpus.txt"
     corpus.write_text(TEXT + "aaaa aaaaaaa aa aaa\n" * 4)
@@ -274,6 +285,7 @@ def make_spm_files():
             vocab_size=460, byte_fallback=True, normalization_rule_name="identity",
             minloglevel=2, character_coverage=0.98, num_threads=1, **options)
         os.remove(out / "tokenizer.vocab")
+        trim(out / "tokenizer.model", 1000)
         put(out, tokenizer_config=config)
         from_transformers(cls, out, name)
     out = DATA / "tokk-spm-refused"
@@ -286,6 +298,7 @@ def make_spm_files():
             input=str(corpus), model_prefix=str(out / name), vocab_size=160, minloglevel=2,
             num_threads=1,  hard_vocab_limit=False, **options)
         os.remove(out / f"{name}.vocab")
+        trim(out / f"{name}.model", 20)
     corpus.unlink()
 
 
