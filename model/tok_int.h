@@ -112,7 +112,9 @@ struct added {
 
 /* Tokens matched in one pass, by first byte, the longest first. */
 struct added_set {
-	const struct added **by_first; /* borrowed; sorted by (byte, length down) */
+	/* borrowed; sorted by (first byte, length down, content) */
+	const struct added **by_first;
+	uint32_t *run_end; /* past those of the same byte and length; owned */
 	uint32_t start[257]; /* of each first byte in by_first */
 };
 

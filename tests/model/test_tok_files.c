@@ -155,6 +155,45 @@ test_composed(void **state)
 	tok_close(t);
 }
 
+/* Thousands of added tokens that begin alike, as Gemma has: the longest that
+ * stands there, and no look at each of them wherever one might begin. */
+static void
+test_many_added(void **state)
+{
+	static const char head[] = "<unused12><unused123><unused1234<";
+	size_t n = (size_t)1 << 20;
+	char *text = mem_new(n, 1);
+	struct tok_ids ids = {0};
+	struct err e = ERR_INIT;
+	struct buf b = {0};
+	struct tok_work *w;
+	struct tok *t;
+
+	(void)state;
+	buf_puts(&b, "{\"added_tokens\":[");
+	for (int i = 0; i < 6000; i++)
+		buf_printf(&b, "%s{\"id\":%d,\"content\":\"<unused%d>\"}", i ? "," : "",
+			i + 1, i);
+	buf_puts(&b,
+		"],\"model\":{\"type\":\"BPE\",\"vocab\":{\"<\":0},"
+		"\"merges\":[]}}");
+	put_file(at("tokenizer.json"), b.data, b.n_bytes);
+	buf_clear(&b);
+	if (tok_open(&t, scratch, &e) < 0 || tok_work_new(&w, t, &e) < 0)
+		fail_msg("%s", e.text);
+	memset(text, '<', n);
+	memcpy(text, head, sizeof(head) - 1);
+	assert_int_equal(tok_encode(t, w, text, n, true, &ids, &e), 0);
+	assert_int_equal(ids.n, 2 + 1 + (n - (sizeof(head) - 2)));
+	assert_int_equal(ids.id[0], 13);
+	assert_int_equal(ids.id[1], 124);
+	assert_int_equal(ids.id[2], 0);
+	tok_ids_clear(&ids);
+	tok_work_free(w);
+	tok_close(t);
+	mem_free(text);
+}
+
 /* ---- files that cannot be used ------------------------------------------ */
 
 /* Opens the scratch directory: code, and what the error says. */
@@ -474,6 +513,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_composed),
+		cmocka_unit_test(test_many_added),
 		cmocka_unit_test(test_wrong_json),
 		cmocka_unit_test(test_wrong_gpt2),
 		cmocka_unit_test(test_wrong_spm),
