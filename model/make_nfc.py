@@ -1,16 +1,28 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""Writes tok_nfc_table.c from Python's unicodedata. Only needed to rebuild it."""
+"""Writes tok_nfc_table.c from Python's unicodedata, as far as `tokenizers` knows it:
+that has an older Unicode. Only needed to rebuild it."""
 
 import sys
 import unicodedata as u
+
+from tokenizers import normalizers
 
 ALL = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 HANGUL = range(0xAC00, 0xAC00 + 11172)
 
 
+NFD = normalizers.NFD().normalize_str
+
+
+def class_of(c):
+    """0 where tokenizers does not move it around another mark."""
+    over, under = "a" + chr(c) + "\u0334", "a\u0345" + chr(c)
+    return u.combining(chr(c)) if NFD(over) != over or NFD(under) != under else 0
+
+
 def pair_of(c):
-    d = u.decomposition(chr(c))
+    d = u.decomposition(chr(c)) if NFD(chr(c)) != chr(c) else ""
     return [] if not d or d[0] == "<" else [int(x, 16) for x in d.split()]
 
 
@@ -50,7 +62,7 @@ def main():
               or u.normalize("NFC", chr(c)) != chr(c)]
     classes = []
     for c in ALL:
-        k = u.combining(chr(c))
+        k = u.combining(chr(c)) and class_of(c)
         if not k:
             continue
         if classes and classes[-1][1] == c - 1 and classes[-1][2] == k:

@@ -33,7 +33,9 @@ tok_close(struct tok *t)
 	if (!t)
 		return;
 	added_clear(t);
-	bpe_clear(&t->bpe);
+	vocab_clear(&t->bpe);
+	for (size_t i = 0; i < t->n_norms; i++)
+		norm_clear(&t->norm[i]);
 	for (size_t i = 0; i < t->n_stages; i++)
 		re_free(t->stage[i].re);
 	mem_free(t->entry);
@@ -66,12 +68,10 @@ tok_work_free(struct tok_work *w)
 	if (!w)
 		return;
 	re_work_free(w->re);
-	buf_clear(&w->norm);
-	buf_clear(&w->norm_from);
-	buf_clear(&w->norm_to);
-	buf_clear(&w->prefix);
-	buf_clear(&w->prefix_from);
-	buf_clear(&w->prefix_to);
+	map_clear(&w->norm[0]);
+	map_clear(&w->norm[1]);
+	for (size_t i = 0; i < STAGES_MAX; i++)
+		map_clear(&w->stage[i]);
 	mem_free(w->cache);
 	mem_free(w->symbol);
 	mem_free(w->heap);
@@ -89,38 +89,17 @@ tok_ids_clear(struct tok_ids *ids)
 
 /* ---- encoding ----------------------------------------------------------- */
 
-/* Bytes [a, b) of the input, valid UTF-8, in normal form. */
-static int
-normalize(const struct tok *t, struct tok_work *w, const char *input, size_t a,
-	size_t b, struct tok_text *text, struct err *e)
-{
-	*text = (struct tok_text){.p = input + a,
-		.n_bytes = b - a,
-		.base = (uint32_t)a};
-	if (!t->nfc || nfc_is(text->p, text->n_bytes))
-		return 0;
-	buf_reset(&w->norm);
-	buf_reset(&w->norm_from);
-	buf_reset(&w->norm_to);
-	nfc_put(&w->norm, &w->norm_from, &w->norm_to, input + a, b - a, (uint32_t)a);
-	if (w->norm.failed || w->norm_from.failed || w->norm_to.failed)
-		return err_set(e, ERR_NOMEM, "memory ran out for a piece of %zu bytes",
-			b - a);
-	*text = (struct tok_text){.p = (const char *)w->norm.data,
-		.n_bytes = w->norm.n_bytes,
-		.from = (const void *)w->norm_from.data,
-		.to = (const void *)w->norm_to.data};
-	return 0;
-}
-
 static int
 encode_valid(const struct tok *t, struct tok_work *w, const char *input, size_t a,
 	size_t b, bool parse_special, struct tok_ids *out, struct err *e)
 {
+	const struct tok_text in = {.p = input + a,
+		.n_bytes = b - a,
+		.base = (uint32_t)a};
 	struct tok_text text;
 	size_t last = 0, resume = 0, x, y;
 	uint32_t id;
-	int rc = normalize(t, w, input, a, b, &text, e);
+	int rc = norm_all(t->norm, t->n_norms, w->re, w->norm, &in, &text, e);
 
 	while (rc == 0) {
 		rc = added_next(t, w, &t->normalized, &text, last, parse_special,
@@ -137,7 +116,8 @@ encode_valid(const struct tok *t, struct tok_work *w, const char *input, size_t 
 	return rc;
 }
 
-/* A byte that is not UTF-8: its own token, by the byte-level alphabet. */
+/* A byte that is not UTF-8: its own token, by the byte-level alphabet or as
+ * <0xHH>. */
 static int
 encode_byte(const struct tok *t, const char *input, size_t at, struct tok_ids *out,
 	struct err *e)
@@ -217,7 +197,7 @@ tok_bytes(const struct tok *t, uint32_t id, size_t *n_bytes)
 int64_t
 tok_find(const struct tok *t, const char *bytes, size_t n_bytes)
 {
-	uint32_t id = bpe_find(t, bytes, n_bytes);
+	uint32_t id = vocab_find_bytes(t, bytes, n_bytes);
 
 	for (size_t i = 0; id == TOK_NONE && i < t->n_added; i++) {
 		const struct tok_entry *x = &t->entry[t->added[i].id];

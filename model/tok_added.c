@@ -12,11 +12,15 @@ by_first_then_length(const void *a, const void *b)
 	const struct added *x = *(const struct added *const *)a;
 	const struct added *y = *(const struct added *const *)b;
 	uint8_t cx = (uint8_t)x->content[0], cy = (uint8_t)y->content[0];
+	int order;
 
 	if (cx != cy)
 		return cx < cy ? -1 : 1;
 	if (x->n_bytes != y->n_bytes)
 		return x->n_bytes > y->n_bytes ? -1 : 1;
+	order = memcmp(x->content, y->content, x->n_bytes);
+	if (order != 0)
+		return order;
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
@@ -26,15 +30,25 @@ set_build(const struct tok *t, struct added_set *set, bool normalized, struct er
 	size_t n = 0;
 
 	set->by_first = mem_new(t->n_added, sizeof(const struct added *));
-	if (!set->by_first)
+	set->run_end = mem_new(t->n_added, sizeof(*set->run_end));
+	if (!set->by_first || !set->run_end)
 		return err_set(e, ERR_NOMEM, "%s: memory ran out", t->path);
 	for (size_t i = 0; i < t->n_added; i++) {
 		if (t->added[i].normalized == normalized && t->added[i].n_bytes > 0)
 			set->by_first[n++] = &t->added[i];
 	}
 	qsort(set->by_first, n, sizeof(const struct added *), by_first_then_length);
-	for (size_t i = 0; i < n; i++)
-		set->start[(uint8_t)set->by_first[i]->content[0] + 1]++;
+	for (size_t i = n; i-- > 0;) {
+		const struct added *x = set->by_first[i], *y = NULL;
+
+		set->start[(uint8_t)x->content[0] + 1]++;
+		if (i + 1 < n)
+			y = set->by_first[i + 1];
+		set->run_end[i] =
+			y && y->content[0] == x->content[0] && y->n_bytes == x->n_bytes
+			? set->run_end[i + 1]
+			: (uint32_t)i + 1;
+	}
 	for (size_t c = 0; c < 256; c++)
 		set->start[c + 1] += set->start[c];
 	return 0;
@@ -43,36 +57,63 @@ set_build(const struct tok *t, struct added_set *set, bool normalized, struct er
 int
 added_index(struct tok *t, struct err *e)
 {
+	static const char word[] = "[\\w\\x{200c}\\x{200d}]"; /* joiners, too */
 	int rc = set_build(t, &t->raw, false, e);
 
 	if (rc == 0)
 		rc = set_build(t, &t->normalized, true, e);
 	if (rc == 0)
-		rc = re_new(&t->re_word, "\\w", 2, e);
+		rc = re_new(&t->re_word, word, sizeof(word) - 1, e);
 	return rc;
 }
 
 void
 added_clear(struct tok *t)
 {
-	for (size_t i = 0; i < t->n_added; i++)
+	for (size_t i = 0; i < t->n_added; i++) {
 		mem_free(t->added[i].content);
+		mem_free(t->added[i].spelt);
+	}
 	mem_free(t->added);
 	mem_free(t->raw.by_first);
+	mem_free(t->raw.run_end);
 	mem_free(t->normalized.by_first);
+	mem_free(t->normalized.run_end);
 	re_free(t->re_word);
 }
 
-/* The longest token of set that stands at p, or NULL. */
+/* Of tokens [low, high), of one length and in order, the one that stands at p. */
+static const struct added *
+find_in(const struct added_set *set, size_t low, size_t high, const char *p)
+{
+	size_t n = set->by_first[low]->n_bytes, end = high;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (memcmp(set->by_first[middle]->content, p, n) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < end && memcmp(set->by_first[low]->content, p, n) == 0
+		? set->by_first[low]
+		: NULL;
+}
+
+/* The longest token of set that stands at p, or NULL. There may be thousands that
+ * begin alike (<unused42>), but of few lengths. */
 static const struct added *
 longest_at(const struct added_set *set, const char *p, size_t n_bytes)
 {
 	uint8_t c = (uint8_t)p[0];
 
-	for (uint32_t i = set->start[c]; i < set->start[c + 1]; i++) {
-		const struct added *x = set->by_first[i];
+	for (uint32_t i = set->start[c]; i < set->start[c + 1]; i = set->run_end[i]) {
+		const struct added *x = NULL;
 
-		if (x->n_bytes <= n_bytes && memcmp(x->content, p, x->n_bytes) == 0)
+		if (set->by_first[i]->n_bytes <= n_bytes)
+			x = find_in(set, i, set->run_end[i], p);
+		if (x)
 			return x;
 	}
 	return NULL;
@@ -124,7 +165,7 @@ inside_word(const struct tok *t, struct tok_work *w, const struct tok_text *text
 		utf8_next(text->p + b, text->n_bytes - b, &cp), e);
 }
 
-static size_t
+size_t
 space_before(const struct tok_text *text, size_t at)
 {
 	uint32_t cp;
@@ -135,7 +176,7 @@ space_before(const struct tok_text *text, size_t at)
 	return at;
 }
 
-static size_t
+size_t
 space_after(const struct tok_text *text, size_t at)
 {
 	uint32_t cp;

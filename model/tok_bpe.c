@@ -5,105 +5,8 @@
 
 #include <string.h>
 
-#define SHORT_WORD_BYTES 48 /* up to here a scan beats a heap */
+#define SHORT_WORD_UNITS 48 /* up to here a scan beats a heap */
 #define CACHE_ENTRIES 16384 /* 1 MiB a thread */
-
-/* ---- the vocabulary by bytes -------------------------------------------- */
-
-static size_t
-slots_for(size_t n)
-{
-	size_t slots = 16;
-
-	while (slots / 2 < n)
-		slots *= 2;
-	return slots;
-}
-
-static uint32_t *
-slot_of(const struct tok *t, const char *p, size_t n_bytes)
-{
-	const struct bpe *b = &t->bpe;
-	size_t i = hash64(p, n_bytes, 0) & (b->n_slots - 1);
-
-	for (;; i = (i + 1) & (b->n_slots - 1)) {
-		uint32_t id = b->by_bytes[i];
-
-		if (id == TOK_NONE ||
-			(t->entry[id].n_bytes == n_bytes &&
-				memcmp(t->entry[id].bytes, p, n_bytes) == 0))
-			return &b->by_bytes[i];
-	}
-}
-
-int
-bpe_index(struct tok *t, struct err *e)
-{
-	struct bpe *b = &t->bpe;
-
-	b->n_slots = slots_for(t->n_ids);
-	b->by_bytes = mem_new(b->n_slots, sizeof(*b->by_bytes));
-	if (!b->by_bytes)
-		return err_set(e, ERR_NOMEM, "%s: memory ran out", t->path);
-	memset(b->by_bytes, 0xff, b->n_slots * sizeof(*b->by_bytes));
-	for (uint32_t id = 0; id < t->n_ids; id++) {
-		if (t->entry[id].bytes && t->entry[id].in_model)
-			*slot_of(t, t->entry[id].bytes, t->entry[id].n_bytes) = id;
-	}
-	for (unsigned byte = 0; byte < 256; byte++) {
-		char c = (char)byte;
-
-		b->byte_id[byte] = bpe_find(t, &c, 1);
-	}
-	return 0;
-}
-
-uint32_t
-bpe_find(const struct tok *t, const char *p, size_t n_bytes)
-{
-	return *slot_of(t, p, n_bytes);
-}
-
-/* ---- merges by pair of ids ---------------------------------------------- */
-
-static struct merge *
-merge_slot(const struct bpe *b, uint64_t pair)
-{
-	size_t i = (pair * 0x9e3779b97f4a7c15u >> 20) & (b->n_merge_slots - 1);
-
-	while (b->merge[i].pair != UINT64_MAX && b->merge[i].pair != pair)
-		i = (i + 1) & (b->n_merge_slots - 1);
-	return &b->merge[i];
-}
-
-int
-bpe_merges_alloc(struct bpe *b, size_t n, struct err *e)
-{
-	b->n_merge_slots = slots_for(n);
-	b->merge = mem_new(b->n_merge_slots, sizeof(*b->merge));
-	if (!b->merge)
-		return err_set(e, ERR_NOMEM, "memory ran out");
-	memset(b->merge, 0xff, b->n_merge_slots * sizeof(*b->merge));
-	return 0;
-}
-
-void
-bpe_merge_put(struct bpe *b, uint32_t left, uint32_t right, uint32_t rank, uint32_t id)
-{
-	uint64_t pair = (uint64_t)left << 32 | right;
-
-	*merge_slot(b, pair) = (struct merge){.pair = pair, .rank = rank, .id = id};
-}
-
-void
-bpe_clear(struct bpe *b)
-{
-	mem_free(b->by_bytes);
-	mem_free(b->merge);
-	*b = (struct bpe){0};
-}
-
-/* ---- one word ----------------------------------------------------------- */
 
 int
 tok_emit(const struct tok_text *text, size_t a, size_t b, uint32_t id,
@@ -125,8 +28,8 @@ tok_emit(const struct tok_text *text, size_t a, size_t b, uint32_t id,
 		out->cap = cap;
 	}
 	out->id[out->n] = id;
-	out->start[out->n] = text->from ? text->from[a] : text->base + (uint32_t)a;
-	out->end[out->n] = text->to ? text->to[b - 1] : text->base + (uint32_t)b;
+	out->start[out->n] = text_from(text, a);
+	out->end[out->n] = text_to(text, b - 1);
 	out->n++;
 	return 0;
 }
@@ -135,61 +38,116 @@ static int
 symbols_reserve(struct tok_work *w, size_t n, struct err *e)
 {
 	struct symbol *s;
-	struct bpe_heap_item *h;
 
 	if (n <= w->n_symbols_cap)
 		return 0;
 	s = mem_resize(w->symbol, n, sizeof(*s));
-	if (s)
-		w->symbol = s;
-	h = s ? mem_resize(w->heap, 2 * n, sizeof(*h)) : NULL;
-	if (!h)
+	if (!s)
 		return err_set(e, ERR_NOMEM, "memory ran out for a word of %zu bytes",
 			n);
-	w->heap = h;
+	w->symbol = s;
 	w->n_symbols_cap = n;
 	return 0;
 }
 
-/* The word's bytes as symbols; a byte without an id is unk, or left out. */
-static size_t
-symbols_fill(const struct bpe *b, struct symbol *s, const char *p, size_t n_bytes)
+/* The symbols of a word while they are found. What is unknown waits, since it
+ * may grow: also behind the byte tokens that follow it, as in tokenizers. */
+struct filling {
+	struct symbol *s;
+	size_t n;
+	uint32_t at; /* bytes so far */
+	uint32_t n_unk_bytes; /* 0: no unk waits */
+};
+
+static void
+fill_put(struct filling *f, uint32_t id, uint32_t n_bytes)
 {
-	bool in_unk = false;
-	size_t n = 0;
+	f->s[f->n++] =
+		(struct symbol){.id = id, .start = f->at, .end = f->at + n_bytes};
+	f->at += n_bytes;
+}
 
-	for (size_t i = 0; i < n_bytes; i++) {
-		uint32_t id = b->byte_id[(uint8_t)p[i]];
+static void
+fill_flush(const struct bpe *b, struct filling *f)
+{
+	if (f->n_unk_bytes > 0)
+		fill_put(f, b->unk, f->n_unk_bytes);
+	f->n_unk_bytes = 0;
+}
 
-		if (id == TOK_NONE && b->unk != TOK_NONE && b->fuse_unk && in_unk) {
-			s[n - 1].end = (uint32_t)i + 1;
-			continue;
-		}
-		if (id == TOK_NONE && b->unk == TOK_NONE)
-			continue;
-		in_unk = id == TOK_NONE;
-		s[n++] = (struct symbol){.id = in_unk ? b->unk : id,
-			.start = (uint32_t)i,
-			.end = (uint32_t)i + 1};
+static void
+fill_unknown(const struct bpe *b, struct filling *f, uint32_t n_bytes)
+{
+	if (b->unk == TOK_NONE) {
+		f->at += n_bytes;
+		return;
 	}
-	return n;
+	if (!b->fuse_unk)
+		fill_flush(b, f);
+	f->n_unk_bytes += n_bytes;
+}
+
+/* Has each byte a token of its own? */
+static bool
+falls_back(const struct bpe *b, const char *p, size_t n)
+{
+	for (size_t k = 0; k < n; k++) {
+		if (b->byte_id[(uint8_t)p[k]] == TOK_NONE)
+			return false;
+	}
+	return b->byte_fallback;
+}
+
+static uint32_t
+unit_id(const struct tok *t, const char *p, size_t n)
+{
+	return t->bpe.chars ? vocab_find(t, p, n) : t->bpe.byte_id[(uint8_t)p[0]];
+}
+
+/* The word's units as symbols; one without an id is the tokens of its bytes,
+ * or unk, or left out. */
+static size_t
+symbols_fill(const struct tok *t, struct symbol *s, const char *p, size_t n_bytes)
+{
+	const struct bpe *b = &t->bpe;
+	struct filling f = {.s = s};
+	uint32_t unit;
+	size_t n;
+
+	for (size_t i = 0; i < n_bytes; i += n) {
+		uint32_t id;
+
+		n = vocab_unit(b, p + i, n_bytes - i, &unit);
+		id = unit_id(t, p + i, n);
+		if (id != TOK_NONE) {
+			fill_flush(b, &f);
+			fill_put(&f, id, (uint32_t)n);
+		} else if (b->chars && falls_back(b, p + i, n)) {
+			for (size_t k = 0; k < n; k++)
+				fill_put(&f, b->byte_id[(uint8_t)p[i + k]], 1);
+		} else {
+			fill_unknown(b, &f, (uint32_t)n);
+		}
+	}
+	fill_flush(b, &f);
+	return f.n;
 }
 
 static uint32_t
 rank_of(const struct bpe *b, const struct symbol *left, const struct symbol *right,
 	uint32_t *id)
 {
-	const struct merge *m = merge_slot(b, (uint64_t)left->id << 32 | right->id);
+	const struct merge *m = vocab_merge(b, left->id, right->id);
 
-	*id = m->id;
-	return m->pair == UINT64_MAX ? UINT32_MAX : m->rank;
+	*id = m ? m->id : TOK_NONE;
+	return m ? m->rank : UINT32_MAX;
 }
 
 /* The lowest rank first, the leftmost among equals, until no pair has one. */
 static size_t
 merge_scan(const struct bpe *b, struct symbol *s, size_t n)
 {
-	uint32_t rank[SHORT_WORD_BYTES], id[SHORT_WORD_BYTES];
+	uint32_t rank[SHORT_WORD_UNITS], id[SHORT_WORD_UNITS];
 
 	for (size_t i = 0; i + 1 < n; i++)
 		rank[i] = rank_of(b, &s[i], &s[i + 1], &id[i]);
@@ -219,16 +177,27 @@ merge_scan(const struct bpe *b, struct symbol *s, size_t n)
 	return n;
 }
 
-static void
+static bool
 heap_push(struct tok_work *w, struct bpe_heap_item item)
 {
-	size_t i = w->n_heap++;
+	size_t i = w->n_heap;
 
+	if (w->n_heap == w->n_heap_cap) {
+		size_t cap = w->n_heap_cap ? 2 * w->n_heap_cap : 256;
+		struct bpe_heap_item *grown = mem_resize(w->heap, cap, sizeof(*grown));
+
+		if (!grown)
+			return false;
+		w->heap = grown;
+		w->n_heap_cap = cap;
+	}
+	w->n_heap++;
 	while (i > 0 && w->heap[(i - 1) / 2].key > item.key) {
 		w->heap[i] = w->heap[(i - 1) / 2];
 		i = (i - 1) / 2;
 	}
 	w->heap[i] = item;
+	return true;
 }
 
 static struct bpe_heap_item
@@ -253,35 +222,46 @@ heap_pop(struct tok_work *w)
 	return top;
 }
 
-static void
+static bool
 heap_offer(const struct bpe *b, struct tok_work *w, uint32_t left)
 {
 	const struct symbol *s = w->symbol;
 	uint32_t id, rank;
 
 	if (left == TOK_NONE || s[left].next == TOK_NONE)
-		return;
+		return true;
 	rank = rank_of(b, &s[left], &s[s[left].next], &id);
-	if (rank != UINT32_MAX)
+	return rank == UINT32_MAX ||
 		heap_push(w, (struct bpe_heap_item){(uint64_t)rank << 32 | left, id});
 }
 
-/* As merge_scan in O(n log n): a heap of pairs over a linked list. A popped
- * pair is stale if its left symbol is gone or no longer makes the same id. */
-static size_t
-merge_heap(const struct bpe *b, struct tok_work *w, size_t n)
+static bool
+heap_start(const struct bpe *b, struct tok_work *w, size_t n)
 {
 	struct symbol *s = w->symbol;
-	size_t n_left = 0;
 
 	w->n_heap = 0;
 	for (size_t i = 0; i < n; i++) {
 		s[i].prev = i > 0 ? (uint32_t)i - 1 : TOK_NONE;
 		s[i].next = i + 1 < n ? (uint32_t)i + 1 : TOK_NONE;
 	}
-	for (size_t i = 0; i < n; i++)
-		heap_offer(b, w, (uint32_t)i);
-	while (w->n_heap > 0) {
+	for (size_t i = 0; i < n; i++) {
+		if (!heap_offer(b, w, (uint32_t)i))
+			return false;
+	}
+	return true;
+}
+
+/* As merge_scan in O(n log n): a heap of pairs over a linked list. A popped
+ * pair is stale if its left symbol is gone or no longer makes the same id. */
+static int
+merge_heap(const struct bpe *b, struct tok_work *w, size_t *n, struct err *e)
+{
+	struct symbol *s = w->symbol;
+	size_t n_left = 0;
+	bool ok = heap_start(b, w, *n);
+
+	while (ok && w->n_heap > 0) {
 		struct bpe_heap_item item = heap_pop(w);
 		uint32_t i = (uint32_t)item.key, j = s[i].next, id;
 
@@ -295,14 +275,17 @@ merge_heap(const struct bpe *b, struct tok_work *w, size_t n)
 		if (s[j].next != TOK_NONE)
 			s[s[j].next].prev = i;
 		s[j].id = TOK_NONE;
-		heap_offer(b, w, i);
-		heap_offer(b, w, s[i].prev);
+		ok = heap_offer(b, w, i) && heap_offer(b, w, s[i].prev);
 	}
-	for (size_t i = 0; i < n; i++) {
+	if (!ok)
+		return err_set(e, ERR_NOMEM, "memory ran out for a word of %zu symbols",
+			*n);
+	for (size_t i = 0; i < *n; i++) {
 		if (s[i].id != TOK_NONE)
 			s[n_left++] = s[i];
 	}
-	return n_left;
+	*n = n_left;
+	return 0;
 }
 
 static struct cache_entry *
@@ -319,7 +302,7 @@ cache_put(const struct tok *t, struct cache_entry *c, const char *p, size_t n_by
 	if (n > CACHE_WORD_IDS)
 		return;
 	for (size_t i = 0, at = 0; i < n; at = s[i++].end) {
-		if (s[i].start != at || s[i].end - at != t->entry[s[i].id].n_bytes)
+		if (s[i].start != at || s[i].end - at != t->entry[s[i].id].n_piece)
 			return;
 	}
 	memcpy(c->word, p, n_bytes);
@@ -329,9 +312,10 @@ cache_put(const struct tok *t, struct cache_entry *c, const char *p, size_t n_by
 		c->id[i] = s[i].id;
 }
 
+/* Bytes [a, b) of text, which no token crosses. */
 static int
-cut_word(const struct tok *t, struct tok_work *w, const struct tok_text *text, size_t a,
-	size_t b, struct tok_ids *out, struct err *e)
+merge_word(const struct tok *t, struct tok_work *w, const struct tok_text *text,
+	size_t a, size_t b, struct tok_ids *out, struct err *e)
 {
 	const char *p = text->p + a;
 	size_t n_bytes = b - a, n;
@@ -339,10 +323,12 @@ cut_word(const struct tok *t, struct tok_work *w, const struct tok_text *text, s
 
 	if (rc < 0)
 		return rc;
-	n = symbols_fill(&t->bpe, w->symbol, p, n_bytes);
-	n = n <= SHORT_WORD_BYTES ? merge_scan(&t->bpe, w->symbol, n)
-				  : merge_heap(&t->bpe, w, n);
-	if (n_bytes <= CACHE_WORD_BYTES)
+	n = symbols_fill(t, w->symbol, p, n_bytes);
+	if (n <= SHORT_WORD_UNITS)
+		n = merge_scan(&t->bpe, w->symbol, n);
+	else
+		rc = merge_heap(&t->bpe, w, &n, e);
+	if (rc == 0 && n_bytes <= CACHE_WORD_BYTES)
 		cache_put(t, cache_slot(w, p, n_bytes), p, n_bytes, w->symbol, n);
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = tok_emit(text, a + w->symbol[i].start, a + w->symbol[i].end,
@@ -350,12 +336,55 @@ cut_word(const struct tok *t, struct tok_work *w, const struct tok_text *text, s
 	return rc;
 }
 
+static int
+cached_word(const struct tok *t, struct tok_work *w, const struct tok_text *text,
+	size_t a, size_t b, struct tok_ids *out, struct err *e)
+{
+	const struct cache_entry *c;
+	int rc = 0;
+
+	if (b - a > CACHE_WORD_BYTES)
+		return merge_word(t, w, text, a, b, out, e);
+	c = cache_slot(w, text->p + a, b - a);
+	if (c->n_bytes != b - a || memcmp(c->word, text->p + a, b - a) != 0)
+		return merge_word(t, w, text, a, b, out, e);
+	for (size_t i = 0; i < c->n_ids && rc == 0; i++) {
+		size_t n = t->entry[c->id[i]].n_piece;
+
+		rc = tok_emit(text, a, a + n, c->id[i], out, e);
+		a += n;
+	}
+	return rc;
+}
+
+/* Where the word [a, b) may be cut first: no merge joins what stands on the two
+ * sides, and nothing unknown is near, so both sides come out as they would
+ * together. Whole texts are one word to SentencePiece, and this makes short
+ * ones of them. */
+static size_t
+next_cut(const struct tok *t, const struct tok_text *text, size_t a, size_t b)
+{
+	const struct bpe *v = &t->bpe;
+	uint32_t left, right;
+	size_t n = vocab_unit(v, text->p + a, b - a, &left), m;
+
+	for (size_t at = a + n; at < b; at += n) {
+		m = n;
+		n = vocab_unit(v, text->p + at, b - at, &right);
+		if (!vocab_joint(v, left, right) &&
+			(v->free_cut ||
+				(unit_id(t, text->p + at - m, m) != TOK_NONE &&
+					unit_id(t, text->p + at, n) != TOK_NONE)))
+			return at;
+		left = right;
+	}
+	return b;
+}
+
 int
 bpe_word(const struct tok *t, struct tok_work *w, const struct tok_text *text, size_t a,
 	size_t b, struct tok_ids *out, struct err *e)
 {
-	const char *p = text->p + a;
-	size_t n_bytes = b - a;
 	int rc = 0;
 
 	if (!w->cache) {
@@ -365,27 +394,16 @@ bpe_word(const struct tok *t, struct tok_work *w, const struct tok_text *text, s
 				"memory ran out for the word cache");
 	}
 	if (t->bpe.ignore_merges) {
-		uint32_t id = bpe_find(t, p, n_bytes);
+		uint32_t id = vocab_find(t, text->p + a, b - a);
 
 		if (id != TOK_NONE)
 			return tok_emit(text, a, b, id, out, e);
 	}
-	if (n_bytes <= CACHE_WORD_BYTES) {
-		const struct cache_entry *c = cache_slot(w, p, n_bytes);
-
-		if (c->n_bytes == n_bytes && memcmp(c->word, p, n_bytes) == 0) {
-			for (size_t i = 0; i < c->n_ids && rc == 0; i++) {
-				size_t n = t->entry[c->id[i]].n_bytes;
-
-				rc = tok_emit(text, a, a + n, c->id[i], out, e);
-				a += n;
-			}
-			return rc;
-		}
-	}
-	for (; a < b && rc == 0; a += n_bytes) {
-		n_bytes = b - a < WORD_MAX_BYTES ? b - a : WORD_MAX_BYTES;
-		rc = cut_word(t, w, text, a, a + n_bytes, out, e);
+	if (b - a <= CACHE_WORD_BYTES)
+		return cached_word(t, w, text, a, b, out, e);
+	for (size_t next; rc == 0 && a < b; a = next) {
+		next = next_cut(t, text, a, b);
+		rc = cached_word(t, w, text, a, next, out, e);
 	}
 	return rc;
 }

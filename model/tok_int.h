@@ -8,6 +8,7 @@
 
 #include "model/tok.h"
 #include "model/tok_re.h"
+#include "util/buf.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +16,63 @@
 
 #define TOK_NONE UINT32_MAX
 #define TOK_IDS_MAX (1u << 24)
-#define WORD_MAX_BYTES ((size_t)1 << 20) /* a longer word is cut here */
+
+/* ---- text on its way (tok_map.c) ---------------------------------------- */
+
+/* Bytes, and where in the input each of them stood. */
+struct tok_text {
+	const char *p;
+	size_t n_bytes;
+	const uint32_t *from; /* of each byte, in the input; NULL: base + i */
+	const uint32_t *to; /* one past its last byte, in the input */
+	uint32_t base;
+};
+
+/* Text being rewritten. */
+struct tok_map {
+	struct buf p;
+	struct buf from, to; /* uint32_t for each byte of p */
+};
+
+static inline uint32_t
+text_from(const struct tok_text *t, size_t i)
+{
+	return t->from ? t->from[i] : t->base + (uint32_t)i;
+}
+
+static inline uint32_t
+text_to(const struct tok_text *t, size_t i)
+{
+	return t->to ? t->to[i] : t->base + (uint32_t)i + 1;
+}
+
+/* Where something inserted in front of byte i stands; i may be n_bytes. */
+uint32_t text_edge(const struct tok_text *t, size_t i);
+
+void map_reset(struct tok_map *m);
+void map_clear(struct tok_map *m);
+/* Appends bytes [a, b) of text, each where it was. */
+void map_copy(struct tok_map *m, const struct tok_text *text, size_t a, size_t b);
+/* Appends n_bytes that together stand for [from, to) of the input. */
+void map_put(struct tok_map *m, const char *p, size_t n_bytes, uint32_t from,
+	uint32_t to);
+size_t map_utf8(char out[4], uint32_t cp); /* its bytes */
+/* What was appended, borrowed until the next change. */
+int map_text(const struct tok_map *m, struct tok_text *out, struct err *e);
+
+/* ---- normalizers (tok_norm.c) ------------------------------------------- */
+
+struct norm {
+	/* Rewrites in as out: 1, or 0 when in stays as it is, or a code. */
+	int (*run)(const struct norm *n, struct re_work *re, const struct tok_text *in,
+		struct tok_map *out, struct err *e);
+	struct re *re; /* owned; Replace: NULL when find is literal */
+	struct buf find, put; /* Replace, Prepend */
+	bool left, right; /* Strip */
+	bool compat, join; /* of the normal forms: K; C rather than D */
+};
+
+#define NORMS_MAX 16
 
 /* ---- the vocabulary and its merges (tok_bpe.c) -------------------------- */
 
@@ -25,13 +82,20 @@ struct merge {
 	uint32_t id; /* of the two joined */
 };
 
+/* A word's units are its bytes or, where chars is set, its characters. */
 struct bpe {
-	uint32_t *by_bytes; /* ids, open addressing by hash of their bytes */
-	size_t n_slots; /* a power of two */
+	uint32_t *by_piece; /* ids, open addressing by hash of their pieces */
+	uint32_t *by_bytes; /* the same of their bytes; NULL: bytes are pieces */
+	size_t n_slots; /* of each, a power of two */
 	struct merge *merge; /* open addressing by hash of the pair */
 	size_t n_merge_slots;
-	uint32_t byte_id[256]; /* of a single byte, or TOK_NONE */
-	uint32_t unk; /* TOK_NONE: a byte without an id is dropped */
+	uint64_t *joint; /* open addressing: pairs of units that a merge may join */
+	size_t n_joint_slots;
+	uint32_t byte_id[256]; /* of a byte by itself, or TOK_NONE */
+	uint32_t unk; /* TOK_NONE: a unit without an id is dropped */
+	bool chars;
+	bool byte_fallback; /* a character without an id is its bytes' tokens */
+	bool free_cut; /* no unit is unknown, and no byte token merges */
 	bool fuse_unk;
 	bool ignore_merges; /* a word that is in the vocabulary is one token */
 };
@@ -40,20 +104,22 @@ struct bpe {
 
 struct added {
 	char *content; /* owned; normalised if normalized */
-	uint32_t n_bytes;
+	char *spelt; /* owned; as in the file */
+	uint32_t n_bytes, n_spelt;
 	uint32_t id;
 	bool special, single_word, lstrip, rstrip, normalized;
 };
 
 /* Tokens matched in one pass, by first byte, the longest first. */
 struct added_set {
-	const struct added **by_first; /* borrowed; sorted by (byte, length down) */
+	/* borrowed; sorted by (first byte, length down, content) */
+	const struct added **by_first;
+	uint32_t *run_end; /* past those of the same byte and length; owned */
 	uint32_t start[257]; /* of each first byte in by_first */
 };
 
 /* ---- pre-tokenization (tok_pre.c) --------------------------------------- */
 
-enum stage_kind { STAGE_SPLIT, STAGE_BYTE_LEVEL };
 enum behavior {
 	SPLIT_REMOVED,
 	SPLIT_ISOLATED,
@@ -62,25 +128,39 @@ enum behavior {
 	SPLIT_CONTIGUOUS
 };
 
+enum scheme { PREPEND_ALWAYS, PREPEND_FIRST, PREPEND_NEVER };
+
 struct stage {
-	enum stage_kind kind;
-	struct re *re; /* owned; NULL: byte level without a regex */
+	/* Rewrites [a, b) of in as out before it is split: 1, or 0 when it stays
+	 * as it is, or a code. NULL: it always does. */
+	int (*rewrite)(const struct stage *s, const struct tok_text *in, size_t a,
+		size_t b, struct tok_map *out);
+	struct re *re; /* owned; NULL: no split */
 	enum behavior behavior;
 	bool invert;
-	bool add_prefix_space;
+	bool byte_level;
+	enum scheme scheme; /* of Metaspace */
+	char mark[5]; /* what Metaspace puts for a space */
 };
+
+int stage_prefix_space(const struct stage *s, const struct tok_text *in, size_t a,
+	size_t b, struct tok_map *out);
+int stage_metaspace(const struct stage *s, const struct tok_text *in, size_t a,
+	size_t b, struct tok_map *out);
 
 #define STAGES_MAX 16
 
 struct tok_entry {
-	const char *bytes; /* in the blob; NULL: no such id */
-	uint32_t n_bytes;
+	const char *bytes; /* what it stands for, in the blob; NULL: no such id */
+	const char *piece; /* as BPE looks for it, in the blob */
+	uint32_t n_bytes, n_piece;
 	bool special;
-	bool in_model; /* spelt in the byte-level alphabet, so BPE can make it */
+	bool in_model; /* BPE can make it */
+	bool is_byte; /* <0xHH> */
 };
 
 struct tok {
-	char *path; /* of tokenizer.json */
+	char *path; /* of the file that was read */
 	struct tok_entry *entry; /* (n_ids) */
 	size_t n_ids;
 	char *blob;
@@ -89,7 +169,8 @@ struct tok {
 	size_t n_added;
 	struct added_set raw, normalized;
 	struct re *re_word; /* one character of a word, for single_word */
-	bool nfc;
+	struct norm norm[NORMS_MAX];
+	size_t n_norms;
 	struct stage stage[STAGES_MAX];
 	size_t n_stages;
 	int64_t bos, eos;
@@ -97,15 +178,6 @@ struct tok {
 };
 
 /* ---- scratch ------------------------------------------------------------ */
-
-/* Text on its way: bytes, and where in the input each of them stood. */
-struct tok_text {
-	const char *p;
-	size_t n_bytes;
-	const uint32_t *from; /* of each byte, in the input; NULL: base + i */
-	const uint32_t *to; /* one past its last byte, in the input */
-	uint32_t base;
-};
 
 struct symbol {
 	uint32_t id;
@@ -135,20 +207,33 @@ struct tok_work {
 	struct bpe_heap_item *heap;
 	size_t n_heap, n_heap_cap;
 	struct re_work *re;
-	struct buf norm, norm_from, norm_to; /* the normalised piece */
-	struct buf prefix, prefix_from, prefix_to;
+	struct tok_map norm[2]; /* the normalised piece, by turns */
+	struct tok_map stage[STAGES_MAX]; /* what each stage has rewritten */
 };
 
 /* tok_load.c: fills t from its files. */
 int tok_load(struct tok *t, const char *dir, struct err *e);
 
-/* tok_bpe.c */
-int bpe_index(struct tok *t, struct err *e); /* by_bytes and byte_id of the entries */
-int bpe_merges_alloc(struct bpe *b, size_t n, struct err *e);
-void bpe_merge_put(struct bpe *b, uint32_t left, uint32_t right, uint32_t rank,
+/* tok_vocab.c */
+int vocab_index(struct tok *t, struct err *e); /* by_piece, by_bytes, byte_id */
+int vocab_merges_alloc(struct bpe *b, size_t n, struct err *e);
+/* Pairs of the ids left and right join to id; a later call wins. */
+void vocab_merge_put(struct tok *t, uint32_t left, uint32_t right, uint32_t rank,
 	uint32_t id);
-void bpe_clear(struct bpe *b);
-uint32_t bpe_find(const struct tok *t, const char *p, size_t n_bytes);
+/* free_cut: once merges and options are there. */
+void vocab_settle(struct tok *t);
+void vocab_clear(struct bpe *b);
+uint32_t vocab_find(const struct tok *t, const char *piece, size_t n_bytes);
+/* The same by what tokens stand for. */
+uint32_t vocab_find_bytes(const struct tok *t, const char *p, size_t n_bytes);
+const struct merge *vocab_merge(const struct bpe *b, uint32_t left, uint32_t right);
+/* May a merge join a token that ends in unit left to one that begins with unit
+ * right? Units are code points or bytes. */
+bool vocab_joint(const struct bpe *b, uint32_t left, uint32_t right);
+/* The unit at p: its length, 0 if malformed. */
+size_t vocab_unit(const struct bpe *b, const char *p, size_t n_bytes, uint32_t *unit);
+
+/* tok_bpe.c */
 /* Appends the tokens of one word, bytes [a, b) of text. */
 int bpe_word(const struct tok *t, struct tok_work *w, const struct tok_text *text,
 	size_t a, size_t b, struct tok_ids *out, struct err *e);
@@ -158,6 +243,9 @@ int tok_emit(const struct tok_text *text, size_t a, size_t b, uint32_t id,
 /* tok_added.c */
 int added_index(struct tok *t, struct err *e);
 void added_clear(struct tok *t);
+/* Where the white space that ends at (begins at) a place begins (ends). */
+size_t space_before(const struct tok_text *text, size_t at);
+size_t space_after(const struct tok_text *text, size_t at);
 /* The next added token of set at or after from: its place with the white
  * space it swallows, [*a, *b), and *resume, where to look on from. Returns 1,
  * 0 when there is none, or a code. last is the end of the one before. */
@@ -169,11 +257,17 @@ int added_next(const struct tok *t, struct tok_work *w, const struct added_set *
 int pre_run(const struct tok *t, struct tok_work *w, const struct tok_text *text,
 	size_t a, size_t b, struct tok_ids *out, struct err *e);
 
-/* tok_nfc.c: true if p is certainly in normal form C already. */
-bool nfc_is(const char *p, size_t n_bytes);
-/* Appends p (valid UTF-8) in normal form C to out, and for each byte of out
- * where it comes from, as base + an offset into p (uint32_t each). */
-void nfc_put(struct buf *out, struct buf *from, struct buf *to, const char *p,
-	size_t n_bytes, uint32_t base);
+/* tok_norm.c: the whole chain, over valid UTF-8; *out may be in itself, else it
+ * is borrowed from maps. */
+int norm_all(const struct norm *n, size_t n_norms, struct re_work *re,
+	struct tok_map maps[2], const struct tok_text *in, struct tok_text *out,
+	struct err *e);
+void norm_clear(struct norm *n);
+
+/* tok_nfc.c */
+/* Is p certainly in that normal form already? */
+bool nf_is(const char *p, size_t n_bytes, bool compat, bool join);
+/* Appends text (valid UTF-8) in that normal form to out. */
+void nf_put(struct tok_map *out, const struct tok_text *text, bool compat, bool join);
 
 #endif

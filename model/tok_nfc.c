@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: ISC */
+/* The normal forms of Unicode, with where each character comes from. */
+#include "model/tok_fold_table.h"
 #include "model/tok_int.h"
 #include "model/tok_nfc_table.h"
 #include "util/utf8.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define L_BASE 0x1100u /* Hangul: a syllable is L V or L V T */
 #define V_BASE 0x1161u
@@ -16,6 +19,13 @@
 /* A character on its way, and the bytes of the input it comes from. */
 struct nf_char {
 	uint32_t cp, class, from, to, order;
+	uint32_t at; /* of what it was read from */
+};
+
+struct nf_source {
+	const struct tok_text *text;
+	size_t at, n_bytes; /* of the character being decomposed */
+	bool compat;
 };
 
 /* Which of n sorted ranges (rows of width numbers, the first two its ends)
@@ -51,18 +61,39 @@ class_of(uint32_t cp)
 	return i < NFC_N_CLASS ? nfc_class[i][2] : 0;
 }
 
-bool
-nfc_is(const char *p, size_t n_bytes)
+/* The row of n runs {first, n, width, start} that cp is in, or NULL. */
+static const uint32_t *
+run_of(const uint32_t (*runs)[4], size_t n, uint32_t cp)
 {
+	size_t low = 0, high = n;
+
+	while (low < high) { /* the last run that begins at or before cp */
+		size_t middle = (low + high) / 2;
+
+		if (runs[middle][0] <= cp)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0 || cp - runs[low - 1][0] >= runs[low - 1][1])
+		return NULL;
+	return runs[low - 1];
+}
+
+bool
+nf_is(const char *p, size_t n_bytes, bool compat, bool join)
+{
+	/* What lies below the first byte of U+00A0, U+00C0, U+0300 stays. */
+	uint8_t least = compat ? 0xc2 : join ? 0xcc : 0xc3;
 	uint32_t cp;
 
 	for (size_t i = 0; i < n_bytes;) {
-		if ((uint8_t)p[i] < 0xcc) { /* below U+0300 */
+		if ((uint8_t)p[i] < least || ((uint8_t)p[i] & 0xc0) == 0x80) {
 			i++;
 			continue;
 		}
 		i += utf8_next(p + i, n_bytes - i, &cp);
-		if (!is_safe(cp))
+		if (compat || !join || !is_safe(cp))
 			return false;
 	}
 	return true;
@@ -72,7 +103,7 @@ nfc_is(const char *p, size_t n_bytes)
 static bool
 decompose(uint32_t cp, uint32_t *a, uint32_t *b)
 {
-	size_t low = 0, high = NFC_N_RUN;
+	const uint32_t *run;
 
 	if (cp >= S_BASE && cp < S_BASE + N_L * N_V * N_T) {
 		uint32_t s = cp - S_BASE, t = s % N_T;
@@ -81,24 +112,14 @@ decompose(uint32_t cp, uint32_t *a, uint32_t *b)
 		*b = t ? T_BASE + t : V_BASE + s / N_T % N_V;
 		return true;
 	}
-	while (low < high) { /* the last run that begins at or before cp */
-		size_t middle = (low + high) / 2;
-
-		if (nfc_run[middle][0] <= cp)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == 0 || cp - nfc_run[low - 1][0] >= nfc_run[low - 1][1])
-		return false;
-	{
-		const uint32_t *run = nfc_run[low - 1];
+	run = run_of(nfc_run, NFC_N_RUN, cp);
+	if (run) {
 		const uint32_t *value = nfc_value + run[3] + (cp - run[0]) * run[2];
 
 		*a = value[0];
 		*b = run[2] == 2 ? value[1] : 0;
 	}
-	return true;
+	return run != NULL;
 }
 
 /* What a and b join to, or 0. */
@@ -127,22 +148,38 @@ compose(uint32_t a, uint32_t b)
 	return 0;
 }
 
-/* Appends cp, fully decomposed, to seq. */
 static void
-decompose_into(struct buf *seq, uint32_t cp, uint32_t from, uint32_t to)
+put_char(struct buf *seq, uint32_t cp, const struct nf_source *x)
 {
-	struct nf_char c = {.cp = cp, .from = from, .to = to};
-	uint32_t a, b;
+	struct nf_char c = {.cp = cp,
+		.from = text_from(x->text, x->at),
+		.to = text_to(x->text, x->at + x->n_bytes - 1),
+		.at = (uint32_t)x->at};
 
-	if (decompose(cp, &a, &b)) { /* at most four steps deep */
-		decompose_into(seq, a, from, to);
-		if (b)
-			decompose_into(seq, b, from, to);
-		return;
-	}
 	c.class = class_of(cp);
 	c.order = (uint32_t)(seq->n_bytes / sizeof(c));
 	buf_put(seq, &c, sizeof(c));
+}
+
+/* Appends cp, fully decomposed, to seq. */
+static void
+decompose_into(struct buf *seq, uint32_t cp, const struct nf_source *x)
+{
+	const uint32_t *run = x->compat ? run_of(fold_compat, FOLD_N_COMPAT, cp) : NULL;
+	uint32_t a, b;
+
+	if (run) {
+		const uint32_t *v = fold_compat_value + run[3] + (cp - run[0]) * run[2];
+
+		for (size_t i = 0; i < run[2]; i++)
+			put_char(seq, v[i], x);
+	} else if (decompose(cp, &a, &b)) { /* at most four steps deep */
+		decompose_into(seq, a, x);
+		if (b)
+			decompose_into(seq, b, x);
+	} else {
+		put_char(seq, cp, x);
+	}
 }
 
 static int
@@ -155,13 +192,11 @@ by_class(const void *a, const void *b)
 	return x->order < y->order ? -1 : 1;
 }
 
-/* Orders each run of marks by class, then joins what can be joined. Returns
- * how many characters are left. */
-static size_t
-join_all(struct nf_char *c, size_t n)
+/* Orders each run of marks by class. */
+static void
+order_all(struct nf_char *c, size_t n)
 {
-	size_t n_out = 0, starter = SIZE_MAX, first;
-	int64_t last = -1; /* class of what stands between the starter and here */
+	size_t first;
 
 	for (size_t i = 0; i < n; i++) {
 		if (c[i].class == 0)
@@ -170,6 +205,15 @@ join_all(struct nf_char *c, size_t n)
 			;
 		qsort(c + first, i - first, sizeof(*c), by_class);
 	}
+}
+
+/* Joins what can be joined. Returns how many characters are left. */
+static size_t
+join_all(struct nf_char *c, size_t n)
+{
+	size_t n_out = 0, starter = SIZE_MAX;
+	int64_t last = -1; /* class of what stands between the starter and here */
+
 	for (size_t i = 0; i < n; i++) {
 		uint32_t joined = 0;
 
@@ -189,51 +233,71 @@ join_all(struct nf_char *c, size_t n)
 	return n_out;
 }
 
+/* Marks that changed places stand for all of the bytes they passed, so that
+ * tokens stay in order. */
 static void
-put_segment(struct buf *seq, struct buf *out, struct buf *from, struct buf *to)
+places_settle(struct nf_char *c, size_t n)
+{
+	for (size_t i = n; i-- > 1;) {
+		if (c[i].from < c[i - 1].from)
+			c[i - 1].from = c[i].from;
+	}
+	for (size_t i = 1; i < n; i++) {
+		if (c[i].to < c[i - 1].to)
+			c[i].to = c[i - 1].to;
+	}
+}
+
+/* Appends one character: byte by byte where it is as it was. */
+static void
+put_one(struct tok_map *out, const struct nf_char *c, const struct tok_text *text)
+{
+	char bytes[4];
+	size_t n_bytes = map_utf8(bytes, c->cp);
+
+	if (c->to - c->from == n_bytes && text->n_bytes - c->at >= n_bytes &&
+		memcmp(text->p + c->at, bytes, n_bytes) == 0)
+		map_copy(out, text, c->at, c->at + n_bytes);
+	else
+		map_put(out, bytes, n_bytes, c->from, c->to);
+}
+
+static void
+put_segment(struct buf *seq, struct tok_map *out, const struct tok_text *text,
+	bool join)
 {
 	struct nf_char *c = (void *)seq->data;
-	size_t n = join_all(c, seq->n_bytes / sizeof(*c));
+	size_t n = seq->n_bytes / sizeof(*c);
 
-	for (size_t i = 0; i < n; i++) {
-		uint32_t f = c[i].from, t = c[i].to;
-		size_t n_before = out->n_bytes, n_put;
-
-		utf8_put(out, c[i].cp);
-		n_put = out->n_bytes - n_before;
-		for (size_t k = 0; k < n_put; k++) { /* byte by byte where that fits */
-			bool same = t - f == n_put;
-			uint32_t a = same ? f + (uint32_t)k : f;
-			uint32_t b = same ? a + 1 : t;
-
-			buf_put(from, &a, sizeof(a));
-			buf_put(to, &b, sizeof(b));
-		}
-	}
+	order_all(c, n);
+	if (join)
+		n = join_all(c, n);
+	places_settle(c, n);
+	for (size_t i = 0; i < n; i++)
+		put_one(out, &c[i], text);
 	buf_reset(seq);
 }
 
 void
-nfc_put(struct buf *out, struct buf *from, struct buf *to, const char *p,
-	size_t n_bytes, uint32_t base)
+nf_put(struct tok_map *out, const struct tok_text *text, bool compat, bool join)
 {
+	struct nf_source x = {.text = text, .compat = compat};
 	struct buf seq; /* struct nf_char: from a safe character up to the next */
 	uint32_t cp;
-	size_t step;
 
 	buf_init(&seq);
-	for (size_t i = 0; i < n_bytes; i += step) {
-		step = utf8_next(p + i, n_bytes - i, &cp);
-		if (seq.n_bytes > 0 && is_safe(cp))
-			put_segment(&seq, out, from, to);
-		decompose_into(&seq, cp, base + (uint32_t)i,
-			base + (uint32_t)(i + step));
+	for (; x.at < text->n_bytes; x.at += x.n_bytes) {
+		x.n_bytes = utf8_next(text->p + x.at, text->n_bytes - x.at, &cp);
+		if (seq.n_bytes > 0 && is_safe(cp) &&
+			!(compat && run_of(fold_compat, FOLD_N_COMPAT, cp)))
+			put_segment(&seq, out, text, join);
+		decompose_into(&seq, cp, &x);
 		if (seq.failed) {
-			out->failed = true;
+			out->p.failed = true;
 			break;
 		}
 	}
 	if (seq.n_bytes > 0 && !seq.failed)
-		put_segment(&seq, out, from, to);
+		put_segment(&seq, out, text, join);
 	buf_clear(&seq);
 }

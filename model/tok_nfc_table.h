@@ -8,11 +8,11 @@
 
 #include <stdint.h>
 
-#define NFC_N_UNSAFE 274
-#define NFC_N_CLASS 382
-#define NFC_N_RUN 265
-#define NFC_N_VALUE 3087
-#define NFC_N_JOINED 941
+#define NFC_N_UNSAFE 273
+#define NFC_N_CLASS 333
+#define NFC_N_RUN 264
+#define NFC_N_VALUE 3085
+#define NFC_N_JOINED 940
 
 /* Ranges [first, last] of characters that are not certain to stay as they are,
  * wherever they stand: marks, second halves of compositions, and what NFC

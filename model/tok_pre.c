@@ -105,35 +105,47 @@ split_all(struct splitter *s, size_t a, size_t b, struct err *e)
 	return rc == 0 ? split_flush(s, e) : rc;
 }
 
-/* [a, b) of text with a space in front, as *with. */
-static int
-prefix_text(struct tok_work *w, const struct tok_text *text, size_t a, size_t b,
-	struct tok_text *with, struct err *e)
+int
+stage_prefix_space(const struct stage *s, const struct tok_text *in, size_t a, size_t b,
+	struct tok_map *out)
 {
-	uint32_t at = text->from ? text->from[a] : text->base + (uint32_t)a;
+	uint32_t at = text_from(in, a);
 
-	buf_reset(&w->prefix);
-	buf_reset(&w->prefix_from);
-	buf_reset(&w->prefix_to);
-	buf_u8(&w->prefix, ' ');
-	buf_put(&w->prefix, text->p + a, b - a);
-	buf_put(&w->prefix_from, &at, sizeof(at));
-	buf_put(&w->prefix_to, &at, sizeof(at));
-	for (size_t i = a; i < b; i++) {
-		uint32_t from = text->from ? text->from[i] : text->base + (uint32_t)i;
-		uint32_t to = text->to ? text->to[i] : text->base + (uint32_t)i + 1;
+	(void)s;
+	if (in->p[a] == ' ')
+		return 0;
+	map_put(out, " ", 1, at, at);
+	map_copy(out, in, a, b);
+	return 1;
+}
 
-		buf_put(&w->prefix_from, &from, sizeof(from));
-		buf_put(&w->prefix_to, &to, sizeof(to));
+/* A mark for each space, and perhaps one in front. */
+int
+stage_metaspace(const struct stage *s, const struct tok_text *in, size_t a, size_t b,
+	struct tok_map *out)
+{
+	size_t n_mark = strlen(s->mark), done = a;
+	bool marked = in->p[a] == ' ' ||
+		(b - a >= n_mark && memcmp(in->p + a, s->mark, n_mark) == 0);
+	uint32_t at = text_from(in, a);
+	bool put = !marked &&
+		(s->scheme == PREPEND_ALWAYS ||
+			(s->scheme == PREPEND_FIRST && at == 0));
+	const char *space;
+
+	if (!put && !memchr(in->p + a, ' ', b - a))
+		return 0;
+	if (put)
+		map_put(out, s->mark, n_mark, at, at);
+	while ((space = memchr(in->p + done, ' ', b - done))) {
+		size_t i = (size_t)(space - in->p);
+
+		map_copy(out, in, done, i);
+		map_put(out, s->mark, n_mark, text_from(in, i), text_to(in, i));
+		done = i + 1;
 	}
-	if (w->prefix.failed || w->prefix_from.failed || w->prefix_to.failed)
-		return err_set(e, ERR_NOMEM, "memory ran out for a piece of %zu bytes",
-			b - a);
-	*with = (struct tok_text){.p = (const char *)w->prefix.data,
-		.n_bytes = w->prefix.n_bytes,
-		.from = (const void *)w->prefix_from.data,
-		.to = (const void *)w->prefix_to.data};
-	return 0;
+	map_copy(out, in, done, b);
+	return 1;
 }
 
 static int
@@ -141,19 +153,22 @@ stage_run(const struct tok *t, struct tok_work *w, const struct tok_text *text,
 	size_t stage, size_t a, size_t b, struct tok_ids *out, struct err *e)
 {
 	struct splitter s = {.t = t, .w = w, .text = text, .out = out};
-	struct tok_text with;
+	struct tok_text other;
+	struct tok_map *map;
 
 	if (stage == t->n_stages)
 		return bpe_word(t, w, text, a, b, out, e);
 	s.stage = &t->stage[stage];
-	if (s.stage->add_prefix_space && text->p[a] != ' ') {
-		int rc = prefix_text(w, text, a, b, &with, e);
+	map = &w->stage[stage];
+	map_reset(map);
+	if (s.stage->rewrite && s.stage->rewrite(s.stage, text, a, b, map)) {
+		int rc = map_text(map, &other, e);
 
 		if (rc < 0)
 			return rc;
-		s.text = &with;
+		s.text = &other;
 		a = 0;
-		b = with.n_bytes;
+		b = other.n_bytes;
 	}
 	return s.stage->re ? split_all(&s, a, b, e) : split_emit(&s, a, b, e);
 }

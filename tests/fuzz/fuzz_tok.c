@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Text of any bytes, through four tokenizers: the tokens lie in order within
+ * Text of any bytes, through some tokenizers: the tokens lie in order within
  * the text. Before a NUL, a tokenizer.json of its own instead.
  */
 #include "tests/fuzz/fuzz.h"
@@ -69,9 +69,11 @@ own_tokenizer(const uint8_t *p, size_t n_json, size_t n_bytes)
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n_bytes)
 {
-	static const char *const names[] = {"gpt2", "nfc-prefix", "llama3",
-		"split-removed"};
-	static struct tok *fixed[4];
+	static const char *const names[] = {"tok-gpt2", "tok-nfc-prefix", "tok-llama3",
+		"tok-split-removed", "tokk-llama", "tokk-gemma", "tokk-nfkd-lower",
+		"tokk-lacking"};
+	enum { N = sizeof(names) / sizeof(names[0]) };
+	static struct tok *fixed[N];
 	const uint8_t *nul = n_bytes > 0 ? memchr(p, '\0', n_bytes) : NULL;
 	const char *src = getenv("srcdir");
 	struct err e = ERR_INIT;
@@ -81,9 +83,9 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n_bytes)
 		own_tokenizer(p, (size_t)(nul - p), n_bytes);
 		return 0;
 	}
-	for (size_t i = 0; i < 4; i++) {
-		snprintf(path, sizeof(path), "%s/tests/model/data/tok-%s",
-			src ? src : ".", names[i]);
+	for (size_t i = 0; i < N; i++) {
+		snprintf(path, sizeof(path), "%s/tests/model/data/%s", src ? src : ".",
+			names[i]);
 		if (!fixed[i] && tok_open(&fixed[i], path, &e) < 0) {
 			fprintf(stderr, "%s\n", e.text);
 			abort();
