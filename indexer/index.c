@@ -96,8 +96,8 @@ write_sae(struct run *r, const struct plan_sae *s, struct err *e)
 	rc = sae_writer_new(&w, &have, r->store, info, s->sae->w_dec, e);
 	if (rc < 0 || w == NULL)
 		return rc;
-	rc = logits_write(w, r->plan->lm, &s->sae->info.hook_out, n_vocab, s->sae->w_dec,
-		info->d_sae, r->pool, e);
+	rc = logits_write(w, r->plan->lm, &s->sae->info.hook_out, n_vocab,
+		s->sae->w_dec, info->d_sae, r->pool, e);
 	if (rc == 0)
 		rc = sae_writer_finish(w, e);
 	sae_writer_free(w);

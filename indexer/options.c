@@ -43,10 +43,11 @@ static const struct option table[] = {
 	{"sae", OPT_LIST, ON_INDEX | ON_DIAGNOSE, AT(sae), 0, 0, 0, NULL, "[NAME=]DIR",
 		"sparse autoencoder; may be repeated; ORG/REPO:FOLDER is looked up in "
 		"Hugging Face's cache"},
-	{"hook", OPT_STR, ON_INDEX | ON_DIAGNOSE | ON_INSPECT, AT(hook), 0, 0, 0, NULL, "HOOK",
+	{"hook", OPT_STR, ON_INDEX | ON_DIAGNOSE | ON_INSPECT, AT(hook), 0, 0, 0, NULL,
+		"HOOK",
 		"where the SAEs read, as in blocks.8.hook_resid_pre; theirs if absent"},
-	{"saelens-rule", OPT_FLAG, ON_INDEX | ON_DIAGNOSE | ON_INSPECT, AT(saelens_rule), 0, 0, 0,
-		NULL, NULL,
+	{"saelens-rule", OPT_FLAG, ON_INDEX | ON_DIAGNOSE | ON_INSPECT,
+		AT(saelens_rule), 0, 0, 0, NULL, NULL,
 		"Llama Scope: fire where SAELens does, not where its authors do"},
 	{"corpus", OPT_LIST, ON_INDEX | ON_DIAGNOSE, AT(corpus), 0, 0, 0, NULL, "FILE",
 		"JSON Lines or plain text, .gz and .zst too; - is standard input; "
