@@ -83,12 +83,7 @@ load_layer(struct lm *m, uint32_t i, struct err *e)
 {
 	struct lm_layer *y = &m->layer[i];
 	size_t d = m->info.d_model, d_mlp = m->info.d_mlp;
-	const struct {
-		const char *name;
-		struct lm_norm *norm;
-		struct lm_linear *linear;
-		struct lm_shape shape;
-	} parts[] = {
+	const struct lm_part parts[] = {
 		{"ln_1", &y->norm1, NULL, {0}},
 		{"attn.c_attn", NULL, &y->qkv, {d, 3 * d, true, true}},
 		{"attn.c_proj", NULL, &y->out, {d, d, true, true}},
@@ -96,16 +91,10 @@ load_layer(struct lm *m, uint32_t i, struct err *e)
 		{"mlp.c_fc", NULL, &y->up, {d, d_mlp, true, true}},
 		{"mlp.c_proj", NULL, &y->down, {d_mlp, d, true, true}},
 	};
-	char name[96];
-	int rc = 0;
+	char at[32];
 
-	for (size_t k = 0; rc == 0 && k < sizeof(parts) / sizeof(parts[0]); k++) {
-		snprintf(name, sizeof(name), "h.%u.%s", i, parts[k].name);
-		rc = parts[k].norm
-			? lm_load_norm(m, name, d, parts[k].norm, e)
-			: lm_load_linear(m, name, &parts[k].shape, parts[k].linear, e);
-	}
-	return rc;
+	snprintf(at, sizeof(at), "h.%u.", i);
+	return lm_load_parts(m, at, parts, sizeof(parts) / sizeof(parts[0]), e);
 }
 
 static int

@@ -202,6 +202,15 @@ struct lm_shape {
 };
 int lm_load_linear(struct lm *m, const char *name, const struct lm_shape *s,
 	struct lm_linear *l, struct err *e);
+struct lm_part {
+	const char *name; /* behind the layer's */
+	struct lm_norm *norm; /* of d_model values; NULL: it is linear */
+	struct lm_linear *linear;
+	struct lm_shape shape; /* of linear */
+};
+/* Loads each part of a layer; layer is "layer.N.". */
+int lm_load_parts(struct lm *m, const char *layer, const struct lm_part *part, size_t n,
+	struct err *e);
 /* q, k and v from tensors of their own: names are "layer.N." and q, k, v. */
 int lm_load_qkv(struct lm *m, const char *layer, const char *const names[3],
 	struct lm_linear *l, struct err *e);

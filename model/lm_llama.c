@@ -199,29 +199,23 @@ load_layer(struct lm *m, uint32_t i, struct err *e)
 		"self_attn.v_proj"};
 	struct lm_layer *y = &m->layer[i];
 	size_t d = m->info.d_model, d_mlp = m->info.d_mlp;
-	const struct {
-		const char *name;
-		struct lm_linear *linear;
-		struct lm_shape shape;
-	} parts[] = {
-		{"self_attn.o_proj", &y->out,
+	const struct lm_part parts[] = {
+		{"self_attn.o_proj", NULL, &y->out,
 			{lm_z_width(m), d, m->has.out_bias, false}},
-		{"mlp.gate_proj", &y->gate, {d, d_mlp, m->has.mlp_bias, false}},
-		{"mlp.up_proj", &y->up, {d, d_mlp, m->has.mlp_bias, false}},
-		{"mlp.down_proj", &y->down, {d_mlp, d, m->has.mlp_bias, false}},
+		{"mlp.gate_proj", NULL, &y->gate, {d, d_mlp, m->has.mlp_bias, false}},
+		{"mlp.up_proj", NULL, &y->up, {d, d_mlp, m->has.mlp_bias, false}},
+		{"mlp.down_proj", NULL, &y->down, {d_mlp, d, m->has.mlp_bias, false}},
 	};
-	char at[32], name[96];
+	char at[32];
 	int rc;
 
 	snprintf(at, sizeof(at), "layers.%u.", i);
 	rc = load_norms(m, at, y, e);
 	if (rc == 0)
 		rc = lm_load_qkv(m, at, qkv, &y->qkv, e);
-	for (size_t k = 0; rc == 0 && k < sizeof(parts) / sizeof(parts[0]); k++) {
-		snprintf(name, sizeof(name), "%s%s", at, parts[k].name);
-		rc = lm_load_linear(m, name, &parts[k].shape, parts[k].linear, e);
-	}
-	return rc;
+	return rc == 0
+		? lm_load_parts(m, at, parts, sizeof(parts) / sizeof(parts[0]), e)
+		: rc;
 }
 
 int

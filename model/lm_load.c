@@ -141,6 +141,22 @@ lm_load_linear(struct lm *m, const char *name, const struct lm_shape *s,
 		       : no_bias(m, full, e);
 }
 
+int
+lm_load_parts(struct lm *m, const char *layer, const struct lm_part *part, size_t n,
+	struct err *e)
+{
+	char name[96];
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		snprintf(name, sizeof(name), "%s%s", layer, part[i].name);
+		rc = part[i].norm
+			? lm_load_norm(m, name, m->info.d_model, part[i].norm, e)
+			: lm_load_linear(m, name, &part[i].shape, part[i].linear, e);
+	}
+	return rc;
+}
+
 /* ---- q | k | v ----------------------------------------------------------- */
 
 /* Rows (n_columns each; 0: a bias) of q, k and v, one below the other. */

@@ -123,33 +123,25 @@ neo_configure(struct lm *m, const struct lm_config *c, struct err *e)
 static int
 load_layer(struct lm *m, uint32_t i, struct err *e)
 {
-	static const char *const qkv[3] = {"q_proj", "k_proj", "v_proj"};
+	static const char *const qkv[3] = {"attn.attention.q_proj",
+		"attn.attention.k_proj", "attn.attention.v_proj"};
 	struct lm_layer *y = &m->layer[i];
 	size_t d = m->info.d_model, d_mlp = m->info.d_mlp;
-	const struct {
-		const char *name;
-		struct lm_norm *norm;
-		struct lm_linear *linear;
-		struct lm_shape shape;
-	} parts[] = {
+	const struct lm_part parts[] = {
 		{"ln_1", &y->norm1, NULL, {0}},
 		{"ln_2", &y->norm2, NULL, {0}},
 		{"attn.attention.out_proj", NULL, &y->out, {d, d, true, false}},
 		{"mlp.c_fc", NULL, &y->up, {d, d_mlp, true, false}},
 		{"mlp.c_proj", NULL, &y->down, {d_mlp, d, true, false}},
 	};
-	char name[96];
+	char at[32];
 	int rc;
 
-	snprintf(name, sizeof(name), "h.%u.attn.attention.", i);
-	rc = lm_load_qkv(m, name, qkv, &y->qkv, e);
-	for (size_t k = 0; rc == 0 && k < sizeof(parts) / sizeof(parts[0]); k++) {
-		snprintf(name, sizeof(name), "h.%u.%s", i, parts[k].name);
-		rc = parts[k].norm
-			? lm_load_norm(m, name, d, parts[k].norm, e)
-			: lm_load_linear(m, name, &parts[k].shape, parts[k].linear, e);
-	}
-	return rc;
+	snprintf(at, sizeof(at), "h.%u.", i);
+	rc = lm_load_qkv(m, at, qkv, &y->qkv, e);
+	return rc == 0
+		? lm_load_parts(m, at, parts, sizeof(parts) / sizeof(parts[0]), e)
+		: rc;
 }
 
 static int

@@ -62,30 +62,22 @@ load_layer(struct lm *m, uint32_t i, struct err *e)
 {
 	struct lm_layer *y = &m->layer[i];
 	size_t d = m->info.d_model, d_mlp = m->info.d_mlp;
-	const struct {
-		const char *name;
-		struct lm_norm *norm;
-		struct lm_linear *linear;
-		struct lm_shape shape;
-	} parts[] = {
+	const struct lm_part parts[] = {
 		{"input_layernorm", &y->norm1, NULL, {0}},
 		{"post_attention_layernorm", &y->norm2, NULL, {0}},
 		{"attention.dense", NULL, &y->out, {d, d, m->has.out_bias, false}},
 		{"mlp.dense_h_to_4h", NULL, &y->up, {d, d_mlp, true, false}},
 		{"mlp.dense_4h_to_h", NULL, &y->down, {d_mlp, d, true, false}},
 	};
-	char name[96];
+	char at[32], name[64];
 	int rc;
 
-	snprintf(name, sizeof(name), "layers.%u.attention.query_key_value", i);
+	snprintf(at, sizeof(at), "layers.%u.", i);
+	snprintf(name, sizeof(name), "%sattention.query_key_value", at);
 	rc = lm_load_qkv_by_head(m, name, &y->qkv, e);
-	for (size_t k = 0; rc == 0 && k < sizeof(parts) / sizeof(parts[0]); k++) {
-		snprintf(name, sizeof(name), "layers.%u.%s", i, parts[k].name);
-		rc = parts[k].norm
-			? lm_load_norm(m, name, d, parts[k].norm, e)
-			: lm_load_linear(m, name, &parts[k].shape, parts[k].linear, e);
-	}
-	return rc;
+	return rc == 0
+		? lm_load_parts(m, at, parts, sizeof(parts) / sizeof(parts[0]), e)
+		: rc;
 }
 
 static int

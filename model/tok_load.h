@@ -56,6 +56,10 @@ int part_unsupported(const struct part *p, const char *what, const char *name,
 	struct err *e);
 int part_object(const struct part *p, struct err *e); /* or it is an error */
 int part_list(const struct part *p, struct err *e);
+/* Calls load for each object of a list. */
+int part_each(struct loader *l, const struct part *list,
+	int (*load)(struct loader *l, const struct part *p, struct err *e),
+	struct err *e);
 /* Members: absent or null gives the fallback. */
 int part_bool(const struct part *p, const char *key, bool fallback, bool *out,
 	struct err *e);

@@ -128,21 +128,6 @@ static const struct {
 	{"Replace", load_replace},
 };
 
-static int
-load_list(struct loader *l, const struct part *list, struct err *e)
-{
-	int rc = part_list(list, e);
-
-	for (size_t i = 0; rc == 0 && i < js_n(list->v); i++) {
-		struct part x = part_at(list, i);
-
-		rc = part_object(&x, e);
-		if (rc == 0)
-			rc = load_normalizer(l, &x, e);
-	}
-	return rc;
-}
-
 int
 load_normalizer(struct loader *l, const struct part *p, struct err *e)
 {
@@ -154,7 +139,8 @@ load_normalizer(struct loader *l, const struct part *p, struct err *e)
 	if (type && strcmp(type, "Sequence") == 0) {
 		struct part list = part_get(p, "normalizers");
 
-		return load_list(l, &list, e); /* as deep as JSON may be */
+		return part_each(l, &list, load_normalizer,
+			e); /* as deep as JSON may be */
 	}
 	if (t->n_norms == NORMS_MAX)
 		return err_set(e, ERR_LIMIT, "%s: %s: more than %d normalizers",

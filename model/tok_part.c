@@ -76,6 +76,23 @@ part_list(const struct part *p, struct err *e)
 }
 
 int
+part_each(struct loader *l, const struct part *list,
+	int (*load)(struct loader *l, const struct part *p, struct err *e),
+	struct err *e)
+{
+	int rc = part_list(list, e);
+
+	for (size_t i = 0; rc == 0 && i < js_n(list->v); i++) {
+		struct part x = part_at(list, i);
+
+		rc = part_object(&x, e);
+		if (rc == 0)
+			rc = load(l, &x, e);
+	}
+	return rc;
+}
+
+int
 part_bool(const struct part *p, const char *key, bool fallback, bool *out,
 	struct err *e)
 {
