@@ -3,6 +3,7 @@
 
 #include "config.h"
 #include "indexer/diagnose.h"
+#include "indexer/formats.h"
 #include "indexer/index.h"
 #include "indexer/inspect.h"
 #include "indexer/manage.h"
@@ -31,6 +32,7 @@ static const struct {
 	{"verify", verify_run},
 	{"inspect", inspect_run},
 	{"diagnose", diagnose_run},
+	{"formats", formats_run},
 };
 
 static int

@@ -15,8 +15,9 @@ enum option_type { OPT_FLAG, OPT_STR, OPT_INT, OPT_SIZE, OPT_LIST, OPT_CHOICE };
 #define ON_OTHER 4u
 #define ON_INSPECT 8u
 #define ON_DIAGNOSE 16u
+#define ON_FORMATS 32u
 #define ON_STORE (ON_INDEX | ON_VERIFY | ON_OTHER)
-#define ON_ALL (ON_STORE | ON_INSPECT | ON_DIAGNOSE)
+#define ON_ALL (ON_STORE | ON_INSPECT | ON_DIAGNOSE | ON_FORMATS)
 #define ANY_NUMBER SIZE_MAX /* of arguments: they go to options.dir */
 
 struct option {
@@ -129,6 +130,8 @@ static const struct command {
 	{"diagnose", ON_DIAGNOSE, 0, 0,
 		"diagnose --model DIR --sae [NAME=]DIR ... --corpus FILE ...",
 		"try SAEs' rules, and others near them, on some text"},
+	{"formats", ON_FORMATS, 0, 0, "formats",
+		"which models, SAEs, tokenizers and files load"},
 };
 #define COMMANDS_N (sizeof(commands) / sizeof(commands[0]))
 

@@ -18,6 +18,12 @@ static const struct lm_family *const families[] = {&lm_gpt2, &lm_llama, &lm_mist
 
 #define N_FAMILIES (sizeof(families) / sizeof(families[0]))
 
+const struct lm_kind *
+lm_kind_at(size_t i)
+{
+	return i < N_FAMILIES ? &families[i]->kind : NULL;
+}
+
 /* ---- loading ------------------------------------------------------------ */
 
 /* GPT-NeoX had its own name for what all others call lm_head. */
@@ -46,7 +52,7 @@ unknown_family(const struct lm_config *c, const char *type, struct err *e)
 
 	for (size_t i = 0; i < N_FAMILIES; i++)
 		n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s",
-			i > 0 ? ", " : "", families[i]->model_type);
+			i > 0 ? ", " : "", families[i]->kind.model_type);
 	return err_set(e, ERR_UNSUPPORTED,
 		"%s: models of type \"%s\" are not supported (%s %s)", c->doc->name,
 		type, list, N_FAMILIES > 1 ? "are" : "is");
@@ -63,7 +69,7 @@ find_family(struct lm *m, const struct lm_config *c, struct err *e)
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < N_FAMILIES; i++) {
-		if (strcmp(type, families[i]->model_type) == 0)
+		if (strcmp(type, families[i]->kind.model_type) == 0)
 			m->family = families[i];
 	}
 	if (!m->family)
@@ -75,7 +81,7 @@ find_family(struct lm *m, const struct lm_config *c, struct err *e)
 			c->doc->name);
 	snprintf(m->architecture, sizeof(m->architecture), "%s",
 		js_str(a, NULL) ? js_str(a, NULL) : "");
-	m->info.family = m->family->model_type;
+	m->info.family = m->family->kind.model_type;
 	m->info.architecture = m->architecture;
 	return 0;
 }
@@ -89,6 +95,9 @@ open_config(struct lm *m, const struct js_doc *doc, const char *dir, struct err 
 	if (rc == 0)
 		rc = js_opt_bool(doc, c.c, "tie_word_embeddings", m->family->tied,
 			&m->tied, e);
+	if (rc == 0 && m->family->kind.parallel)
+		rc = js_opt_bool(doc, c.c, m->family->kind.parallel, true, &m->parallel,
+			e);
 	if (rc == 0)
 		rc = m->family->configure(m, &c, e);
 	if (rc == 0)

@@ -55,7 +55,20 @@ struct lm_info {
 	const char *dtype_file; /* "F16": as stored; computing is in float32 */
 };
 
-/* dir: config.json and *.safetensors, of one of the families that lm.c lists;
+/* A family of models: those with one model_type in config.json. */
+struct lm_kind {
+	const char *model_type;
+	const char *models; /* what people call them; families may share it */
+	/* Key of config.json: unless it is false, attention and MLP read the same
+	 * stream, and there is no hook_resid_mid. NULL: they never do. */
+	const char *parallel;
+};
+/* The families that load, one by one; NULL past the last. */
+const struct lm_kind *lm_kind_at(size_t i);
+/* The names behind blocks.LAYER., one by one; NULL past the last. */
+const char *hook_name_at(size_t i);
+
+/* dir: config.json and *.safetensors, of one of the families that lm_kind_at lists;
  * another is ERR_UNSUPPORTED by name. Shapes are checked against the config, weights for
  * NaN. new: lm_close(). */
 int lm_open(struct lm **out, const char *dir, struct err *e);

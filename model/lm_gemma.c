@@ -251,28 +251,28 @@ gemma3_text_of(struct lm *m, const struct lm_config *c, struct err *e)
 }
 
 const struct lm_family lm_gemma = {
-	.model_type = "gemma",
+	.kind = {"gemma", "Gemma 1 to 3", NULL},
 	.tied = true,
 	.configure = gemma_configure,
 	.load = lm_llama_load,
 };
 
 const struct lm_family lm_gemma2 = {
-	.model_type = "gemma2",
+	.kind = {"gemma2", "Gemma 1 to 3", NULL},
 	.tied = true,
 	.configure = gemma2_configure,
 	.load = lm_llama_load,
 };
 
 const struct lm_family lm_gemma3_text = {
-	.model_type = "gemma3_text",
+	.kind = {"gemma3_text", "Gemma 1 to 3", NULL},
 	.tied = true,
 	.configure = gemma3_configure,
 	.load = lm_llama_load,
 };
 
 const struct lm_family lm_gemma3 = {
-	.model_type = "gemma3",
+	.kind = {"gemma3", "Gemma 1 to 3", NULL},
 	.tied = true,
 	.configure = gemma3_text_of,
 	.load = lm_llama_load,

@@ -118,7 +118,7 @@ gpt2_load(struct lm *m, struct err *e)
 }
 
 const struct lm_family lm_gpt2 = {
-	.model_type = "gpt2",
+	.kind = {"gpt2", "GPT-2", NULL},
 	.tied = true,
 	.configure = gpt2_configure,
 	.load = gpt2_load,

@@ -29,6 +29,12 @@ static const struct {
 #define N_SITES (sizeof(sites) / sizeof(sites[0]))
 #define N_NAMED (N_SITES - 2)
 
+const char *
+hook_name_at(size_t i)
+{
+	return i < N_NAMED ? sites[i].name : NULL;
+}
+
 /* "8" and then the end or a dot: the number and what follows the dot. */
 static const char *
 layer_number(const char *p, uint32_t *layer)

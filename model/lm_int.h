@@ -112,7 +112,7 @@ struct lm_config {
 };
 
 struct lm_family {
-	const char *model_type; /* of config.json */
+	struct lm_kind kind;
 	bool tied; /* what no "tie_word_embeddings" means */
 	/* Fills m->info and what else config.json says. */
 	int (*configure)(struct lm *m, const struct lm_config *c, struct err *e);

@@ -239,25 +239,25 @@ lm_llama_load(struct lm *m, struct err *e)
 }
 
 const struct lm_family lm_llama = {
-	.model_type = "llama",
+	.kind = {"llama", "Llama 2 and 3", NULL},
 	.configure = llama_configure,
 	.load = lm_llama_load,
 };
 
 const struct lm_family lm_mistral = {
-	.model_type = "mistral",
+	.kind = {"mistral", "Mistral", NULL},
 	.configure = mistral_configure,
 	.load = lm_llama_load,
 };
 
 const struct lm_family lm_qwen2 = {
-	.model_type = "qwen2",
+	.kind = {"qwen2", "Qwen2 and 3", NULL},
 	.configure = qwen2_configure,
 	.load = lm_llama_load,
 };
 
 const struct lm_family lm_qwen3 = {
-	.model_type = "qwen3",
+	.kind = {"qwen3", "Qwen2 and 3", NULL},
 	.configure = qwen3_configure,
 	.load = lm_llama_load,
 };

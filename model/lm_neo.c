@@ -165,7 +165,7 @@ neo_load(struct lm *m, struct err *e)
 }
 
 const struct lm_family lm_neo = {
-	.model_type = "gpt_neo",
+	.kind = {"gpt_neo", "GPT-Neo", NULL},
 	.tied = true,
 	.configure = neo_configure,
 	.load = neo_load,

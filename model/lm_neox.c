@@ -44,9 +44,6 @@ neox_configure(struct lm *m, const struct lm_config *c, struct err *e)
 	if (rc == 0)
 		rc = lm_config_act(c, "hidden_act", "gelu", &m->act, e);
 	if (rc == 0)
-		rc = js_opt_bool(c->doc, c->c, "use_parallel_residual", true,
-			&m->parallel, e);
-	if (rc == 0)
 		rc = js_opt_bool(c->doc, c->c, "attention_bias", true, &m->has.qkv_bias,
 			e);
 	m->has.out_bias = m->has.qkv_bias;
@@ -101,7 +98,7 @@ neox_load(struct lm *m, struct err *e)
 }
 
 const struct lm_family lm_neox = {
-	.model_type = "gpt_neox",
+	.kind = {"gpt_neox", "GPT-NeoX, Pythia", "use_parallel_residual"},
 	.configure = neox_configure,
 	.load = neox_load,
 };

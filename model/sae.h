@@ -80,6 +80,7 @@ struct sae_family {
 	const char *name;
 	const char *needs; /* the files by which it is known */
 	bool loads; /* false: known, and refused by name */
+	const char *kinds; /* which of them, by the names of sae_kind_name */
 };
 const struct sae_family *sae_families(void);
 const char *sae_kind_name(enum sae_kind kind);

@@ -9,10 +9,17 @@
 /* In this order: the length that begins a safetensors file may look like
  * another's magic. */
 static const struct container containers[] = {
-	{"safetensors", safetensors_is, safetensors_read},
-	{"npy", npy_is, npy_read},
-	{"zip", tensors_zip_is, tensors_zip_read},
+	{".safetensors", safetensors_is, safetensors_read},
+	{".npy", npy_is, npy_read},
+	{".npz, .pt", tensors_zip_is, tensors_zip_read},
 };
+#define N_CONTAINERS (sizeof(containers) / sizeof(containers[0]))
+
+const char *
+tensors_container_at(size_t i)
+{
+	return i < N_CONTAINERS ? containers[i].name : NULL;
+}
 
 /* ---- building a set ----------------------------------------------------- */
 
@@ -180,7 +187,7 @@ tensors_read_shard(struct tensors *t, struct shard *s, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < sizeof(containers) / sizeof(containers[0]); i++) {
+	for (size_t i = 0; i < N_CONTAINERS; i++) {
 		if (containers[i].is(s->map.data, s->map.n_bytes))
 			return containers[i].read(t, s, e);
 	}

@@ -66,6 +66,9 @@ int tensors_open(struct tensors **out, const char *path, struct err *e);
 int tensors_open_dir(struct tensors **out, const char *dir, struct err *e);
 void tensors_close(struct tensors *t);
 
+/* The suffixes of the files that are read, one by one; NULL past the last. */
+const char *tensors_container_at(size_t i);
+
 size_t tensors_n(const struct tensors *t);
 const struct tensor *tensors_at(const struct tensors *t, size_t i); /* by name order */
 const struct tensor *tensors_find(const struct tensors *t,

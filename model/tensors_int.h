@@ -39,7 +39,7 @@ struct tensors {
 };
 
 struct container {
-	const char *name;
+	const char *name; /* the usual suffixes; the bytes decide */
 	bool (*is)(const uint8_t *p, size_t n_bytes);
 	/* Appends the tensors of s, which is mapped, to t. */
 	int (*read)(struct tensors *t, struct shard *s, struct err *e);

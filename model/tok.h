@@ -24,6 +24,18 @@ struct tok_work; /* opaque scratch of one thread: word cache, merge heap */
 int tok_open(struct tok **out, const char *dir, struct err *e);
 void tok_close(struct tok *t);
 
+/* What is understood, one by one: names of files, in the order in which they are
+ * looked for, or types in a tokenizer.json (beside Sequence). NULL past the last. */
+enum tok_part {
+	TOK_FILES,
+	TOK_MODELS,
+	TOK_NORMALIZERS,
+	TOK_PRE_TOKENIZERS,
+	TOK_POST_PROCESSORS,
+	TOK_DECODERS
+};
+const char *tok_known_at(enum tok_part part, size_t i);
+
 int tok_work_new(struct tok_work **out, const struct tok *t, struct err *e);
 void tok_work_free(struct tok_work *w);
 

@@ -190,6 +190,13 @@ static const struct {
 	{"Fuse", load_nothing},
 	{"Strip", load_nothing},
 };
+#define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+const char *
+decoder_at(size_t i)
+{
+	return i < N_KINDS ? kinds[i].type : NULL;
+}
 
 int
 load_decoder(struct loader *l, const struct part *p, struct err *e)
@@ -207,7 +214,7 @@ load_decoder(struct loader *l, const struct part *p, struct err *e)
 	if (l->n_decodes == DECODES_MAX)
 		return err_set(e, ERR_LIMIT, "%s: %s: more than %d decoders",
 			l->t->path, p->path, DECODES_MAX);
-	for (size_t i = 0; type && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+	for (size_t i = 0; type && i < N_KINDS; i++) {
 		struct decode *d = &l->decode[l->n_decodes];
 		int rc;
 

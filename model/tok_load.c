@@ -9,6 +9,14 @@
 
 #define JSON_MAX_DEPTH 64
 
+enum { FILE_JSON, FILE_GPT2, FILE_SPM, N_FILES };
+static const char *const file_names[] = {
+	[FILE_JSON] = "tokenizer.json",
+	[FILE_GPT2] = "vocab.json",
+	[FILE_SPM] = "tokenizer.model",
+};
+static const char model_type[] = "BPE";
+
 int
 load_no_memory(const struct loader *l, struct err *e)
 {
@@ -96,7 +104,7 @@ check_model(struct loader *l, const struct part *model, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	if (type ? strcmp(type, "BPE") != 0
+	if (type ? strcmp(type, model_type) != 0
 		 : js_type(js_get(model->v, "merges")) != JS_ARRAY)
 		return part_unsupported(model, "the model", type, e);
 	l->vocab = vocab.v;
@@ -176,11 +184,11 @@ static int
 read_others(struct loader *l, const char *dir, struct buf *text, struct err *e)
 {
 	char vocab[PATH_BYTES], spm[PATH_BYTES];
-	int rc = path_join(vocab, e, "%s/vocab.json", dir);
+	int rc = path_join(vocab, e, "%s/%s", dir, file_names[FILE_GPT2]);
 	bool is_gpt2;
 
 	if (rc == 0)
-		rc = path_join(spm, e, "%s/tokenizer.model", dir);
+		rc = path_join(spm, e, "%s/%s", dir, file_names[FILE_SPM]);
 	if (rc < 0)
 		return rc;
 	is_gpt2 = file_exists(vocab);
@@ -209,7 +217,7 @@ tok_load(struct tok *t, const char *dir, struct err *e)
 	struct loader l = {.t = t, .first = -1, .last = -1};
 	struct buf text = {0};
 	char path[PATH_BYTES];
-	int rc = path_join(path, e, "%s/tokenizer.json", dir);
+	int rc = path_join(path, e, "%s/%s", dir, file_names[FILE_JSON]);
 
 	if (rc < 0)
 		return rc;
@@ -227,4 +235,24 @@ tok_load(struct tok *t, const char *dir, struct err *e)
 	buf_clear(&l.decoded[0]);
 	buf_clear(&l.decoded[1]);
 	return rc;
+}
+
+const char *
+tok_known_at(enum tok_part part, size_t i)
+{
+	switch (part) {
+	case TOK_FILES:
+		return i < N_FILES ? file_names[i] : NULL;
+	case TOK_MODELS:
+		return i == 0 ? model_type : NULL;
+	case TOK_NORMALIZERS:
+		return normalizer_at(i);
+	case TOK_PRE_TOKENIZERS:
+		return pre_at(i);
+	case TOK_POST_PROCESSORS:
+		return post_at(i);
+	case TOK_DECODERS:
+		break;
+	}
+	return decoder_at(i);
 }

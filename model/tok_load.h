@@ -92,6 +92,11 @@ int load_normalizer(struct loader *l, const struct part *p, struct err *e);
 int load_pre(struct loader *l, const struct part *p, struct err *e);
 int load_decoder(struct loader *l, const struct part *p, struct err *e);
 int load_post(struct loader *l, const struct part *p, struct err *e);
+/* Their types, beside Sequence, one by one; NULL past the last. */
+const char *normalizer_at(size_t i);
+const char *pre_at(size_t i);
+const char *decoder_at(size_t i);
+const char *post_at(size_t i);
 
 /* tok_decode.c: what a spelling stands for, borrowed until the next call, or
  * NULL when memory ran out. */

@@ -127,6 +127,13 @@ static const struct {
 	{"Prepend", load_prepend},
 	{"Replace", load_replace},
 };
+#define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+const char *
+normalizer_at(size_t i)
+{
+	return i < N_KINDS ? kinds[i].type : NULL;
+}
 
 int
 load_normalizer(struct loader *l, const struct part *p, struct err *e)
@@ -145,7 +152,7 @@ load_normalizer(struct loader *l, const struct part *p, struct err *e)
 	if (t->n_norms == NORMS_MAX)
 		return err_set(e, ERR_LIMIT, "%s: %s: more than %d normalizers",
 			t->path, p->path, NORMS_MAX);
-	for (size_t i = 0; type && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+	for (size_t i = 0; type && i < N_KINDS; i++) {
 		if (strcmp(type, kinds[i].type) == 0)
 			return kinds[i].load(p, &t->norm[t->n_norms++], e);
 	}

@@ -147,6 +147,13 @@ static const struct {
 	{"BertProcessing", load_pairs},
 	{"Sequence", load_sequence},
 };
+#define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+const char *
+post_at(size_t i)
+{
+	return i < N_KINDS ? kinds[i].type : NULL;
+}
 
 int
 load_post(struct loader *l, const struct part *p, struct err *e)
@@ -155,7 +162,7 @@ load_post(struct loader *l, const struct part *p, struct err *e)
 
 	if (part_none(p))
 		return 0;
-	for (size_t i = 0; type && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+	for (size_t i = 0; type && i < N_KINDS; i++) {
 		if (strcmp(type, kinds[i].type) == 0)
 			return kinds[i].load(l, p, e);
 	}

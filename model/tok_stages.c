@@ -213,6 +213,13 @@ static const struct {
 	{"Punctuation", load_punctuation},
 	{"CharDelimiterSplit", load_delimiter},
 };
+#define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+const char *
+pre_at(size_t i)
+{
+	return i < N_KINDS ? kinds[i].type : NULL;
+}
 
 int
 load_pre(struct loader *l, const struct part *p, struct err *e)
@@ -233,7 +240,7 @@ load_pre(struct loader *l, const struct part *p, struct err *e)
 	if (t->n_stages > 0 && t->stage[t->n_stages - 1].byte_level)
 		return part_unsupported(p, "behind ByteLevel, the pre-tokenizer", type,
 			e);
-	for (size_t i = 0; type && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+	for (size_t i = 0; type && i < N_KINDS; i++) {
 		if (strcmp(type, kinds[i].type) == 0)
 			return kinds[i].load(p, &t->stage[t->n_stages++], e);
 	}

@@ -62,6 +62,9 @@ test_good(void **unused)
 	assert_int_equal(parse("diagnose --model m --sae a --corpus c"), 0);
 	assert_null(o.store);
 	assert_int_equal(o.sample, 2048);
+	assert_int_equal(parse("formats"), 0);
+	assert_string_equal(o.command, "formats");
+	assert_null(o.store);
 	assert_int_equal(parse("--help"), 0);
 	assert_true(o.help);
 	assert_int_equal(parse("-h"), 0);
@@ -85,6 +88,8 @@ test_bad(void **unused)
 		{"diagnose --store s", "no option of diagnose"},
 		{"diagnose --sample 0", "out of range"},
 		{"inspect a --store s", "no option of inspect"},
+		{"formats --store s", "no option of formats"},
+		{"formats s", "takes no argument"},
 		{"rename a --store s", "usage"},
 		{"--strict=1", "takes no value"},
 		{"--examples 0", "out of range"},

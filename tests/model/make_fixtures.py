@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""Makes tests/model/data/ from nothing, with the libraries saedb must agree with.
+"""Makes what is listed below in tests/model/data/ from nothing, with the libraries saedb
+must agree with. What the other make_fixtures_*.py made there stays.
 
 Only needed to rebuild the fixtures: pip install torch transformers tokenizers
 sae-lens safetensors numpy, then run it from anywhere. Everything is seeded; the
@@ -32,6 +33,7 @@ from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normaliz
 
 warnings.filterwarnings("ignore")
 DATA = Path(__file__).resolve().parent / "data"
+MINE = ["lm-f32", "lm-f16-bare", "lm-sharded", "lm-long", "sae-*", "tok-*"]
 
 
 # ---- language models ---------------------------------------------------------
@@ -313,8 +315,11 @@ def make_tokenizers():
 def main():
     import sae_lens
 
-    shutil.rmtree(DATA, ignore_errors=True)
-    DATA.mkdir(parents=True)
+    DATA.mkdir(parents=True, exist_ok=True)
+    for pattern in MINE:
+        for path in DATA.glob(pattern):
+            if path.is_dir():
+                shutil.rmtree(path)
     make_models()
     make_saes()
     make_tokenizers()
