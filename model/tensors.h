@@ -66,6 +66,10 @@ int tensors_open(struct tensors **out, const char *path, struct err *e);
 int tensors_open_dir(struct tensors **out, const char *dir, struct err *e);
 void tensors_close(struct tensors *t);
 
+/* Where all tensors stand below prefix (such as "state_dict."), they and the values
+ * there lose it, and the values elsewhere are gone. Else changes nothing. */
+void tensors_enter(struct tensors *t, const char *prefix);
+
 size_t tensors_n(const struct tensors *t);
 const struct tensor *tensors_at(const struct tensors *t, size_t i); /* by name order */
 const struct tensor *tensors_find(const struct tensors *t,
