@@ -23,7 +23,9 @@ V4 = "fam-openai-v4/resid_delta_mlp_v4/autoencoders/1"
 
 def twin(name):
     w = safetensors.torch.load_file(DATA / f"{name}.safetensors")
-    return collections.OrderedDict(sorted(w.items()))
+    w = collections.OrderedDict(sorted(w.items()))
+    w._metadata = collections.OrderedDict([("", {"version": 1})])  # as a module's has
+    return w
 
 
 def save(name, value):

@@ -213,17 +213,19 @@ test_enter(void **state)
 	struct err e = ERR_INIT;
 	struct tensors *t = NULL;
 	char path[PATH_BYTES];
-	size_t n;
+	size_t n, n_meta;
 
 	(void)state;
 	assert_int_equal(path_join(path, &e, "%s/1.pt", lay(&l)), 0);
 	assert_int_equal(tensors_open(&t, path, &e), 0);
 	assert_non_null(tensors_meta(t, "epoch"));
 	n = tensors_n(t);
+	n_meta = tensors_n_meta(t);
 	tensors_enter(t, "state_dict.encoder."); /* not all stand there */
 	assert_non_null(tensors_find(t, "state_dict.pre_bias"));
 	tensors_enter(t, "state_dict.");
 	assert_int_equal(tensors_n(t), n);
+	assert_int_equal(tensors_n_meta(t), n_meta - 1); /* less the epoch */
 	for (size_t i = 0; i < n; i++)
 		assert_ptr_equal(tensors_find(t, tensors_at(t, i)->name),
 			tensors_at(t, i));
