@@ -5,6 +5,7 @@
  */
 #include "model/sae_int.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,29 +48,97 @@ find_location(const char *path, const char **rest)
 	return NULL;
 }
 
-/* TopK if the weights or the path say so; ReLU only where the path is one of the
- * releases, so that no TopK is taken for it. */
+/* A text that stands beside the tensors of a .pt file; NULL where there is none. */
+static int
+meta_text(const struct sae_loading *l, const char *name, const char **out,
+	struct err *e)
+{
+	const struct tensor_meta *m = tensors_meta(l->t, name);
+
+	*out = NULL;
+	if (!m || m->type == META_NONE)
+		return 0;
+	if (m->type != META_STR)
+		return err_set(e, ERR_FORMAT, "%s: value %s is no text", l->path, name);
+	*out = m->str;
+	return 0;
+}
+
+/* The class of the activation; NULL where the file does not tell. */
+static int
+openai_activation(const struct sae_loading *l, const char **out, struct err *e)
+{
+	const char *after = NULL;
+	int rc = meta_text(l, "activation", out, e);
+
+	if (rc == 0)
+		rc = meta_text(l, "activation_state_dict.postact_fn", &after, e);
+	if (rc < 0)
+		return rc;
+	if (*out && strcmp(*out, "TopK") != 0 && strcmp(*out, "ReLU") != 0)
+		return err_set(e, ERR_UNSUPPORTED,
+			"%s: activation \"%s\" is not supported (ReLU and TopK are)",
+			l->path, *out);
+	if (after && strcmp(after, "ReLU") != 0)
+		return err_set(e, ERR_UNSUPPORTED,
+			"%s: activation_state_dict.postact_fn \"%s\" is not supported "
+			"(ReLU is)",
+			l->path, after);
+	return 0;
+}
+
+/* The activation that the file names against the k it has; k may be absent. */
+static int
+openai_check(const struct sae_loading *l, const char *activation, bool found, double k,
+	struct err *e)
+{
+	bool topk = activation && strcmp(activation, "TopK") == 0;
+
+	if (topk && !found)
+		return err_set(e, ERR_MISMATCH,
+			"%s: activation_state_dict.k is missing, which a TopK has",
+			l->path);
+	if (activation && !topk && found)
+		return err_set(e, ERR_MISMATCH,
+			"%s: activation is \"%s\", but there is an "
+			"activation_state_dict.k",
+			l->path, activation);
+	if (found && !(k >= 1 && k < 1e9 && k == floor(k)))
+		return err_set(e, ERR_MISMATCH,
+			"%s: activation_state_dict.k is %g, which is no count", l->path,
+			k);
+	return 0;
+}
+
+/* TopK if the weights or the path say so; ReLU only where the file names it or the
+ * path is one of the releases, so that no TopK is taken for it. */
 static int
 openai_kind(struct sae_loading *l, bool published, const char *rest, struct err *e)
 {
 	struct sae_info *n = &l->s->info;
+	const char *activation = NULL;
 	double k = 0;
-	bool found;
-	int rc = sae_scalar(l, "activation_state_dict.k", &k, &found, e);
+	bool found = false;
+	int rc = openai_activation(l, &activation, e);
 
+	if (rc == 0)
+		rc = sae_scalar(l, "activation_state_dict.k", &k, &found, e);
+	if (rc == 0)
+		rc = openai_check(l, activation, found, k, e);
 	if (rc < 0)
 		return rc;
-	if (!found && !published)
+	if (!activation && !found && !published)
 		return err_set(e, ERR_UNSUPPORTED,
 			"%s: nothing tells whether it is a TopK: keep it as it was "
 			"published, such as resid_post_mlp_v5_32k/autoencoders/8.pt",
 			l->path);
-	n->kind = found || strncmp(rest, "_v5_", 4) == 0 ? SAE_TOPK : SAE_RELU;
+	n->kind = found || (!activation && strncmp(rest, "_v5_", 4) == 0) ? SAE_TOPK
+									  : SAE_RELU;
 	strcpy(n->architecture, sae_kind_name(n->kind));
 	if (n->kind != SAE_TOPK)
 		return 0;
 	n->norm = SAE_NORM_LAYER;
-	n->k = !found ? OPENAI_K : k >= 1 && k < 1e9 ? (uint32_t)k : 0;
+	n->k = found ? (uint32_t)k : OPENAI_K;
 	if (!found)
 		sae_note(l, "k by the release");
 	return sae_check_k(l, e);

@@ -225,6 +225,8 @@ try_family(struct place *p, const struct signs *g, bool *is, struct err *e)
 		*is = js_get(l->cfg.root, g->key) != NULL;
 	if (rc == 0 && *is && g->load != refuse)
 		rc = tensors_open(&l->t, l->path, e);
+	if (l->t) /* as training scripts save it, beside an epoch and the like */
+		tensors_enter(l->t, "state_dict.");
 	if (rc == 0 && *is && g->tensor)
 		*is = tensors_find(l->t, g->tensor) != NULL;
 	if (rc < 0 || !*is)

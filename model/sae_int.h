@@ -92,7 +92,8 @@ int sae_parts(struct sae_loading *l, const struct sae_part *parts, size_t n,
  * rows and cols as saedb keeps it. ERR_UNSUPPORTED where both fit. */
 int sae_orient(const struct sae_loading *l, struct sae_part *p, enum sae_axis rows,
 	enum sae_axis cols, struct err *e);
-/* A tensor of one value; *found false when there is none of that name. */
+/* A tensor of one value, or a number beside the tensors; *found false when there
+ * is none of that name. */
 int sae_scalar(const struct sae_loading *l, const char *name, double *out, bool *found,
 	struct err *e);
 /* A threshold of n equal values. new: into s->threshold. */

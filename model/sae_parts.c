@@ -242,6 +242,27 @@ sae_parts(struct sae_loading *l, const struct sae_part *parts, size_t n,
 	return rc;
 }
 
+/* In a .pt file a number may stand there as such. */
+static int
+meta_number(const struct sae_loading *l, const char *name, double *out, bool *found,
+	struct err *e)
+{
+	const struct tensor_meta *m = tensors_meta(l->t, name);
+
+	*found = m && m->type != META_NONE;
+	if (!*found)
+		return 0;
+	if (m->type != META_INT && m->type != META_REAL)
+		return err_set(e, ERR_MISMATCH,
+			"%s: value %s is %s, but %s SAEs have a number there", l->path,
+			name, m->type == META_STR ? "a text" : "a bool", l->family);
+	*out = m->type == META_INT ? (double)m->i : m->real;
+	if (!isfinite(*out))
+		return err_set(e, ERR_FORMAT, "%s: value %s is %g", l->path, name,
+			*out);
+	return 0;
+}
+
 int
 sae_scalar(const struct sae_loading *l, const char *name, double *out, bool *found,
 	struct err *e)
@@ -250,9 +271,9 @@ sae_scalar(const struct sae_loading *l, const char *name, double *out, bool *fou
 	float value = 0;
 	int rc;
 
-	*found = t != NULL;
 	if (!t)
-		return 0;
+		return meta_number(l, name, out, found, e);
+	*found = true;
 	if (t->n_values != 1)
 		return err_set(e, ERR_MISMATCH,
 			"%s: tensor %s has %zu values, but a %s SAE has one there",

@@ -239,6 +239,27 @@ tensors_close(struct tensors *t)
 	mem_free(t);
 }
 
+/* What is sorted stays so: all begin alike. */
+void
+tensors_enter(struct tensors *t, const char *prefix)
+{
+	size_t n = strlen(prefix), kept = 0;
+
+	for (size_t i = 0; i < t->n_tensors; i++) {
+		if (strncmp(t->tensor[i].name, prefix, n) != 0)
+			return;
+	}
+	for (size_t i = 0; i < t->n_tensors; i++)
+		t->tensor[i].name += n;
+	for (size_t i = 0; t->n_tensors > 0 && i < t->n_meta; i++) {
+		if (strncmp(t->meta[i].name, prefix, n) != 0)
+			continue;
+		t->meta[kept] = t->meta[i];
+		t->meta[kept++].name += n;
+	}
+	t->n_meta = t->n_tensors > 0 ? kept : t->n_meta;
+}
+
 /* ---- looking up --------------------------------------------------------- */
 
 size_t

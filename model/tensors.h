@@ -68,6 +68,9 @@ void tensors_close(struct tensors *t);
 
 /* The suffixes of the files that are read, one by one; NULL past the last. */
 const char *tensors_container_at(size_t i);
+/* Where all tensors stand below prefix (such as "state_dict."), they and the values
+ * there lose it, and the values elsewhere are gone. Else changes nothing. */
+void tensors_enter(struct tensors *t, const char *prefix);
 
 size_t tensors_n(const struct tensors *t);
 const struct tensor *tensors_at(const struct tensors *t, size_t i); /* by name order */
