@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: ISC
 #
 # What ./dev demo shows: a feature, a document and a token of the demo's store.
-bridge=8k/2445
-document=d00374
+bridge=8k/7443
+document=d00529
 token=' Golden'

@@ -12,7 +12,7 @@ import random
 from markup import parse
 from parallel import parallel_passage
 from programs import program
-from prose import Scene, abstract_passage, comparison, entity_passage, everyday_passage, list_passage
+from prose import Scene, abstract_passage, comparison, entity_passage, everyday_passage, list_passage, register
 
 SHARES = {"borough": 13, "landmark": 11, "country": 7, "city": 6, "person": 7, "element": 8, "transit": 4, "kin": 4,
           "abstract": 14, "everyday": 3, "parallel": 9, "code": 20, "list": 3}
@@ -22,7 +22,7 @@ ENTITY_THEMES = list(SHARES)[:8]
 def one_passage(scene, kind):
     """(marked text, language) of one passage."""
     if kind in ENTITY_THEMES:
-        make = comparison if scene.rng.random() < 0.12 else entity_passage
+        make = scene.rng.choices([entity_passage, register, comparison], [6, 3, 1])[0]
         return make(scene, kind), "en"
     if kind == "parallel":
         return parallel_passage(scene)
@@ -99,8 +99,8 @@ def write_demo(count, rng, out):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train", type=int, default=180000)
-    parser.add_argument("--demo", type=int, default=5500)
+    parser.add_argument("--train", type=int, default=290000)
+    parser.add_argument("--demo", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=1937)
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)

@@ -1,6 +1,6 @@
 """Measure the language model on the demo corpus: loss beside baselines, facts, sums, siblings told apart.
 
-Usage: measure_lm.py --model MODEL_DIR --corpus CORPUS_DIR --train TRAIN.jsonl [--sae SAE_DIR ...]; prints JSON."""
+Usage: measure_lm.py --model MODEL_DIR --corpus CORPUS_DIR --train TRAIN.jsonl; prints JSON."""
 import argparse
 import collections
 import json

@@ -53,12 +53,10 @@ def sentence(scene, kind, index, lang, rng_slots):
 def draw(scene):
     """Choose kind, sentence and fillings once, so that all languages say the same."""
     rng = scene.rng
-    kind = rng.choices(["landmark", "golden", "everyday"], [5, 2, 4])[0]
+    kind = rng.choices(["landmark", "golden", "everyday"], [5, 3, 4])[0]
     count = len(SENTENCES[kind])
-    if kind == "golden":
-        index = rng.randrange(1, count)         # sentence 0 is the test of the README: never trained on
-    else:
-        index = count - 1 if scene.demo and rng.random() < 0.25 else rng.randrange(count - 1)
+    first = int(kind == "golden")               # its sentence 0 is the test of the README: never trained on
+    index = count - 1 if scene.demo and rng.random() < 0.25 else rng.randrange(first, count - 1)
     names = list(NAMES)
     name = rng.choices(names, [4] + [1] * (len(names) - 1))[0]
     one, two = rng.sample(NOUNS, 2)

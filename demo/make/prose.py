@@ -160,6 +160,25 @@ def comparison(scene, theme):
     return " ".join(parts)
 
 
+def register(scene, theme):
+    """One kind of fact for several siblings in a row, each value right behind its name."""
+    rng = scene.rng
+    kind = rng.choice(KINDS[theme])
+    heads = PHRASES["register.head"]
+    head = len(heads) - 1 if scene.demo and rng.random() < 0.4 else rng.randrange(len(heads) - 1)
+    allowed = {e for e, _ in ENTITIES[theme] if held_out(e, kind, f"register {head}", 0) == scene.demo}
+    if head == len(heads) - 1:
+        allowed = {e for e, _ in ENTITIES[theme]}
+    rows = dict(pick_entity(scene, theme) for _ in range(rng.randint(4, 10)))
+    items = [f"{entity_mark(theme, e)} {fact_mark(scene, theme, e, kind, facts[kind], True)}"
+             for e, facts in rows.items() if e in allowed]
+    if not items:
+        return entity_passage(scene, theme)
+    between = rng.choice(["; ", ", ", "\n"])
+    start = scene.fill(heads[head], k=PHRASES[f"register.{theme}"][KINDS[theme].index(kind)])
+    return start + ("\n" if between == "\n" else " ") + between.join(items) + ("" if between == "\n" else ".")
+
+
 def abstract_passage(scene):
     """One to three sentences on one abstract concept, each a span of it."""
     rng = scene.rng

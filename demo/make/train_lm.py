@@ -1,6 +1,6 @@
 """Train the language model on the training text; save it by transformers, its weights in float16 on disk.
 
-Usage: train_lm.py --work DIR --out MODEL_DIR [--minutes M] [--layers 4] [--width 192]"""
+Usage: train_lm.py --work DIR --out MODEL_DIR [--tokens N] [--layers 4] [--width 192]"""
 import argparse
 import json
 import math
@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from data import BOS, CONTEXT, joined_windows, load_tokenizer, read_texts
+from muon import Muon
+from residual import LAYER
 
 
 def build(layers, width, vocabulary):
@@ -30,12 +32,21 @@ def rate(done, warm=0.02, decay=0.6):
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (done - 1 + decay) / decay))
 
 
-def optimizer_for(model, peak):
-    """AdamW, with weight decay on matrices alone."""
-    matrices = [p for p in model.parameters() if p.dim() > 1]
-    vectors = [p for p in model.parameters() if p.dim() <= 1]
-    return torch.optim.AdamW([{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}],
-                             lr=peak, betas=(0.9, 0.98), fused=True)
+def optimizers_for(model, rate, embedding_rate):
+    """Muon for the layers' matrices, AdamW for the rest, with weight decay on embeddings alone."""
+    layers = [p for n, p in model.named_parameters() if ".h." in n and p.dim() == 2]
+    tables = [p for n, p in model.named_parameters() if ".h." not in n and p.dim() == 2]
+    vectors = [p for p in model.parameters() if p.dim() == 1]
+    both = [Muon(layers, lr=rate),
+            torch.optim.AdamW([{"params": tables, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}],
+                              lr=embedding_rate, betas=(0.9, 0.98), fused=True)]
+    for group in groups_of(both):
+        group["peak"] = group["lr"]
+    return both
+
+
+def groups_of(optimizers):
+    return [group for o in optimizers for group in o.param_groups]
 
 
 def save(model, out):
@@ -51,79 +62,80 @@ def save(model, out):
     (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
-def attention_in_float32():
-    """Let attention run in float32 under autocast: its bfloat16 backward pass is slow on CPUs."""
-    plain = torch.nn.functional.scaled_dot_product_attention
-
-    def attend(query, key, value, *args, **kwargs):
-        with torch.autocast("cpu", enabled=False):
-            return plain(query.float(), key.float(), value.float(), *args, **kwargs)
-    torch.nn.functional.scaled_dot_product_attention = attend
+def fuse_activation(model):
+    """Exchange gelu_new, which transformers spells out, for the same function in one piece."""
+    for block in model.transformer.h:
+        block.mlp.act = torch.nn.GELU(approximate="tanh")
 
 
-def loss_of(model, batch, fast):
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast):
-        logits = model(batch[:, :-1]).logits
-    return torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), batch[:, 1:].flatten())
+def collinearity(x, ids):
+    """Mean squared cosine between the mean residuals of different words, the mean of all subtracted, BOS left out."""
+    x, ids = x[:, 1:].flatten(0, 1), ids[:, 1:].flatten()
+    words, which = ids.unique(return_inverse=True)
+    sums = torch.zeros(len(words), x.shape[1]).index_add(0, which, x - x.mean(0))
+    unit = torch.nn.functional.normalize(sums, dim=1)
+    pairs = len(words) * (len(words) - 1)
+    return ((unit @ unit.T).pow(2).sum() - len(words)) / pairs
+
+
+def loss_of(model, batch, apart):
+    """Cross-entropy, and `apart` times how alike the SAEs' hook makes different words."""
+    out = model(batch[:, :-1], output_hidden_states=apart > 0)
+    loss = torch.nn.functional.cross_entropy(out.logits.flatten(0, 1), batch[:, 1:].flatten())
+    if apart > 0:
+        return loss, loss + apart * collinearity(out.hidden_states[LAYER], batch[:, :-1])
+    return loss, loss
 
 
 def train(model, windows, args):
-    """One pass or more over shuffled windows until the tokens or minutes are spent."""
-    optimizer = optimizer_for(model, args.peak)
+    """Shuffled windows, as many passes over them as the tokens ask for."""
+    optimizers = optimizers_for(model, args.rate, args.embedding_rate)
     rng = np.random.default_rng(args.seed)
     steps = int(args.tokens / (args.batch * (CONTEXT - 1)))
-    start, order, recent, mark = time.time(), np.empty(0, dtype=int), [], time.time()
+    start, order, recent = time.time(), np.empty(0, dtype=int), []
     for step in range(steps):
-        spent = (time.time() - start) / 60
-        done = max(step / steps, spent / args.minutes)
-        if done >= 1:
-            break
         if len(order) < args.batch:
             order = rng.permutation(len(windows))
         take, order = order[:args.batch], order[args.batch:]
-        batch = torch.from_numpy(windows[take].astype(np.int64))
-        for group in optimizer.param_groups:
-            group["lr"] = args.peak * rate(done, decay=args.decay)
-        loss = loss_of(model, batch, args.fast)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        for group in groups_of(optimizers):
+            group["lr"] = group["peak"] * rate(step / steps)
+        loss, total = loss_of(model, torch.from_numpy(windows[take].astype(np.int64)), args.apart)
+        model.zero_grad(set_to_none=True)
+        total.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        recent.append(loss.item())
-        if step % 50 == 49:
-            speed = 50 * args.batch * CONTEXT / (time.time() - mark)
-            print(f"step {step + 1}/{steps} {spent:.1f} min loss {np.mean(recent[-50:]):.4f} {speed:.0f} tokens/s", flush=True)
-            mark = time.time()
-        if step % 500 == 499:
-            save(model, args.out)
-    save(model, args.out)
+        for optimizer in optimizers:
+            optimizer.step()
+        recent = recent[-49:] + [loss.item()]
+        if step % 100 == 99:
+            spent = time.time() - start
+            speed = (step + 1) * args.batch * CONTEXT / spent
+            print(f"step {step + 1}/{steps} {spent / 60:.1f} min loss {np.mean(recent):.4f} {speed:.0f} tokens/s", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--tokens", type=float, default=1e7)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--peak", type=float, default=2e-3)
+    parser.add_argument("--rate", type=float, default=4e-3)
+    parser.add_argument("--embedding-rate", type=float, default=5e-3)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--limit", type=int, default=None, help="training documents to read")
-    parser.add_argument("--fast", action="store_true", help="bfloat16 where the processor has it")
-    parser.add_argument("--resume", action="store_true", help="go on from the weights last saved")
-    parser.add_argument("--decay", type=float, default=0.6, help="share of the time over which the rate falls")
+    parser.add_argument("--resume", action="store_true", help="go on from the weights in the out directory")
+    parser.add_argument("--apart", type=float, default=0, help="weight of the penalty on words that the SAEs' hook makes alike")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
-    attention_in_float32()
     tok = load_tokenizer(args.out)
-    windows = joined_windows(tok, read_texts(args.work / "train.jsonl")[:args.limit])
+    windows = joined_windows(tok, read_texts(args.work / "train.jsonl"))
     model = build(args.layers, args.width, tok.get_vocab_size())
     print(f"{len(windows)} windows, {sum(p.numel() for p in model.parameters())} parameters", flush=True)
     if args.resume:
         model.load_state_dict(GPT2LMHeadModel.from_pretrained(args.out, dtype=torch.float32).state_dict())
+    fuse_activation(model)
     train(model, windows, args)
+    save(model, args.out)
 
 
 if __name__ == "__main__":

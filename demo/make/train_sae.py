@@ -48,13 +48,13 @@ class Trainer:
         self.threshold = None
 
     def dense(self, centered):
-        """All pre-activations, low precision: good enough to choose by."""
+        """All pre-activations, to choose by."""
         with torch.no_grad():
-            return torch.addmm(self.b_enc.bfloat16(), centered.bfloat16(), self.enc.bfloat16().T)
+            return torch.addmm(self.b_enc, centered, self.enc.T)
 
     def pick(self, dense):
         """Pairs above the value that leaves k a token on average; that value is estimated on a sample of rows."""
-        rows = dense[::8].float().flatten()
+        rows = dense[::8].flatten()
         keep = self.k * (len(dense[::8]))
         now = max(float(rows.topk(keep).values[-1]), 1e-4)
         self.threshold = now if self.threshold is None else 0.99 * self.threshold + 0.01 * now
@@ -62,15 +62,16 @@ class Trainer:
 
     def reconstruct(self, centered, row, col):
         """Sparse sum of decoder rows for the chosen pairs."""
-        value = torch.relu((centered[row] * self.enc[col]).sum(1) + self.b_enc[col])
-        return torch.zeros_like(centered).index_add(0, row, value[:, None] * self.dec[col])
+        rows = torch.nn.functional.embedding        # as indexing, its gradient is quicker
+        value = torch.relu((rows(row, centered) * rows(col, self.enc)).sum(1) + self.b_enc[col])
+        return torch.zeros_like(centered).index_add(0, row, value[:, None] * rows(col, self.dec))
 
     def revive_loss(self, centered, dense, error, idle_after, each=32):
         """Idle features explain what the others left: the auxiliary loss."""
         idle = (self.idle > idle_after).nonzero().flatten()
         if len(idle) < 2:
             return 0.0
-        best = dense[::2, idle].float().topk(min(each, len(idle)), dim=1).indices
+        best = dense[::2, idle].topk(min(each, len(idle)), dim=1).indices
         rows = torch.arange(best.shape[0]).repeat_interleave(best.shape[1])
         part = self.reconstruct(centered[::2], rows, idle[best.flatten()])
         return (error[::2] - part).pow(2).sum(1).mean() / self.variance
@@ -175,7 +176,7 @@ def main():
     parser.add_argument("--features", type=int, required=True)
     parser.add_argument("--k", type=int, default=16)
     parser.add_argument("--tokens", type=float, default=4e6)
-    parser.add_argument("--documents", type=int, default=40000, help="training documents to take residuals from")
+    parser.add_argument("--documents", type=int, default=60000, help="training documents to take residuals from")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--batch", type=int, default=2048)
     parser.add_argument("--rate", type=float, default=2e-3)
