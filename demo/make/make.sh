@@ -22,6 +22,7 @@ python train_tokenizer.py --work "$work" --out "$demo/model"
 python train_lm.py --work "$work" --out "$demo/model" --tokens 16e6
 python train_lm.py --work "$work" --out "$demo/model" --resume --tokens 1.6e6 --seed 2 --apart 20 --rate 2e-3 --embedding-rate 2e-3
 python measure_lm.py --model "$demo/model" --corpus "$demo/corpus" --train "$work/train.jsonl" > "$work/lm.json"
+rm -f "$work/residual.npy"          # of another model, perhaps
 python train_sae.py --work "$work" --model "$demo/model" --features 1024 --tokens 6e6 --out "$demo/sae/1k"
 python train_sae.py --work "$work" --model "$demo/model" --features 8192 --tokens 12e6 --out "$demo/sae/8k"
 python measure_sae.py --model "$demo/model" --corpus "$demo/corpus" "$demo/sae/1k" "$demo/sae/8k" > "$work/sae.json"
