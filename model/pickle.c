@@ -130,7 +130,7 @@ pk_pop_mark(struct machine *m, struct pk ***item, size_t *n)
 		return pk_bad(m, ERR_FORMAT,
 			"a mark is missing; the pickle is damaged");
 	m->n_marks--;
-	*item = m->stack + low;
+	*item = low > 0 ? m->stack + low : m->stack; /* which may be NULL */
 	*n = m->n - low;
 	m->n = low;
 	return 0;
