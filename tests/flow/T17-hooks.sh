@@ -21,6 +21,15 @@ index one --threads 1 --batch-tokens 64 --sae tiny/sae/heads --sae tiny/sae/norm
 [ -s s.txt ] && cmp s.txt one.txt || fail "threads and batches change the store"
 ok "threads and batches"
 
+sed -i 's/"reshape_activations": "none"/"reshape_activations": "hook_z"/' \
+	tiny/sae/heads/cfg.json
+grep -q hook_z\", tiny/sae/heads/cfg.json || fail "nothing to reshape"
+index s --sae tiny/sae/heads --sae tiny/sae/normed --sae tiny/sae/module \
+	--corpus tiny/a.jsonl || fail "heads that SAELens reshapes"
+grep -q 'run 1 is there already' out || fail "they are not laid side by side"
+sed -i 's/"hook_z", /"none", /' tiny/sae/heads/cfg.json
+ok "heads that SAELens reshapes"
+
 cp -r tiny/sae/heads tiny/sae/centred
 sed -i 's/"prepend_bos": true/&, "model_from_pretrained_kwargs": {"center_writing_weights": true}/' \
 	tiny/sae/centred/cfg.json
