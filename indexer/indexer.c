@@ -22,25 +22,29 @@
 static const struct {
 	const char *name;
 	int (*run)(const struct options *o, struct err *e);
+	bool stops; /* itself, when a signal comes: it has something to leave in order */
 } commands[] = {
-	{"index", index_run},
-	{"list", manage_list},
-	{"rm", manage_rm},
-	{"rename", manage_rename},
-	{"gc", manage_gc},
-	{"du", manage_du},
-	{"verify", verify_run},
-	{"inspect", inspect_run},
-	{"diagnose", diagnose_run},
-	{"formats", formats_run},
+	{"index", index_run, true},
+	{"list", manage_list, false},
+	{"rm", manage_rm, true},
+	{"rename", manage_rename, true},
+	{"gc", manage_gc, true},
+	{"du", manage_du, false},
+	{"verify", verify_run, true},
+	{"inspect", inspect_run, false},
+	{"diagnose", diagnose_run, false},
+	{"formats", formats_run, false},
 };
 
 static int
 run_command(const struct options *o, struct err *e)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (strcmp(commands[i].name, o->command) == 0)
+		if (strcmp(commands[i].name, o->command) == 0) {
+			if (commands[i].stops)
+				stop_init();
 			return commands[i].run(o, e);
+		}
 	return err_set(e, ERR_INTERNAL, "no command %s", o->command);
 }
 
@@ -75,7 +79,7 @@ indexer_main(int argc, char **argv)
 	int status = 0;
 
 	log_set_name("saedb-index");
-	stop_init();
+	stop_pipes();
 	if (options_parse(&o, argc, argv, &e) < 0) {
 		fprintf(stderr, "saedb-index: %s\n", e.text);
 		status = EXIT_USAGE;

@@ -20,7 +20,14 @@ stop_init(void)
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	action.sa_handler = SIG_IGN;
+}
+
+void
+stop_pipes(void)
+{
+	struct sigaction action = {.sa_handler = SIG_IGN};
+
+	sigemptyset(&action.sa_mask);
 	sigaction(SIGPIPE, &action, NULL);
 	sigaction(SIGXFSZ, &action, NULL);
 }

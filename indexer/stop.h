@@ -7,8 +7,11 @@
 
 #include "util/err.h"
 
-/* Installs the handlers. SIGPIPE and SIGXFSZ become errors of write(). */
+/* Installs the handlers, for a command whose loops ask; without, a signal ends the
+ * process as usual. */
 void stop_init(void);
+/* SIGPIPE and SIGXFSZ become errors of write(). */
+void stop_pipes(void);
 /* The signal that came, or 0. Thread: any. */
 int stop_signal(void);
 /* 0, or ERR_CANCELLED once a signal came. */

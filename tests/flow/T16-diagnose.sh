@@ -82,4 +82,10 @@ refuses 1 'empty.jsonl: not one window' diagnose --model "$demo/model" \
 	--sae "$demo/sae/1k" --corpus empty.jsonl
 refuses 1 'nowhere' diagnose --model nowhere --sae "$demo/sae/1k" --corpus "$corpus"
 ok "wrong use"
+# Nothing is to be left in order, so a signal ends it at once, not at its end.
+status=0
+timeout -s TERM --preserve-status 2 saedb-index diagnose --model "$demo/model" \
+	--sae "$demo/sae/1k" --corpus "$corpus" --sample 200000 >out 2>&1 || status=$?
+[ $status = 143 ] || fail "a signal ends diagnose with $status, not 143"
+ok "a signal"
 done_testing
