@@ -64,17 +64,6 @@ configure(struct lm *m, const struct lm_config *c, const struct defaults *d,
 	return rc == 0 ? lm_config_refuse(c, "use_bidirectional_attention", e) : rc;
 }
 
-static int
-read_rope(struct lm *m, const struct lm_config *c, struct err *e)
-{
-	struct lm_rope_from from = {.theta_key = "rope_theta",
-		.theta = 10000,
-		.partial = 1};
-	int rc = lm_rope_params(c, &from.params, e);
-
-	return rc == 0 ? lm_rope_init(&m->rope[0], m, c, &from, e) : rc;
-}
-
 /* ---- Gemma 1 ------------------------------------------------------------- */
 
 /* "gelu" in its configs means the tanh form; where hidden_activation says what
@@ -104,7 +93,7 @@ gemma_configure(struct lm *m, const struct lm_config *c, struct err *e)
 
 	if (rc == 0)
 		rc = gemma_act(m, c, e);
-	return rc == 0 ? read_rope(m, c, e) : rc;
+	return rc == 0 ? lm_rope_plain(m, c, e) : rc;
 }
 
 /* ---- Gemma 2 and 3 ------------------------------------------------------- */
@@ -190,7 +179,7 @@ gemma2_configure(struct lm *m, const struct lm_config *c, struct err *e)
 	static const struct second second = {&none, 2, 50, 30};
 	int rc = configure_second(m, c, &second, e);
 
-	return rc == 0 ? read_rope(m, c, e) : rc;
+	return rc == 0 ? lm_rope_plain(m, c, e) : rc;
 }
 
 /* transformers 5 has settings for each type of layer; 4 had "rope_scaling" for

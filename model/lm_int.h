@@ -175,6 +175,9 @@ struct lm_rope_from {
 /* r->freq is new: mem_free(). */
 int lm_rope_init(struct lm_rope *r, const struct lm *m, const struct lm_config *c,
 	const struct lm_rope_from *from, struct err *e);
+/* m->rope[0] as most families have it: all of each head turns, rope_theta is 10000
+ * if absent. */
+int lm_rope_plain(struct lm *m, const struct lm_config *c, struct err *e);
 /* Cosines and sines (n, n_rotary / 2) of positions 0, 1, ... */
 void lm_rope_table(const struct lm_rope *r, size_t n, float *cos_of, float *sin_of);
 
@@ -211,6 +214,17 @@ struct lm_part {
 /* Loads each part of a layer; layer is "layer.N.". */
 int lm_load_parts(struct lm *m, const char *layer, const struct lm_part *part, size_t n,
 	struct err *e);
+/* How a family's files name what stands around the layers. */
+struct lm_names {
+	const char *const *prefixes; /* of all names; the last is NULL */
+	const char *embed, *position; /* position may be NULL */
+	const char *layers, *first; /* "h", and a layer's first norm: h.N.ln_1 */
+	const char *n_layers_key; /* of config.json */
+	const char *final; /* norm */
+};
+/* Loads the whole: the layers by load_layer, one after another. */
+int lm_load_all(struct lm *m, const struct lm_names *names,
+	int (*load_layer)(struct lm *m, uint32_t i, struct err *e), struct err *e);
 /* q, k and v from tensors of their own: names are "layer.N." and q, k, v. */
 int lm_load_qkv(struct lm *m, const char *layer, const char *const names[3],
 	struct lm_linear *l, struct err *e);

@@ -39,17 +39,6 @@ read_heads(struct lm *m, const struct lm_config *c, uint32_t default_head,
 }
 
 static int
-read_rope(struct lm *m, const struct lm_config *c, struct err *e)
-{
-	struct lm_rope_from from = {.theta_key = "rope_theta",
-		.theta = 10000,
-		.partial = 1};
-	int rc = lm_rope_params(c, &from.params, e);
-
-	return rc == 0 ? lm_rope_init(&m->rope[0], m, c, &from, e) : rc;
-}
-
-static int
 configure(struct lm *m, const struct lm_config *c, uint32_t default_head, struct err *e)
 {
 	int rc = lm_config_stack(m, c, e);
@@ -61,7 +50,7 @@ configure(struct lm *m, const struct lm_config *c, uint32_t default_head, struct
 		rc = lm_config_eps(c, "rms_norm_eps", 1e-6, &m->norm_eps, e);
 	if (rc == 0)
 		rc = lm_config_act(c, "hidden_act", "silu", &m->act, e);
-	return rc == 0 ? read_rope(m, c, e) : rc;
+	return rc == 0 ? lm_rope_plain(m, c, e) : rc;
 }
 
 static int
@@ -223,19 +212,10 @@ lm_llama_load(struct lm *m, struct err *e)
 {
 	static const char *const prefixes[] = {"model.", "", "language_model.model.",
 		"model.language_model.", NULL};
-	const struct lm_info *n = &m->info;
-	char beyond[64];
-	int rc;
+	static const struct lm_names names = {prefixes, "embed_tokens", NULL, "layers",
+		"input_layernorm", "num_hidden_layers", "norm"};
 
-	lm_prefix(m, prefixes, "embed_tokens.weight");
-	snprintf(beyond, sizeof(beyond), "layers.%u.input_layernorm.weight",
-		n->n_layers);
-	rc = lm_no_more_layers(m, beyond, "num_hidden_layers", e);
-	if (rc == 0)
-		rc = lm_load_embed(m, "embed_tokens.weight", e);
-	for (uint32_t i = 0; rc == 0 && i < n->n_layers; i++)
-		rc = load_layer(m, i, e);
-	return rc == 0 ? lm_load_norm(m, "norm", n->d_model, &m->final, e) : rc;
+	return lm_load_all(m, &names, load_layer, e);
 }
 
 const struct lm_family lm_llama = {

@@ -263,3 +263,28 @@ lm_no_more_layers(const struct lm *m, const char *name, const char *key, struct 
 			   t->name, key, m->info.n_layers)
 		 : 0;
 }
+
+int
+lm_load_all(struct lm *m, const struct lm_names *names,
+	int (*load_layer)(struct lm *m, uint32_t i, struct err *e), struct err *e)
+{
+	const struct lm_info *n = &m->info;
+	char name[96];
+	int rc;
+
+	snprintf(name, sizeof(name), "%s.weight", names->embed);
+	lm_prefix(m, names->prefixes, name);
+	snprintf(name, sizeof(name), "%s.%u.%s.weight", names->layers, n->n_layers,
+		names->first);
+	rc = lm_no_more_layers(m, name, names->n_layers_key, e);
+	snprintf(name, sizeof(name), "%s.weight", names->embed);
+	if (rc == 0)
+		rc = lm_load_embed(m, name, e);
+	if (rc == 0 && names->position) {
+		snprintf(name, sizeof(name), "%s.weight", names->position);
+		rc = lm_floats(m, name, n->n_ctx, n->d_model, &m->position, e);
+	}
+	for (uint32_t i = 0; rc == 0 && i < n->n_layers; i++)
+		rc = load_layer(m, i, e);
+	return rc == 0 ? lm_load_norm(m, names->final, n->d_model, &m->final, e) : rc;
+}

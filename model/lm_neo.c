@@ -148,20 +148,10 @@ static int
 neo_load(struct lm *m, struct err *e)
 {
 	static const char *const prefixes[] = {"transformer.", "", NULL};
-	const struct lm_info *n = &m->info;
-	char beyond[64];
-	int rc;
+	static const struct lm_names names = {prefixes, "wte", "wpe", "h", "ln_1",
+		"num_layers", "ln_f"};
 
-	lm_prefix(m, prefixes, "wte.weight");
-	snprintf(beyond, sizeof(beyond), "h.%u.ln_1.weight", n->n_layers);
-	rc = lm_no_more_layers(m, beyond, "num_layers", e);
-	if (rc == 0)
-		rc = lm_load_embed(m, "wte.weight", e);
-	if (rc == 0)
-		rc = lm_floats(m, "wpe.weight", n->n_ctx, n->d_model, &m->position, e);
-	for (uint32_t i = 0; rc == 0 && i < n->n_layers; i++)
-		rc = load_layer(m, i, e);
-	return rc == 0 ? lm_load_norm(m, "ln_f", n->d_model, &m->final, e) : rc;
+	return lm_load_all(m, &names, load_layer, e);
 }
 
 const struct lm_family lm_neo = {

@@ -81,20 +81,10 @@ static int
 neox_load(struct lm *m, struct err *e)
 {
 	static const char *const prefixes[] = {"gpt_neox.", "", NULL};
-	const struct lm_info *n = &m->info;
-	char beyond[64];
-	int rc;
+	static const struct lm_names names = {prefixes, "embed_in", NULL, "layers",
+		"input_layernorm", "num_hidden_layers", "final_layer_norm"};
 
-	lm_prefix(m, prefixes, "embed_in.weight");
-	snprintf(beyond, sizeof(beyond), "layers.%u.input_layernorm.weight",
-		n->n_layers);
-	rc = lm_no_more_layers(m, beyond, "num_hidden_layers", e);
-	if (rc == 0)
-		rc = lm_load_embed(m, "embed_in.weight", e);
-	for (uint32_t i = 0; rc == 0 && i < n->n_layers; i++)
-		rc = load_layer(m, i, e);
-	return rc == 0 ? lm_load_norm(m, "final_layer_norm", n->d_model, &m->final, e)
-		       : rc;
+	return lm_load_all(m, &names, load_layer, e);
 }
 
 const struct lm_family lm_neox = {

@@ -210,3 +210,14 @@ lm_rope_table(const struct lm_rope *r, size_t n, float *cos_of, float *sin_of)
 		}
 	}
 }
+
+int
+lm_rope_plain(struct lm *m, const struct lm_config *c, struct err *e)
+{
+	struct lm_rope_from from = {.theta_key = "rope_theta",
+		.theta = 10000,
+		.partial = 1};
+	int rc = lm_rope_params(c, &from.params, e);
+
+	return rc == 0 ? lm_rope_init(&m->rope[0], m, c, &from, e) : rc;
+}
