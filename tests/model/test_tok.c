@@ -1,39 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "model/json.h"
-#include "model/tok.h"
-#include "tests/model/fixture.h"
-
-struct session {
-	struct tok *t;
-	struct tok_work *w;
-};
-
-static void
-start(struct session *s, const char *dir)
-{
-	struct err e = ERR_INIT;
-
-	if (tok_open(&s->t, dir, &e) < 0 || tok_work_new(&s->w, s->t, &e) < 0)
-		fail_msg("%s", e.text);
-}
-
-static void
-stop(struct session *s)
-{
-	tok_work_free(s->w);
-	tok_close(s->t);
-}
-
-static void
-encode(struct session *s, const char *p, size_t n, bool parse_special,
-	struct tok_ids *ids)
-{
-	struct err e = ERR_INIT;
-
-	ids->n = 0;
-	if (tok_encode(s->t, s->w, p, n, parse_special, ids, &e) < 0)
-		fail_msg("%s", e.text);
-}
+#include "tests/model/tok_session.h"
 
 /* Tokens tile the text, and are the bytes they cover. Not so where the text
  * was normalised, a space put in front, or something dropped. */

@@ -4,8 +4,7 @@
  * gave (make_fixtures_tok.py), and files that cannot be used.
  */
 #include "model/json.h"
-#include "model/tok.h"
-#include "tests/model/fixture.h"
+#include "tests/model/tok_session.h"
 #include "util/utf8.h"
 
 static const char *const kinds[] = {"llama", "llama-first", "llama-always", "gemma",
@@ -15,20 +14,6 @@ static const char *const kinds[] = {"llama", "llama-first", "llama-always", "gem
 
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-struct session {
-	struct tok *t;
-	struct tok_work *w;
-};
-
-static void
-start(struct session *s, const char *dir)
-{
-	struct err e = ERR_INIT;
-
-	if (tok_open(&s->t, dir, &e) < 0 || tok_work_new(&s->w, s->t, &e) < 0)
-		fail_msg("%s", e.text);
-}
-
 static void
 start_kind(struct session *s, const char *kind)
 {
@@ -36,24 +21,6 @@ start_kind(struct session *s, const char *kind)
 
 	snprintf(name, sizeof(name), "tokk-%s", kind);
 	start(s, fixture(name));
-}
-
-static void
-stop(struct session *s)
-{
-	tok_work_free(s->w);
-	tok_close(s->t);
-}
-
-static void
-encode(struct session *s, const char *p, size_t n, bool parse_special,
-	struct tok_ids *ids)
-{
-	struct err e = ERR_INIT;
-
-	ids->n = 0;
-	if (tok_encode(s->t, s->w, p, n, parse_special, ids, &e) < 0)
-		fail_msg("%s", e.text);
 }
 
 /* ---- goldens ------------------------------------------------------------ */
