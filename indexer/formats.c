@@ -39,7 +39,9 @@ static void
 print_saes(void)
 {
 	printf("| SAEs | known by | loaded |\n|---|---|---|\n");
-	for (const struct sae_family *f = sae_families(); f->name; f++)
+	const struct sae_family *f;
+
+	for (size_t i = 0; (f = sae_family_at(i)) != NULL; i++)
 		printf("| %s | `%s` | %s%s |\n", f->name, f->needs,
 			f->loads ? "" : "no: ", f->kinds);
 }

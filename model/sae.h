@@ -18,7 +18,7 @@ enum sae_kind { SAE_RELU, SAE_JUMPRELU, SAE_TOPK, SAE_GATED, SAE_GROUPMAX };
 enum sae_norm { SAE_NORM_NONE, SAE_NORM_CONSTANT, SAE_NORM_LAYER };
 
 struct sae_info {
-	char family[24]; /* "saelens", as in sae_families */
+	char family[24]; /* "saelens", as in sae_family_at() */
 	char version[24]; /* of the library that wrote it, as recorded, or "" */
 	char architecture[32]; /* as its files say: "standard", "topk", ... */
 	enum sae_kind kind;
@@ -68,21 +68,21 @@ struct sae_options {
 	bool saelens_rule;
 };
 
-/* path: a directory as one of sae_families leaves it, or the weights' file there
+/* path: a directory as a family leaves it, or the weights' file there
  * when there are several. options may be NULL. new: sae_close(). */
 int sae_open(struct sae **out, const char *path, struct err *e);
 int sae_open_with(struct sae **out, const char *path, const struct sae_options *options,
 	struct err *e);
 void sae_close(struct sae *s);
 
-/* A kind of directory that holds an SAE; the list ends with a NULL name. */
+/* A kind of directory that holds an SAE. */
 struct sae_family {
 	const char *name;
 	const char *needs; /* the files by which it is known */
 	bool loads; /* false: known, and refused by name */
 	const char *kinds; /* which of them, by the names of sae_kind_name */
 };
-const struct sae_family *sae_families(void);
+const struct sae_family *sae_family_at(size_t i); /* NULL past the last */
 const char *sae_kind_name(enum sae_kind kind);
 /* Whether it chooses among features: then hits are candidates until
  * sae_topk_merge() has decided, and at most k stay for a token. */

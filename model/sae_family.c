@@ -13,12 +13,59 @@
 
 typedef int load_fn(struct sae_loading *l, struct err *e);
 
-/* How a family is known: the config it must have, a key in it, the weights' name
- * (a pattern, without suffix), a tensor in them. NULL: not needed. */
-struct signs {
+/* A family, and how it is known: the config it must have, a key in it, the weights'
+ * name (a pattern, without suffix), a tensor in them. NULL: not needed. load is NULL
+ * for what is not loaded. */
+struct row {
+	struct sae_family about;
 	const char *config, *key, *weights, *tensor;
 	load_fn *load;
 };
+
+/* In the order of the questions; what more signs tell comes first. */
+static const struct row rows[] = {
+	{{"saelens", "cfg.json, sae_weights.*", true,
+		 "relu, jumprelu, topk, gated; transcoders; SAELens 3 and later"},
+		"cfg.json", NULL, "sae_weights", NULL, saelens_load},
+	{{"sparsify", "cfg.json, sae.*", true, "topk, groupmax; transcoders"},
+		"cfg.json", NULL, "sae", NULL, sparsify_load},
+	{{"dictionary_learning", "config.json with trainer, ae.*", true,
+		 "relu, jumprelu, topk, gated"},
+		"config.json", "trainer", "ae", NULL, dictionary_load},
+	{{"llama-scope", "hyperparams.json, checkpoints/final.*", true,
+		 "relu, jumprelu, topk; transcoders"},
+		"hyperparams.json", NULL, "checkpoints/final", NULL, llama_scope_load},
+	{{"llama-scope-r1", "config.json, sae_weights.*", true, "jumprelu"},
+		"config.json", NULL, "sae_weights", "log_jumprelu_threshold",
+		llama_distill_load},
+	{{"llamascopium", "config.json with sae_type, any weights", true,
+		 "relu, jumprelu, topk; transcoders"},
+		"config.json", "sae_type", "*", NULL, llamascopium_load},
+	{{"gemma-scope", "params.*", true, "jumprelu; transcoders"}, NULL, NULL,
+		"params", "W_enc", gemma_load},
+	{{"gemma-scope-2", "params.*, config.json", true, "jumprelu; transcoders"},
+		NULL, NULL, "params", "w_enc", gemma2_load},
+	{{"gemma-scope-2-clt", "params_layer_N.*", false, "cross-layer transcoders"},
+		NULL, NULL, "params_layer_*", NULL, NULL},
+	{{"circuit-tracer-clt", "W_enc_N.*", false, "cross-layer transcoders"}, NULL,
+		NULL, "W_enc_*", NULL, NULL},
+	{{"circuit-tracer", "layer_N.*, config.yaml", true,
+		 "transcoders: relu, jumprelu, topk"},
+		NULL, NULL, "layer_*", "W_enc", circuit_load},
+	{{"qwen-scope", "layerN.sae.*", true, "topk"}, NULL, NULL, "layer*.sae",
+		"W_enc", qwen_load},
+	{{"openai", "pre_bias in the weights", true, "relu, topk"}, NULL, NULL, "*",
+		"pre_bias", openai_load},
+	{{"goodfire", "encoder_linear in the weights", true, "relu"}, NULL, NULL, "*",
+		"encoder_linear.weight", goodfire_load},
+};
+#define N_ROWS (sizeof(rows) / sizeof(rows[0]))
+
+const struct sae_family *
+sae_family_at(size_t i)
+{
+	return i < N_ROWS ? &rows[i].about : NULL;
+}
 
 static int
 refuse(struct sae_loading *l, struct err *e)
@@ -27,58 +74,6 @@ refuse(struct sae_loading *l, struct err *e)
 		"%s: %s: it reads or writes several layers at once, which saedb does "
 		"not do",
 		l->path, l->family);
-}
-
-/* In the order of the questions; what more signs tell comes first. */
-static const struct sae_family families[] = {
-	{"saelens", "cfg.json, sae_weights.*", true,
-		"relu, jumprelu, topk, gated; transcoders; SAELens 3 and later"},
-	{"sparsify", "cfg.json, sae.*", true, "topk, groupmax; transcoders"},
-	{"dictionary_learning", "config.json with trainer, ae.*", true,
-		"relu, jumprelu, topk, gated"},
-	{"llama-scope", "hyperparams.json, checkpoints/final.*", true,
-		"relu, jumprelu, topk; transcoders"},
-	{"llama-scope-r1", "config.json, sae_weights.*", true, "jumprelu"},
-	{"llamascopium", "config.json with sae_type, any weights", true,
-		"relu, jumprelu, topk; transcoders"},
-	{"gemma-scope", "params.*", true, "jumprelu; transcoders"},
-	{"gemma-scope-2", "params.*, config.json", true, "jumprelu; transcoders"},
-	{"gemma-scope-2-clt", "params_layer_N.*", false, "cross-layer transcoders"},
-	{"circuit-tracer-clt", "W_enc_N.*", false, "cross-layer transcoders"},
-	{"circuit-tracer", "layer_N.*, config.yaml", true,
-		"transcoders: relu, jumprelu, topk"},
-	{"qwen-scope", "layerN.sae.*", true, "topk"},
-	{"openai", "pre_bias in the weights", true, "relu, topk"},
-	{"goodfire", "encoder_linear in the weights", true, "relu"},
-	{NULL, NULL, false, NULL},
-};
-
-static const struct signs signs[] = {
-	{"cfg.json", NULL, "sae_weights", NULL, saelens_load},
-	{"cfg.json", NULL, "sae", NULL, sparsify_load},
-	{"config.json", "trainer", "ae", NULL, dictionary_load},
-	{"hyperparams.json", NULL, "checkpoints/final", NULL, llama_scope_load},
-	{"config.json", NULL, "sae_weights", "log_jumprelu_threshold",
-		llama_distill_load},
-	{"config.json", "sae_type", "*", NULL, llamascopium_load},
-	{NULL, NULL, "params", "W_enc", gemma_load},
-	{NULL, NULL, "params", "w_enc", gemma2_load},
-	{NULL, NULL, "params_layer_*", NULL, refuse},
-	{NULL, NULL, "W_enc_*", NULL, refuse},
-	{NULL, NULL, "layer_*", "W_enc", circuit_load},
-	{NULL, NULL, "layer*.sae", "W_enc", qwen_load},
-	{NULL, NULL, "*", "pre_bias", openai_load},
-	{NULL, NULL, "*", "encoder_linear.weight", goodfire_load},
-};
-
-_Static_assert(sizeof(signs) / sizeof(signs[0]) + 1 ==
-		sizeof(families) / sizeof(families[0]),
-	"each family has its signs");
-
-const struct sae_family *
-sae_families(void)
-{
-	return families;
 }
 
 /* ---- what lies there ------------------------------------------------------- */
@@ -205,9 +200,9 @@ let_go(struct sae_loading *l)
 	l->says = l->path;
 }
 
-/* Whether row i is it; then the config and the tensors are open. */
+/* Whether row g is it; then the config and the tensors are open. */
 static int
-try_family(struct place *p, const struct signs *g, bool *is, struct err *e)
+try_family(struct place *p, const struct row *g, bool *is, struct err *e)
 {
 	struct sae_loading *l = p->l;
 	int rc = 0;
@@ -223,7 +218,7 @@ try_family(struct place *p, const struct signs *g, bool *is, struct err *e)
 		rc = sae_config(l, g->config, e);
 	if (rc == 0 && g->key)
 		*is = js_get(l->cfg.root, g->key) != NULL;
-	if (rc == 0 && *is && g->load != refuse)
+	if (rc == 0 && *is && g->load)
 		rc = tensors_open(&l->t, l->path, e);
 	if (l->t) /* as training scripts save it, beside an epoch and the like */
 		tensors_enter(l->t, "state_dict.");
@@ -246,7 +241,9 @@ unknown(const struct place *p, struct err *e)
 	if (at >= sizeof(seen) - 1)
 		memcpy(seen + sizeof(seen) - 4, "...", 4);
 	at = 0;
-	for (const struct sae_family *f = families; f->name; f++) {
+	for (size_t i = 0; i < N_ROWS; i++) {
+		const struct sae_family *f = &rows[i].about;
+
 		if (f->loads && at < sizeof(known))
 			at += (size_t)snprintf(known + at, sizeof(known) - at,
 				"%s%s (%s)", at ? "; " : "", f->name, f->needs);
@@ -265,8 +262,8 @@ load_known(struct place *p, struct err *e)
 	size_t i;
 	int rc = 0;
 
-	for (i = 0; families[i].name; i++) {
-		rc = try_family(p, &signs[i], &is, e);
+	for (i = 0; i < N_ROWS; i++) {
+		rc = try_family(p, &rows[i], &is, e);
 		if (rc < 0 || is)
 			break;
 	}
@@ -274,9 +271,9 @@ load_known(struct place *p, struct err *e)
 		return rc;
 	if (!is)
 		return unknown(p, e);
-	l->family = families[i].name;
+	l->family = rows[i].about.name;
 	snprintf(n->family, sizeof(n->family), "%s", l->family);
-	rc = signs[i].load(l, e);
+	rc = rows[i].load ? rows[i].load(l, e) : refuse(l, e);
 	if (rc == 0)
 		rc = tensors_sha256(l->t, l->s->file_hash, e);
 	let_go(l);
