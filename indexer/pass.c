@@ -59,40 +59,27 @@ sae_init(struct pass_sae *s, const struct pass_job *job, const struct sae *sae,
 	if (encoder_init(&s->encoder, sae, n_threads, max_tokens, e) < 0)
 		return e->code;
 	s->ranges = mem_new(s->encoder.n_ranges, sizeof(*s->ranges));
-	s->error = mem_new(n_threads, sizeof(*s->error));
-	s->work = mem_new(n_threads, sizeof(*s->work));
+	if (fit_init(&s->fit, sae, n_threads, e) < 0)
+		return e->code;
 	s->row_start =
 		mem_new((size_t)job->windows->max_tokens + 1, sizeof(*s->row_start));
-	if (s->ranges == NULL || s->error == NULL || s->work == NULL ||
-		s->row_start == NULL)
+	if (s->ranges == NULL || s->row_start == NULL)
 		return no_memory(e);
 	for (size_t r = 0; r < s->encoder.n_ranges; r++)
 		if (by_feature_init(&s->ranges[r], s->encoder.bound[r],
 			    s->encoder.bound[r + 1] - s->encoder.bound[r], e) < 0)
 			return e->code;
-	for (size_t i = 0; i < n_threads; i++) {
-		s->work[i].acc = mem_new(sae->info.d_out, sizeof(double));
-		s->work[i].x_hat = mem_new(sae->info.d_out, sizeof(float));
-		if (s->work[i].acc == NULL || s->work[i].x_hat == NULL)
-			return no_memory(e);
-	}
 	return 0;
 }
 
 static void
-sae_clear(struct pass_sae *s, size_t n_threads)
+sae_clear(struct pass_sae *s)
 {
 	for (size_t r = 0; s->ranges != NULL && r < s->encoder.n_ranges; r++)
 		by_feature_clear(&s->ranges[r]);
-	for (size_t i = 0; s->work != NULL && i < n_threads; i++) {
-		mem_free(s->work[i].acc);
-		mem_free(s->work[i].x_hat);
-		mem_free(s->work[i].acts);
-	}
+	fit_clear(&s->fit);
 	encoder_clear(&s->encoder);
 	mem_free(s->ranges);
-	mem_free(s->error);
-	mem_free(s->work);
 	mem_free(s->row_start);
 }
 
@@ -161,7 +148,7 @@ static void
 pass_clear(struct pass *p)
 {
 	for (uint32_t i = 0; i < p->n_saes; i++)
-		sae_clear(&p->sae[i], p->n_threads);
+		sae_clear(&p->sae[i]);
 	for (uint32_t h = 0; p->x != NULL && h < p->job->n_hooks; h++)
 		mem_free(p->x[h]);
 	for (size_t i = 0; p->stats != NULL && i < p->n_threads * p->job->n_hooks; i++)

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "indexer/pass_int.h"
 
-#include "util/mem.h"
-
-#include <string.h>
-
 #define WINDOWS_PER_ITEM 8
 
 /* ---- features' states -------------------------------------------------------- */
@@ -74,65 +70,6 @@ write_acts(struct pass *p, uint32_t sae, struct err *e)
 	}
 }
 
-/* ---- explained variance ----------------------------------------------------- */
-
-static const struct sae_act *
-acts_of(struct pass_work *work, const struct sparse *a, uint32_t i, struct err *e)
-{
-	uint32_t from = a->row_start[i], n = a->row_start[i + 1] - from;
-
-	if (n > work->cap || work->acts == NULL) {
-		mem_free(work->acts);
-		work->cap = n + 64;
-		work->acts = mem_new(work->cap, sizeof(*work->acts));
-		if (work->acts == NULL) {
-			work->cap = 0;
-			err_set(e, ERR_NOMEM, "no memory for a token's activations");
-			return NULL;
-		}
-	}
-	for (uint32_t j = 0; j < n; j++)
-		work->acts[j] =
-			(struct sae_act){a->feature[from + j], a->value[from + j]};
-	return work->acts;
-}
-
-static int
-window_error(struct pass *p, uint32_t sae, uint32_t w, size_t thread, struct err *e)
-{
-	struct pass_sae *s = &p->sae[sae];
-	const struct encoder *c = &s->encoder;
-	struct pass_work *work = &s->work[thread];
-	size_t d = c->sae->info.d_out;
-	const float *x = p->x[p->job->hook_of[sae]];
-	const float *y = p->x[p->job->out_of[sae]];
-	double sum = 0;
-
-	memset(work->acc, 0, d * sizeof(*work->acc));
-	for (uint32_t i = p->window_start[w]; i < p->window_start[w + 1]; i++) {
-		const struct sae_act *acts;
-
-		if (p->counts[i] == 0)
-			continue;
-		acts = acts_of(work, &c->acts, i, e);
-		if (acts == NULL)
-			return e->code;
-		sae_decode(c->sae, work->x_hat, acts,
-			c->acts.row_start[i + 1] - c->acts.row_start[i], c->scale[i],
-			c->shift[i]);
-		sae_skip(c->sae, work->x_hat, x + i * c->sae->info.d_in);
-		stats_error(work->acc, y + i * d, work->x_hat, d);
-	}
-	for (size_t j = 0; j < d; j++)
-		sum += work->acc[j];
-	if (!(sum <= 1e300))
-		return err_set(e, ERR_FORMAT,
-			"the SAE's reconstruction is not finite: its weights leave the "
-			"range of float32");
-	stats_add(&s->error[thread], sum);
-	return 0;
-}
-
 /* ---- all of it ------------------------------------------------------------------ */
 
 /* Items of one kind, numbered one after the other. */
@@ -178,6 +115,14 @@ n_items(const struct pass *p)
 }
 
 static void
+fit_one(struct pass *p, uint32_t sae, uint32_t w, size_t thread, struct err *e)
+{
+	fit_window(&p->sae[sae].fit, &p->sae[sae].encoder, p->x[p->job->hook_of[sae]],
+		p->x[p->job->out_of[sae]], p->counts, p->window_start[w],
+		p->window_start[w + 1], thread, e);
+}
+
+static void
 stream_window(struct pass *p, uint32_t hook, uint32_t w, size_t thread)
 {
 	size_t d = lm_hook_width(p->job->lm, &p->job->hook[hook]);
@@ -206,7 +151,7 @@ run_item(void *ctx, size_t i, size_t thread)
 	else
 		for (; w < end && e->code == 0; w++) {
 			if (item.kind == ITEM_ERROR)
-				window_error(p, item.of, w, thread, e);
+				fit_one(p, item.of, w, thread, e);
 			else
 				stream_window(p, item.of, w, thread);
 		}
@@ -229,16 +174,11 @@ pass_conclude(struct pass *p)
 		struct pass_result *r = &p->result[s];
 		const struct stream_stats *x =
 			&p->stats[p->job->out_of[s] * p->n_threads];
-		double error, variance = stream_stats_variance(x);
 
-		for (size_t i = 1; i < p->n_threads; i++)
-			exact64_merge(&p->sae[s].error[0], &p->sae[s].error[i]);
-		error = exact64_get(&p->sae[s].error[0]);
+		fit_conclude(&p->sae[s].fit, x, &r->explained, &r->mse);
 		r->n_tokens = x->n;
 		r->n_alive = state_n_alive(&r->state);
 		for (uint32_t f = 0; f < r->state.n_features; f++)
 			r->n_active += r->state.feature[f].count;
-		r->explained = variance > 0 ? 1 - error / variance : 0;
-		r->mse = x->n > 0 ? error / (double)x->n : 0;
 	}
 }

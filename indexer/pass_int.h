@@ -6,20 +6,13 @@
 #ifndef INDEXER_PASS_INT_H
 #define INDEXER_PASS_INT_H
 
+#include "indexer/fit.h"
 #include "indexer/pass.h"
-
-struct pass_work { /* of one thread, for one SAE */
-	double *acc; /* (d_out) squared errors of a window */
-	float *x_hat; /* (d_out) */
-	struct sae_act *acts; /* (cap) of one token */
-	size_t cap;
-};
 
 struct pass_sae {
 	struct encoder encoder;
 	struct by_feature *ranges; /* (encoder.n_ranges) */
-	struct exact64 *error; /* (n_threads) sums of squared errors */
-	struct pass_work *work; /* (n_threads) */
+	struct fit fit;
 	uint32_t *row_start; /* (longest window + 1) for the writer */
 };
 
