@@ -26,24 +26,6 @@ lm_kind_at(size_t i)
 
 /* ---- loading ------------------------------------------------------------ */
 
-/* GPT-NeoX had its own name for what all others call lm_head. */
-static int
-load_unembed(struct lm *m, struct err *e)
-{
-	static const char *const names[] = {"lm_head.weight", "embed_out.weight"};
-	const char *prefix = m->prefix;
-	size_t use;
-	int rc;
-
-	if (m->tied)
-		return 0;
-	use = !tensors_find(m->tensors, names[0]) && tensors_find(m->tensors, names[1]);
-	m->prefix = "";
-	rc = lm_floats(m, names[use], m->info.n_vocab, m->info.d_model, &m->unembed, e);
-	m->prefix = prefix;
-	return rc;
-}
-
 static int
 unknown_family(const struct lm_config *c, const char *type, struct err *e)
 {
@@ -58,60 +40,81 @@ unknown_family(const struct lm_config *c, const char *type, struct err *e)
 		type, list, N_FAMILIES > 1 ? "are" : "is");
 }
 
-static int
-find_family(struct lm *m, const struct lm_config *c, struct err *e)
+int
+lm_read_type(struct lm *m, const struct lm_config *c, struct err *e)
 {
 	const struct js *a = js_at(js_get(c->c, "architectures"), 0);
-	const struct js *q = js_get(c->c, "quantization_config");
-	char type[64];
-	int rc = js_need_str(c->doc, c->c, "model_type", type, sizeof(type), e);
+	int rc = js_need_str(c->doc, c->c, "model_type", m->type, sizeof(m->type), e);
 
-	if (rc < 0)
-		return rc;
-	for (size_t i = 0; i < N_FAMILIES; i++) {
-		if (strcmp(type, families[i]->kind.model_type) == 0)
+	for (size_t i = 0; rc == 0 && i < N_FAMILIES; i++) {
+		if (strcmp(m->type, families[i]->kind.model_type) == 0)
 			m->family = families[i];
 	}
+	snprintf(m->architecture, sizeof(m->architecture), "%s",
+		js_str(a, NULL) ? js_str(a, NULL) : "");
+	m->info.family = m->type;
+	m->info.architecture = m->architecture;
+	m->info.dtype_file = m->dtype_file;
+	return rc;
+}
+
+int
+lm_configure(struct lm *m, const struct lm_config *c, struct err *e)
+{
+	const struct lm_family *f = m->family;
+	int rc = js_opt_bool(c->doc, c->c, "tie_word_embeddings", f->tied, &m->tied, e);
+
+	if (rc == 0 && f->kind.parallel)
+		rc = js_opt_bool(c->doc, c->c, f->kind.parallel, true, &m->parallel, e);
+	return rc == 0 ? f->configure(m, c, e) : rc;
+}
+
+/* Can it be run at all? */
+static int
+check_type(const struct lm *m, const struct lm_config *c, struct err *e)
+{
+	const struct js *q = js_get(c->c, "quantization_config");
+
+	if (strcmp(m->type, LM_HEAD_TYPE) == 0)
+		return err_set(e, ERR_UNSUPPORTED,
+			"%s: a model of type \"%s\" is only described, and its "
+			"activations are made elsewhere; use --activations or "
+			"--latents",
+			c->doc->name, m->type);
 	if (!m->family)
-		return unknown_family(c, type, e);
+		return unknown_family(c, m->type, e);
 	if (js_type(q) != JS_ABSENT && js_type(q) != JS_NULL)
 		return err_set(e, ERR_UNSUPPORTED,
 			"%s: quantization_config is not supported: the weights must "
 			"be floats",
 			c->doc->name);
-	snprintf(m->architecture, sizeof(m->architecture), "%s",
-		js_str(a, NULL) ? js_str(a, NULL) : "");
-	m->info.family = m->family->kind.model_type;
-	m->info.architecture = m->architecture;
 	return 0;
 }
 
 static int
-open_config(struct lm *m, const struct js_doc *doc, const char *dir, struct err *e)
+open_whole(struct lm *m, const struct lm_config *c, struct err *e)
 {
-	const struct lm_config c = {.doc = doc, .c = doc->root};
-	int rc = find_family(m, &c, e);
+	int rc = lm_read_type(m, c, e);
 
 	if (rc == 0)
-		rc = js_opt_bool(doc, c.c, "tie_word_embeddings", m->family->tied,
-			&m->tied, e);
-	if (rc == 0 && m->family->kind.parallel)
-		rc = js_opt_bool(doc, c.c, m->family->kind.parallel, true, &m->parallel,
-			e);
+		rc = check_type(m, c, e);
 	if (rc == 0)
-		rc = m->family->configure(m, &c, e);
+		rc = lm_configure(m, c, e);
 	if (rc == 0)
-		rc = tensors_open_dir(&m->tensors, dir, e);
+		rc = tensors_open_dir(&m->tensors, m->dir, e);
 	if (rc == 0)
 		rc = m->family->load(m, e);
-	return rc == 0 ? load_unembed(m, e) : rc;
+	return rc == 0 ? lm_load_unembed(m, e) : rc;
 }
 
 int
-lm_open(struct lm **out, const char *dir, struct err *e)
+lm_open_by(struct lm **out, const char *dir,
+	int (*how)(struct lm *m, const struct lm_config *c, struct err *e),
+	struct err *e)
 {
 	struct err own = ERR_INIT;
-	struct js_doc config = {0};
+	struct js_doc doc = {0};
+	struct lm_config c = {.doc = &doc};
 	char path[PATH_BYTES];
 	struct lm *m;
 	int rc;
@@ -124,18 +127,27 @@ lm_open(struct lm **out, const char *dir, struct err *e)
 			"config.json, model.safetensors and tokenizer.json",
 			dir);
 	if (rc == 0)
-		rc = js_open(&config, path, CONFIG_MAX_BYTES, CONFIG_MAX_DEPTH, e);
+		rc = js_open(&doc, path, CONFIG_MAX_BYTES, CONFIG_MAX_DEPTH, e);
 	if (rc < 0)
 		return rc;
+	c.c = doc.root;
 	m = mem_new(1, sizeof(*m));
-	rc = m ? open_config(m, &config, dir, e)
-	       : err_set(e, ERR_NOMEM, "%s: memory ran out", dir);
-	js_close(&config);
+	if (m)
+		m->dir = mem_strdup(dir);
+	rc = m && m->dir ? how(m, &c, e)
+			 : err_set(e, ERR_NOMEM, "%s: memory ran out", dir);
+	js_close(&doc);
 	if (rc < 0)
 		lm_close(m);
 	else
 		*out = m;
 	return rc;
+}
+
+int
+lm_open(struct lm **out, const char *dir, struct err *e)
+{
+	return lm_open_by(out, dir, open_whole, e);
 }
 
 static void
@@ -183,6 +195,7 @@ lm_close(struct lm *m)
 	mem_free(m->position);
 	mem_free(m->unembed);
 	tensors_close(m->tensors);
+	mem_free(m->dir);
 	mem_free(m);
 }
 
@@ -192,10 +205,22 @@ lm_info(const struct lm *m)
 	return &m->info;
 }
 
+bool
+lm_can_run(const struct lm *m)
+{
+	return !m->head;
+}
+
 const float *
 lm_unembed(const struct lm *m)
 {
 	return m->unembed ? m->unembed : m->embed;
+}
+
+bool
+lm_has_unembed(const struct lm *m)
+{
+	return lm_unembed(m) != NULL;
 }
 
 const float *
@@ -207,10 +232,23 @@ lm_final_gain(const struct lm *m)
 int
 lm_sha256(const struct lm *m, uint8_t out[32], struct err *e)
 {
-	return tensors_sha256(m->tensors, out, e);
+	if (m->tensors)
+		return tensors_sha256(m->tensors, out, e);
+	memcpy(out, m->config_sha256, sizeof(m->config_sha256));
+	return 0;
 }
 
 /* ---- forward ------------------------------------------------------------ */
+
+int
+lm_need_run(const struct lm *m, struct err *e)
+{
+	if (lm_can_run(m))
+		return 0;
+	return err_set(e, ERR_UNSUPPORTED,
+		"%s: of this model only the head was loaded, which cannot be run",
+		lm_path(m));
+}
 
 static int
 check_pass(const struct lm_pass *p, struct err *e)
@@ -256,8 +294,10 @@ lm_forward(const struct lm *m, struct lm_work *w, const uint32_t *ids,
 		.hooks = hooks,
 		.n_hooks = n_hooks,
 		.out = out};
-	int rc = check_pass(&p, e);
+	int rc = lm_need_run(m, e);
 
+	if (rc == 0)
+		rc = check_pass(&p, e);
 	return rc == 0 && n_hooks > 0 ? lm_decode(&p, e) : rc;
 }
 
@@ -289,9 +329,12 @@ lm_logits(const struct lm *m, struct lm_work *w, const uint32_t *ids, size_t n_t
 		.site = HOOK_RESID_POST,
 		.layer = m->info.n_layers - 1};
 	uint32_t window[2] = {0, (uint32_t)n_tokens};
-	float *x = mem_new_aligned(n_tokens, m->info.d_model * sizeof(*x));
-	int rc;
+	int rc = lm_need_run(m, e);
+	float *x;
 
+	if (rc < 0)
+		return rc;
+	x = mem_new_aligned(n_tokens, m->info.d_model * sizeof(*x));
 	if (!x)
 		return err_set(e, ERR_NOMEM, "memory ran out for %zu tokens", n_tokens);
 	rc = lm_forward(m, w, ids, window, 1, &last, 1, &x, e);

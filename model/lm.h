@@ -50,9 +50,11 @@ struct lm; /* opaque */
 struct lm_info {
 	const char *family; /* "gpt2" */
 	const char *architecture; /* as in config.json */
-	uint32_t n_layers, d_model, n_heads, n_kv_heads, d_head, d_mlp, n_ctx, n_vocab;
-	uint64_t n_params;
-	const char *dtype_file; /* "F16": as stored; computing is in float32 */
+	uint32_t n_layers, d_model, n_heads, n_kv_heads, d_head, d_mlp, n_vocab;
+	uint32_t n_ctx; /* 0: not known, of a head */
+	uint64_t n_params; /* of what was loaded */
+	const char *dtype_file; /* "F16": as stored; computing is in float32; "" if
+				   nothing was */
 };
 
 /* A family of models: those with one model_type in config.json. */
@@ -72,6 +74,27 @@ const char *hook_name_at(size_t i);
  * another is ERR_UNSUPPORTED by name. Shapes are checked against the config, weights for
  * NaN. new: lm_close(). */
 int lm_open(struct lm **out, const char *dir, struct err *e);
+/* The model_type of a model that is only described. */
+#define LM_HEAD_TYPE "saedb_head"
+/* A head: the model in dir as far as one must know it whose activations are made
+ * elsewhere. It has hooks and widths, and what stands behind the last layer where
+ * the files have it; layers are never read, and lm_can_run() is false. Weights may
+ * be missing, all, or some of the shards that an index names; dtypes other than
+ * floats are ERR_UNSUPPORTED.
+ *   A family that lm_kind_at lists: config.json as for lm_open, but what saedb could
+ * not run (such as a rope_type) does not matter. The unembedding is the family's,
+ * or the embedding where it is tied.
+ *   Any other model_type: hidden_size (or n_embd, d_model), num_hidden_layers
+ * (n_layer, n_layers, num_layers), vocab_size, and if there is one
+ * max_position_embeddings (n_positions, n_ctx), in "text_config" or beside it. Every
+ * hook of its layers is accepted; attn.hook_z where the heads' number and width
+ * are said. The unembedding is "unembed" (vocab_size, hidden_size), with the final
+ * norm's gain in "final_gain" (hidden_size); LM_HEAD_TYPE's file must have it, the
+ * others' may have "lm_head.weight" instead.
+ * new: lm_close(). */
+int lm_open_head(struct lm **out, const char *dir, struct err *e);
+/* Else lm_work_new, lm_forward and lm_logits are ERR_UNSUPPORTED. */
+bool lm_can_run(const struct lm *m);
 void lm_close(struct lm *m);
 const struct lm_info *lm_info(const struct lm *m); /* borrowed */
 /* ERR_NOTFOUND when the model has no such layer, naming those it has, or no such
@@ -81,16 +104,22 @@ int lm_check_hook(const struct lm *m, const struct hook *h, struct err *e);
 bool hook_in_stream(const struct hook *h);
 /* Floats of a token at a hook: d_model, or n_heads * d_head at attn.hook_z. */
 uint32_t lm_hook_width(const struct lm *m, const struct hook *h);
-/* Unembedding W_U as (n_vocab, d_model) rows, borrowed. */
+/* Always, but for a head whose files lack it. */
+bool lm_has_unembed(const struct lm *m);
+/* Unembedding W_U as (n_vocab, d_model) rows, borrowed; NULL if there is none. */
 const float *lm_unembed(const struct lm *m);
+/* Can lm_directions() tell? Always, but for a head's attn.hook_z. */
+bool lm_has_directions(const struct lm *m, const struct hook *h);
 /* What rows (n, lm_hook_width) at a hook add to the stream (n, d_model): at
  * attn.hook_z their product with the layer's output weights, without its bias
  * and a norm behind it; elsewhere the rows as they are. */
 void lm_directions(const struct lm *m, const struct hook *h, const float *rows,
 	size_t n, float *out);
-/* The final norm's gain (d_model), as it is applied (Gemma stores it less 1). */
+/* The final norm's gain (d_model), as it is applied (Gemma stores it less 1); NULL
+ * where a head's files lack it. */
 const float *lm_final_gain(const struct lm *m);
-int lm_sha256(const struct lm *m, uint8_t out[32], struct err *e); /* weights */
+/* Of the files of weights; of config.json where a head has none. */
+int lm_sha256(const struct lm *m, uint8_t out[32], struct err *e);
 
 struct lm_work; /* opaque */
 /* max_tokens: the most tokens in one lm_forward call. */

@@ -140,6 +140,12 @@ attention_rows(const struct lm_pass *p, uint32_t layer, size_t t, size_t n)
 	lm_tap(p, HOOK_ATTN_OUT, layer, w->attn, t, n);
 }
 
+bool
+lm_has_directions(const struct lm *m, const struct hook *h)
+{
+	return h->site != HOOK_Z || lm_can_run(m);
+}
+
 void
 lm_directions(const struct lm *m, const struct hook *h, const float *rows, size_t n,
 	float *out)

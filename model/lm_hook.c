@@ -151,12 +151,17 @@ lm_check_hook(const struct lm *m, const struct hook *h, struct err *e)
 	if (h->layer >= m->info.n_layers)
 		return err_arg(e, ERR_NOTFOUND, "hook",
 			"%s: the model has layers 0 to %u, so there is no %s",
-			tensors_path(m->tensors), m->info.n_layers - 1, h->name);
+			lm_path(m), m->info.n_layers - 1, h->name);
 	if (h->site == HOOK_RESID_MID && m->parallel)
 		return err_arg(e, ERR_NOTFOUND, "hook",
 			"%s: attention and MLP of this model read the same stream "
 			"(parallel residual), so there is no %s",
-			tensors_path(m->tensors), h->name);
+			lm_path(m), h->name);
+	if (h->site == HOOK_Z && lm_z_width(m) == 0)
+		return err_arg(e, ERR_NOTFOUND, "hook",
+			"%s: config.json does not say how many heads there are and how "
+			"wide (num_attention_heads, head_dim), which %s needs",
+			lm_path(m), h->name);
 	return 0;
 }
 

@@ -58,10 +58,14 @@ struct lm_parts {
 
 struct lm {
 	struct lm_info info;
-	const struct lm_family *family;
+	const struct lm_family *family; /* NULL: a head of another */
+	char type[64]; /* config.json's model_type */
 	char architecture[64];
 	char dtype_file[12];
-	struct tensors *tensors;
+	char *dir; /* as opened; owned */
+	struct tensors *tensors; /* NULL: a head without weights */
+	bool head; /* no layers are loaded */
+	uint8_t config_sha256[32]; /* of a head without weights */
 	const char *prefix; /* of tensor names: "" or "transformer." */
 	bool tied;
 	bool rms; /* RMS norms, not layer norms */
@@ -118,6 +122,29 @@ struct lm_family {
 	int (*configure)(struct lm *m, const struct lm_config *c, struct err *e);
 	int (*load)(struct lm *m, struct err *e);
 };
+
+/* ---- lm.c, lm_head.c ----------------------------------------------------- */
+
+/* Opens dir, its config.json by how. out is new: lm_close(). */
+int lm_open_by(struct lm **out, const char *dir,
+	int (*how)(struct lm *m, const struct lm_config *c, struct err *e),
+	struct err *e);
+/* model_type, and m->family if it is known. */
+int lm_read_type(struct lm *m, const struct lm_config *c, struct err *e);
+/* The family's traits. */
+int lm_configure(struct lm *m, const struct lm_config *c, struct err *e);
+/* What a head has around its layers, by a family's names. */
+struct lm_names;
+int lm_load_around(struct lm *m, const struct lm_names *names, struct err *e);
+
+/* ERR_UNSUPPORTED for a head. */
+int lm_need_run(const struct lm *m, struct err *e);
+/* For errors: where the weights stand, or the directory. */
+static inline const char *
+lm_path(const struct lm *m)
+{
+	return m->tensors ? tensors_path(m->tensors) : m->dir;
+}
 
 extern const struct lm_family lm_gpt2, lm_llama, lm_mistral, lm_qwen2, lm_qwen3,
 	lm_neox, lm_gemma, lm_gemma2, lm_gemma3_text, lm_gemma3, lm_neo;
@@ -194,7 +221,9 @@ int lm_floats(struct lm *m, const char *name, size_t n1, size_t n2, float **out,
 	struct err *e);
 /* The embedding; says as what the model is stored. */
 int lm_load_embed(struct lm *m, const char *name, struct err *e);
-/* (n) gains and, in a model of layer norms, biases. */
+/* lm_head.weight, by either of its names, unless it is tied to the embedding. */
+int lm_load_unembed(struct lm *m, struct err *e);
+/* (n) gains and, in a model of layer norms that runs, biases. */
 int lm_load_norm(struct lm *m, const char *name, size_t n, struct lm_norm *norm,
 	struct err *e);
 

@@ -86,7 +86,24 @@ lm_load_embed(struct lm *m, const char *name, struct err *e)
 	if (rc == 0)
 		memcpy(m->dtype_file, lm_tensor(m, name)->dtype_name,
 			sizeof(m->dtype_file));
-	m->info.dtype_file = m->dtype_file;
+	return rc;
+}
+
+/* GPT-NeoX had its own name for what all others call lm_head. */
+int
+lm_load_unembed(struct lm *m, struct err *e)
+{
+	static const char *const names[] = {"lm_head.weight", "embed_out.weight"};
+	const char *prefix = m->prefix;
+	size_t use;
+	int rc;
+
+	if (m->tied)
+		return 0;
+	use = !tensors_find(m->tensors, names[0]) && tensors_find(m->tensors, names[1]);
+	m->prefix = "";
+	rc = lm_floats(m, names[use], m->info.n_vocab, m->info.d_model, &m->unembed, e);
+	m->prefix = prefix;
 	return rc;
 }
 
@@ -102,7 +119,8 @@ lm_load_norm(struct lm *m, const char *name, size_t n, struct lm_norm *norm,
 	for (size_t i = 0; rc == 0 && m->has.gain_plus_one && i < n; i++)
 		norm->gain[i] = 1.0f + norm->gain[i];
 	snprintf(full, sizeof(full), "%s.bias", name);
-	return rc == 0 && !m->rms ? lm_floats(m, full, n, 0, &norm->bias, e) : rc;
+	return rc == 0 && !m->rms && !m->head ? lm_floats(m, full, n, 0, &norm->bias, e)
+					      : rc;
 }
 
 /* A bias that config.json denies would be left out silently. */
@@ -277,6 +295,8 @@ lm_load_all(struct lm *m, const struct lm_names *names,
 	snprintf(name, sizeof(name), "%s.%u.%s.weight", names->layers, n->n_layers,
 		names->first);
 	rc = lm_no_more_layers(m, name, names->n_layers_key, e);
+	if (m->head)
+		return rc == 0 ? lm_load_around(m, names, e) : rc;
 	snprintf(name, sizeof(name), "%s.weight", names->embed);
 	if (rc == 0)
 		rc = lm_load_embed(m, name, e);

@@ -50,6 +50,8 @@ lm_work_bytes(const struct lm *m, size_t max_tokens)
 {
 	size_t span = span_of(m, max_tokens), n_keys = n_blocks(span), n, more;
 
+	if (!lm_can_run(m))
+		return 0;
 	if (!mem_mul(max_tokens, floats_per_token(m), &n) ||
 		!mem_mul(n_keys * LM_BLOCK_KEYS, floats_per_place(m), &more) ||
 		!mem_add(n, more, &n) ||
@@ -106,7 +108,10 @@ int
 lm_work_new(struct lm_work **out, const struct lm *m, size_t max_tokens, struct err *e)
 {
 	struct lm_work *w = NULL;
+	int rc = lm_need_run(m, e);
 
+	if (rc < 0)
+		return rc;
 	if (lm_work_bytes(m, max_tokens) < SIZE_MAX)
 		w = mem_new(1, sizeof(*w));
 	if (w) {

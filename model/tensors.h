@@ -64,6 +64,9 @@ int tensors_open(struct tensors **out, const char *path, struct err *e);
 /* dir/model.safetensors, the shards of dir/model.safetensors.index.json, or
  * dir/pytorch_model.bin. */
 int tensors_open_dir(struct tensors **out, const char *dir, struct err *e);
+/* The same where files may be missing, or some of the shards: the tensors that are
+ * there. *out is NULL where there are none of these files. */
+int tensors_open_some(struct tensors **out, const char *dir, struct err *e);
 void tensors_close(struct tensors *t);
 
 /* The suffixes of the files that are read, one by one; NULL past the last. */

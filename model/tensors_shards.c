@@ -54,9 +54,9 @@ shard_names(const struct js_doc *index, const char **names, size_t *n, struct er
 	return 0;
 }
 
-/* Opens the shards that the index names, into t. */
+/* Opens the shards that the index names, into t; with some those that are there. */
 static int
-shards_read(struct tensors *t, const char *dir, const struct js_doc *index,
+shards_read(struct tensors *t, const char *dir, const struct js_doc *index, bool some,
 	struct err *e)
 {
 	size_t n = js_n(js_get(index->root, "weight_map")), n_shards = 0;
@@ -72,11 +72,11 @@ shards_read(struct tensors *t, const char *dir, const struct js_doc *index,
 			SHARDS_MAX);
 	for (size_t i = 0; rc == 0 && i < n_shards; i++) {
 		rc = path_join(path, e, "%s/%s", dir, names[i]);
-		if (rc == 0)
+		if (rc == 0 && (!some || file_exists(path)))
 			rc = tensors_add_shard(t, path, e);
 	}
 	/* all paths first: tensors borrow them */
-	for (size_t i = 0; rc == 0 && i < n_shards; i++) {
+	for (size_t i = 0; rc == 0 && i < t->n_shards; i++) {
 		rc = tensors_read_shard(t, &t->shard[i], e);
 		if (rc < 0)
 			err_wrap(e, "%s", index->name);
@@ -93,8 +93,17 @@ file_part(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+static bool
+has_shard(const struct tensors *t, const char *file)
+{
+	for (size_t i = 0; i < t->n_shards; i++)
+		if (strcmp(file_part(t->shard[i].path), file) == 0)
+			return true;
+	return false;
+}
+
 /* Keeps the tensors that the map gives to the file they stand in; each that
- * the map names must be there. */
+ * the map names must be there, if its file is. */
 static int
 map_apply(struct tensors *t, const struct js_doc *index, struct err *e)
 {
@@ -113,7 +122,8 @@ map_apply(struct tensors *t, const struct js_doc *index, struct err *e)
 	if (rc < 0)
 		return rc;
 	for (void *it = js_first(map); it; it = js_next(map, it)) {
-		if (!tensors_find(t, js_key(it, NULL)))
+		if (!tensors_find(t, js_key(it, NULL)) &&
+			has_shard(t, js_str(js_value(it), NULL)))
 			return err_set(e, ERR_MISMATCH,
 				"%s: tensor %.200s is not in %s, where the index has "
 				"it",
@@ -124,7 +134,8 @@ map_apply(struct tensors *t, const struct js_doc *index, struct err *e)
 }
 
 static int
-index_open(struct tensors **out, const char *dir, const char *path, struct err *e)
+index_open(struct tensors **out, const char *dir, const char *path, bool some,
+	struct err *e)
 {
 	struct js_doc index;
 	struct tensors *t = NULL;
@@ -138,27 +149,24 @@ index_open(struct tensors **out, const char *dir, const char *path, struct err *
 		goto out;
 	}
 	t = tensors_new(dir, e);
-	rc = t ? shards_read(t, dir, &index, e) : ERR_NOMEM;
+	rc = t ? shards_read(t, dir, &index, some, e) : ERR_NOMEM;
 	if (rc == 0)
 		rc = map_apply(t, &index, e);
 out:
 	js_close(&index);
-	if (rc < 0)
+	if (rc < 0 || (some && t->n_shards == 0))
 		tensors_close(t);
 	else
 		*out = t;
 	return rc;
 }
 
-int
-tensors_open_dir(struct tensors **out, const char *dir, struct err *e)
+static int
+open_dir(struct tensors **out, const char *dir, bool some, struct err *e)
 {
-	struct err own = ERR_INIT;
 	char path[PATH_BYTES];
-	int rc;
+	int rc = path_join(path, e, "%s/model.safetensors", dir);
 
-	e = e ? e : &own;
-	rc = path_join(path, e, "%s/model.safetensors", dir);
 	if (rc < 0)
 		return rc;
 	if (file_exists(path))
@@ -167,7 +175,7 @@ tensors_open_dir(struct tensors **out, const char *dir, struct err *e)
 	if (rc < 0)
 		return rc;
 	if (file_exists(path))
-		return index_open(out, dir, path, e);
+		return index_open(out, dir, path, some, e);
 	rc = path_join(path, e, "%s/pytorch_model.bin", dir);
 	if (rc < 0)
 		return rc;
@@ -181,8 +189,26 @@ tensors_open_dir(struct tensors **out, const char *dir, struct err *e)
 			"%s: pickled shards are not read; convert the model to "
 			"safetensors",
 			path);
-	return err_set(e, ERR_NOTFOUND,
-		"%s: neither model.safetensors, nor model.safetensors.index.json, nor "
-		"pytorch_model.bin",
-		dir);
+	return some ? 0
+		    : err_set(e, ERR_NOTFOUND,
+			      "%s: neither model.safetensors, nor "
+			      "model.safetensors.index.json, nor pytorch_model.bin",
+			      dir);
+}
+
+int
+tensors_open_dir(struct tensors **out, const char *dir, struct err *e)
+{
+	struct err own = ERR_INIT;
+
+	return open_dir(out, dir, false, e ? e : &own);
+}
+
+int
+tensors_open_some(struct tensors **out, const char *dir, struct err *e)
+{
+	struct err own = ERR_INIT;
+
+	*out = NULL;
+	return open_dir(out, dir, true, e ? e : &own);
 }

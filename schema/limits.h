@@ -15,6 +15,7 @@
 #define LIMIT_NAME_BYTES 128 /* names of SAEs, models, runs */
 #define LIMIT_LABEL_BYTES 2000 /* a label's text */
 #define LIMIT_META_BYTES 65536 /* a document's metadata as JSON */
+#define LIMIT_IMAGE_BYTES (32u << 20) /* one image file, as base64 less than a reply */
 #define LIMIT_CONTEXT 8192 /* tokens in a window */
 #define LIMIT_BATCH 1000 /* features or windows in one call */
 #define LIMIT_PAGE 1000 /* rows in one page of a list */

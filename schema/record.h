@@ -160,4 +160,29 @@ void rec_token_pack(struct buf *b, const struct rec_token *x);
 int rec_token_unpack(struct rec_token *x, const void *p, size_t n_bytes,
 	struct arena *a, struct err *e);
 
+/* ---- images whose patches are tokens --------------------------------------- */
+
+struct rec_image { /* an image file of a cut, without its bytes */
+	uint8_t sha256[32]; /* of its bytes */
+	uint32_t n_bytes;
+	char type[16]; /* "image/png" */
+};
+void rec_image_pack(struct buf *b, const struct rec_image *x);
+int rec_image_unpack(struct rec_image *x, const void *p, size_t n_bytes, struct err *e);
+
+/* Positions [token, token + n_tokens) of a window are the patches first, first + 1,
+ * ... of an image of n_rows rows of n_cols patches, row by row from the upper left. */
+struct rec_patch {
+	uint32_t token, n_tokens;
+	uint32_t image; /* number in the cut */
+	uint32_t first;
+	uint32_t n_rows, n_cols;
+};
+/* Whether one fits its grid, and behind the positions before end. */
+bool rec_patch_fits(const struct rec_patch *x, uint64_t end);
+/* Of a window: ascending, and none overlaps the next. */
+void rec_patches_pack(struct buf *b, const struct rec_patch *x, size_t n);
+int rec_patches_unpack(const struct rec_patch **x, size_t *n, const void *p,
+	size_t n_bytes, struct arena *a, struct err *e);
+
 #endif

@@ -52,14 +52,15 @@ struct object {
 
 /* The tables of the kv files, in the order of their numbers. */
 enum { KV_WINDOW = 0, KV_LOGITS = 0, KV_NEIGHBORS = 0, KV_ACTS = 0 };
+enum { KV_IMAGE, KV_BYTES, KV_HASH, KV_PATCHES, KV_IMAGE_TABLES };
 enum { KV_FEATURE, KV_EXAMPLES, KV_POSTINGS, KV_TOKEN, KV_FEATURE_TABLES };
 struct kv_layout {
 	const char *file; /* "%02u/" and the slot stand in front in a run */
 	const char *names[KV_TABLES];
 	size_t n_tables;
 };
-extern const struct kv_layout layout_window, layout_logits, layout_neighbors,
-	layout_acts, layout_feature;
+extern const struct kv_layout layout_window, layout_image, layout_logits,
+	layout_neighbors, layout_acts, layout_feature;
 #define FILE_CUT_DB "cut.db"
 #define FILE_DECODER "decoder.f32"
 #define FILE_FEATURE_DB "feature.db"
@@ -235,6 +236,15 @@ int acts_gather(struct kv_view *v, uint32_t window, uint32_t first, uint32_t n,
 /* n tokens without any. */
 int acts_none(uint32_t first, uint32_t n, struct rec_acts *out, struct arena *arena,
 	struct err *e);
+/* The images of a pending cut (write_image.c), made with the first of them. */
+struct image_writer;
+int image_writer_new(struct image_writer **out, const struct pending *p, struct err *e);
+void image_writer_free(struct image_writer *w);
+int image_writer_image(struct image_writer *w, const struct store_image *x,
+	struct err *e);
+int image_writer_patches(struct image_writer *w, uint32_t window,
+	const struct rec_patch *x, size_t n, struct err *e);
+int image_writer_finish(struct image_writer *w, uint32_t n_windows, struct err *e);
 /* A connection for changing the catalogue. new: db_close(). */
 int store_catalog_write(struct store *s, struct db **db, struct err *e);
 

@@ -527,8 +527,8 @@ kv_each(struct kv_view *v, size_t table, uint32_t id, uint16_t part,
 }
 
 uint64_t
-kv_entries(const struct kv *kv, size_t table)
+kv_entries(const struct kv_view *v, size_t table)
 {
-	assert(table < kv->n_tables);
-	return kv->n_entries[table];
+	assert(table < v->kv->n_tables);
+	return v->kv->n_entries[table];
 }

@@ -56,6 +56,6 @@ int kv_get(struct kv_view *v, size_t table, uint32_t id, struct kv_value *out,
 int kv_each(struct kv_view *v, size_t table, uint32_t id, uint16_t part,
 	int (*fn)(void *ctx, uint16_t part, struct kv_value x, struct err *e),
 	void *ctx, struct err *e);
-uint64_t kv_entries(const struct kv *kv, size_t table); /* of a file opened to read */
+uint64_t kv_entries(const struct kv_view *v, size_t table);
 
 #endif

@@ -9,6 +9,8 @@
 const char *const kind_name[KINDS] = {"cut", "sae", "run", "graph"};
 
 const struct kv_layout layout_window = {"window.mdb", {"window"}, 1};
+const struct kv_layout layout_image = {"image.mdb",
+	{"image", "bytes", "hash", "patches"}, KV_IMAGE_TABLES};
 const struct kv_layout layout_logits = {"logits.mdb", {"logits"}, 1};
 const struct kv_layout layout_neighbors = {"neighbors.mdb", {"neighbors"}, 1};
 const struct kv_layout layout_acts = {"acts.mdb", {"acts"}, 1};

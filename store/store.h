@@ -195,6 +195,26 @@ int store_tokens(struct store_view *v, uint32_t cut, const uint32_t *ids, size_t
 int store_token_find(struct store_view *v, uint32_t cut, const char *bytes,
 	size_t n_bytes, uint32_t limit, uint32_t *ids, uint32_t *n_out, struct err *e);
 
+/* Images whose patches are tokens of windows; few cuts have them. */
+struct store_image {
+	uint32_t number; /* in the cut: 0, 1, 2, ... */
+	uint8_t sha256[32]; /* of bytes */
+	char type[16]; /* "image/png" */
+	const void *bytes; /* the file; NULL where only the rest is told */
+	size_t n_bytes;
+};
+/* By the SHA-256 in hexadecimal, or by its first digits, at least 8, where they are
+ * one image's. bytes borrowed as those of store_mget. ERR_NOTFOUND, or ERR_ARG,
+ * about the argument image. */
+int store_image(struct store_view *v, uint32_t cut, const char *sha256_hex,
+	struct store_image *out, struct arena *arena, struct err *e);
+/* By number, without the bytes: for patches. */
+int store_image_of(struct store_view *v, uint32_t cut, uint32_t number,
+	struct store_image *out, struct err *e);
+/* The patches of a window, ascending; none (*n 0) where it has none. */
+int store_patches(struct store_view *v, uint32_t cut, uint32_t window,
+	const struct rec_patch **x, size_t *n, struct arena *arena, struct err *e);
+
 enum feature_sort {
 	FEATURE_BY_INDEX,
 	FEATURE_BY_COUNT,
@@ -306,6 +326,11 @@ int cut_writer_token(struct cut_writer *w, uint32_t id, const char *bytes,
 	size_t n_bytes, bool special, struct err *e); /* the vocabulary */
 int cut_writer_window(struct cut_writer *w, const struct rec_window *r,
 	struct err *e); /* window 0, 1, 2, ... */
+/* The images of windows that have any, before the patches; number 0, 1, 2, ... The
+ * bytes of one hash are kept once. ERR_LIMIT past LIMIT_IMAGE_BYTES. */
+int cut_writer_image(struct cut_writer *w, const struct store_image *x, struct err *e);
+int cut_writer_patches(struct cut_writer *w, uint32_t window, const struct rec_patch *x,
+	size_t n, struct err *e); /* windows ascending */
 /* Syncs. Until publishing, its windows can be read with cut_reader below. */
 int cut_writer_finish(struct cut_writer *w, const struct cat_cut *info, struct err *e);
 void cut_writer_free(struct cut_writer *w); /* the pending directory stays */

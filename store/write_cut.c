@@ -28,6 +28,7 @@ struct cut_writer {
 	struct pending *pending;
 	struct kv *kv;
 	struct db *db;
+	struct image_writer *images; /* NULL before the first */
 	struct buf packed, shown;
 	uint32_t n_documents, n_windows;
 };
@@ -171,6 +172,26 @@ cut_writer_window(struct cut_writer *w, const struct rec_window *r, struct err *
 }
 
 int
+cut_writer_image(struct cut_writer *w, const struct store_image *x, struct err *e)
+{
+	int rc = w->images != NULL ? 0 : image_writer_new(&w->images, w->pending, e);
+
+	return rc == 0 ? image_writer_image(w->images, x, e) : rc;
+}
+
+int
+cut_writer_patches(struct cut_writer *w, uint32_t window, const struct rec_patch *x,
+	size_t n, struct err *e)
+{
+	if (w->images != NULL)
+		return image_writer_patches(w->images, window, x, n, e);
+	return n == 0
+		? 0
+		: err_set(e, ERR_INTERNAL,
+			  "window %u has patches, and there are no images", window);
+}
+
+int
 cut_writer_finish(struct cut_writer *w, const struct cat_cut *info, struct err *e)
 {
 	int rc;
@@ -181,10 +202,14 @@ cut_writer_finish(struct cut_writer *w, const struct cat_cut *info, struct err *
 			info->n_documents, info->n_windows, w->n_documents,
 			w->n_windows);
 	rc = kv_finish(w->kv, e);
+	if (rc == 0 && w->images != NULL)
+		rc = image_writer_finish(w->images, w->n_windows, e);
 	if (rc == 0)
 		rc = pending_db_finish(w->db, cut_finish, e);
+	image_writer_free(w->images);
 	kv_close(w->kv);
 	db_close(w->db);
+	w->images = NULL;
 	w->kv = NULL;
 	w->db = NULL;
 	return rc == 0 ? pending_finish(w->pending, e) : rc;
@@ -195,6 +220,7 @@ cut_writer_free(struct cut_writer *w)
 {
 	if (w == NULL)
 		return;
+	image_writer_free(w->images);
 	kv_close(w->kv);
 	db_close(w->db);
 	buf_clear(&w->packed);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The config.json of a language model, beside weights that are as they should be:
- * refused, or the model runs. The first byte tells the family.
+ * refused, or the model runs; and refused or described, as a head. The first byte
+ * tells the family.
  */
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/place.h"
@@ -41,6 +42,26 @@ forward(const struct lm *m)
 	mem_free(logits);
 }
 
+/* What it says of a hook holds whatever the config says. */
+static void
+describe(const char *path)
+{
+	static const struct hook z = {.site = HOOK_Z};
+	struct err e = ERR_INIT;
+	uint8_t hash[32];
+	struct lm *m;
+
+	if (lm_open_head(&m, path, &e) < 0) {
+		if (e.text[0] == '\0' || e.code >= 0)
+			abort();
+		return;
+	}
+	if (lm_can_run(m) || lm_sha256(m, hash, &e) < 0 ||
+		(lm_check_hook(m, &z, &e) == 0) != (lm_hook_width(m, &z) > 0))
+		abort();
+	lm_close(m);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n_bytes)
 {
@@ -50,6 +71,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n_bytes)
 
 	if (!place_config(families, N, p, n_bytes, path))
 		return 0;
+	describe(path);
 	if (lm_open(&m, path, &e) < 0) {
 		if (e.text[0] == '\0' || e.code >= 0)
 			abort();

@@ -44,9 +44,22 @@ AGAIN(logits)
 AGAIN(token)
 AGAIN_LIST(postings, posting)
 AGAIN_LIST(neighbors, scored)
+AGAIN_LIST(patches, patch)
+
+static int
+image(struct buf *out, const uint8_t *p, size_t n_bytes, struct arena *a)
+{
+	struct rec_image x;
+	int rc = rec_image_unpack(&x, p, n_bytes, NULL);
+
+	(void)a;
+	if (rc == 0)
+		rec_image_pack(out, &x);
+	return rc;
+}
 
 static again_fn *const kinds[] = {window, feature, examples, acts, logits, token,
-	postings, neighbors};
+	postings, neighbors, patches, image};
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t n_bytes)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "schema/record.h"
 
+#include "schema/image.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -426,6 +428,126 @@ test_no_memory(void **state)
 	assert_int_equal(neighbors(b.data, b.n_bytes, &e), ERR_NOMEM);
 }
 
+static int
+image(const void *p, size_t n, struct err *e)
+{
+	struct rec_image x;
+
+	return rec_image_unpack(&x, p, n, e);
+}
+
+static void
+test_image(void **state)
+{
+	struct rec_image x = {.n_bytes = LIMIT_IMAGE_BYTES, .type = "image/png"}, y;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (uint8_t i = 0; i < 32; i++)
+		x.sha256[i] = (uint8_t)(i * 9);
+	rec_image_pack(&b, &x);
+	hurt(image);
+	assert_int_equal(rec_image_unpack(&y, b.data, b.n_bytes, &e), 0);
+	assert_memory_equal(&x, &y, sizeof(x));
+	/* the longest name of a type, and one too long */
+	memset(x.type, 'x', sizeof(x.type) - 1);
+	buf_reset(&b);
+	rec_image_pack(&b, &x);
+	assert_int_equal(rec_image_unpack(&y, b.data, b.n_bytes, &e), 0);
+	assert_string_equal(y.type, "xxxxxxxxxxxxxxx");
+	b.data[32 + 4]++;
+	buf_u8(&b, 'x');
+	assert_int_equal(rec_image_unpack(&y, b.data, b.n_bytes, &e), ERR_CORRUPT);
+}
+
+static int
+patches(const void *p, size_t n, struct err *e)
+{
+	const struct rec_patch *x;
+	size_t n_x;
+
+	return rec_patches_unpack(&x, &n_x, p, n, &a, e);
+}
+
+static void
+test_patches(void **state)
+{
+	static const struct rec_patch x[] = {
+		{0, 1, 7, 0, 1, 1}, /* of one patch */
+		{1, 196, 0, 0, 14, 14}, /* whole, next to it */
+		{300, 5, 4000000000u, 9, 2, 7}, /* to the last patch */
+		{UINT32_MAX - 2, 2, 1, 65536u * 65536u - 3, 65536, 65536},
+	};
+	static const struct rec_patch bad[][2] = {
+		{{0, 0, 0, 0, 1, 1}, {5, 1, 0, 0, 1, 1}}, /* of nothing */
+		{{0, 2, 0, 0, 1, 1}, {5, 1, 0, 0, 1, 1}}, /* past the grid */
+		{{0, 1, 0, 1, 1, 1}, {5, 1, 0, 0, 1, 1}},
+		{{0, 1, 0, 0, 0, 9}, {5, 1, 0, 0, 1, 1}}, /* no grid */
+		{{0, 1, 0, UINT32_MAX, 1, 9}, {5, 1, 0, 0, 1, 1}},
+		{{UINT32_MAX, 1, 0, 0, 1, 1}, {UINT32_MAX, 1, 0, 0, 1, 1}},
+		{{0, 9, 0, 0, 3, 3}, {8, 1, 0, 0, 1, 1}}, /* overlap */
+	};
+	const struct rec_patch *y;
+	struct err e = ERR_INIT;
+	size_t n;
+
+	(void)state;
+	rec_patches_pack(&b, x, sizeof(x) / sizeof(x[0]));
+	hurt(patches);
+	assert_int_equal(rec_patches_unpack(&y, &n, b.data, b.n_bytes, &a, &e), 0);
+	assert_int_equal(n, sizeof(x) / sizeof(x[0]));
+	assert_memory_equal(x, y, sizeof(x));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		buf_reset(&b);
+		rec_patches_pack(&b, bad[i], 2);
+		assert_int_equal(patches(b.data, b.n_bytes, &e), ERR_CORRUPT);
+	}
+	buf_reset(&b);
+	rec_patches_pack(&b, NULL, 0);
+	assert_int_equal(rec_patches_unpack(&y, &n, b.data, b.n_bytes, &a, &e), 0);
+	assert_int_equal(n, 0);
+}
+
+static void
+test_image_type(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+		const char *type;
+	} x[] = {
+		{"\x89PNG\r\n\x1a\n", 8, "image/png"},
+		{"\xff\xd8\xff\xe0", 4, "image/jpeg"},
+		{"GIF87a", 6, "image/gif"},
+		{"GIF89a", 6, "image/gif"},
+		{"RIFF\1\2\3\4WEBPVP8 ", 16, "image/webp"},
+		{"RIFF\1\2\3\4WAVE", 12, NULL},
+		{"RIFX\1\2\3\4WEBP", 12, NULL},
+		{"GIF88a", 6, NULL},
+		{"BM\0\0\0\0\0\0\0\0\0\0", 12, NULL},
+		{"<svg xmlns=\"\">", 14, NULL},
+	};
+
+	(void)state;
+	assert_null(image_type(NULL, 0));
+	for (size_t i = 0; i < sizeof(x) / sizeof(x[0]); i++) {
+		const char *type = image_type(x[i].bytes, x[i].n);
+
+		if (x[i].type == NULL) {
+			assert_null(type);
+			continue;
+		}
+		assert_string_equal(type, x[i].type);
+		for (size_t n = 0; n < 3; n++) { /* cut short: the sanitizer sees */
+			char *copy = malloc(n + 1);
+
+			memcpy(copy, x[i].bytes, n);
+			assert_null(image_type(copy, n));
+			free(copy);
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -445,6 +567,9 @@ main(void)
 		TEST(test_token),
 		TEST(test_claims),
 		TEST(test_no_memory),
+		TEST(test_image),
+		TEST(test_patches),
+		TEST(test_image_type),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

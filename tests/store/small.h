@@ -35,6 +35,15 @@ static const char *const small_word[DOCUMENTS] = {"golden gate bridge",
 				(want), ok_e.text); \
 	} while (0)
 
+/* The first error of what follows; nothing is done after it. */
+static struct err small_error;
+#define TRY(call) \
+	do { \
+		struct err *e = &small_error; \
+		if (e->code == 0) \
+			(void)(call); \
+	} while (0)
+
 /* Features whose number ends in 9 are dead. seed tells one run from another. */
 static inline bool
 small_fires(unsigned seed, uint32_t slot, uint32_t w, uint32_t t, uint32_t f)
@@ -99,6 +108,8 @@ small_window(uint32_t w, struct rec_window *r, char text[64])
 	*r = (struct rec_window){TOKENS, 1, token, start, end, &segment, text, n};
 }
 
+#include "tests/store/small_image.h"
+
 static inline void
 small_document(uint32_t d, struct store_document *out, char id[16])
 {
@@ -115,15 +126,6 @@ small_document(uint32_t d, struct store_document *out, char id[16])
 	*out = (struct store_document){d, id, meta[d],
 		"00112233445566778899aabbccddeeff", 60 + d, d * 2, 2};
 }
-
-/* The first error of what follows; nothing is done after it. */
-static struct err small_error;
-#define TRY(call) \
-	do { \
-		struct err *e = &small_error; \
-		if (e->code == 0) \
-			(void)(call); \
-	} while (0)
 
 /* *have >= 0: the store has it. */
 static inline void
@@ -144,7 +146,7 @@ small_cut(struct store *s, unsigned seed, struct cat_cut *info, int64_t *have)
 			small_document(i / 2, &d, id);
 			TRY(cut_writer_document(w, &d, e));
 		}
-		small_window(i, &r, text);
+		small_window_of(seed, i, &r, text);
 		TRY(cut_writer_window(w, &r, e));
 	}
 	for (uint32_t i = 0; i < 4; i++) {
@@ -153,6 +155,8 @@ small_cut(struct store *s, unsigned seed, struct cat_cut *info, int64_t *have)
 		TRY(cut_writer_token(w, i * 10, bytes, i, i == 3, e));
 	}
 	TRY(cut_writer_token(w, 1000, "a", 1, false, e));
+	if (seed >= SMALL_IMAGES)
+		small_images(w);
 	TRY(cut_writer_finish(w, info, e));
 	cut_writer_free(w);
 }
@@ -273,13 +277,14 @@ small_feature(struct run_writer *w, unsigned seed, uint32_t slot, uint32_t f)
 		.max_offset = x.max_offset,
 		.bin = &bin,
 		.n_bins = x.count > 0};
-	struct rec_at here = {x.max_offset, x.max};
-	struct rec_example example = {REC_BEST, x.max_window, x.max_offset, x.max,
-		&here, 1};
+	struct rec_at here[TOKENS] = {{x.max_offset, x.max}};
+	struct rec_example example = {REC_BEST, x.max_window, x.max_offset, x.max, here,
+		1};
 	struct rec_examples examples = {&example, 1};
 	struct rec_posting posting = {x.max_window, 1, x.max};
 	char label[64];
 
+	small_fired(seed, slot, f, &example, here);
 	TRY(run_writer_feature(w, slot, f, &r, e));
 	if (x.count == 0)
 		return;

@@ -57,7 +57,7 @@ test_round(void **state)
 	arena_init(&a, 0);
 	OK(kv_open(&kv, path, names, 2, e));
 	OK(kv_view_open(&v, kv, e));
-	assert_int_equal(kv_entries(kv, 1), 40);
+	assert_int_equal(kv_entries(v, 1), 40);
 	for (uint32_t i = 40; i-- > 0;) {
 		struct err said = ERR_INIT;
 

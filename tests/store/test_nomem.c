@@ -105,15 +105,59 @@ asking(struct err *e)
 }
 
 static int
-publishing(struct err *e)
+publish(unsigned seed, struct err *e)
 {
 	struct store *s;
 	uint32_t number;
 	int rc = store_open(&s, dir, STORE_WRITE, e);
 
 	if (rc == 0)
-		rc = small_publish(s, 1, &number, e);
+		rc = small_publish(s, seed, &number, e);
 	store_close(s);
+	return rc;
+}
+
+static int
+publishing(struct err *e)
+{
+	return publish(1, e);
+}
+
+static int
+publishing_images(struct err *e)
+{
+	return publish(SMALL_IMAGES, e);
+}
+
+static int
+seeing(struct err *e)
+{
+	struct store_view *v = NULL;
+	const struct rec_patch *p;
+	struct store_image x;
+	char hex[65];
+	struct store *s;
+	struct arena a;
+	uint32_t cut;
+	size_t n;
+	int rc = store_open(&s, dir, STORE_READ, e);
+
+	arena_init(&a, 0);
+	if (rc == 0)
+		rc = store_view_open(&v, s, e);
+	for (uint32_t i = 0; rc == 0 && i < N_IMAGES; i++) {
+		cut = store_view_catalog(v)->n_cuts - 1; /* the newest */
+		rc = store_patches(v, cut, i, &p, &n, &a, e);
+		if (rc == 0)
+			rc = store_image_of(v, cut, i, &x, e);
+		if (rc == 0)
+			hash_hex(x.sha256, sizeof(x.sha256), hex);
+		if (rc == 0)
+			rc = store_image(v, cut, hex, &x, &a, e);
+	}
+	store_view_close(v);
+	store_close(s);
+	arena_clear(&a);
 	return rc;
 }
 
@@ -138,6 +182,14 @@ test_publishing(void **state)
 	assert_true(sweep(publishing, 3) > 30);
 }
 
+static void
+test_images(void **state)
+{
+	(void)state;
+	assert_true(sweep(publishing_images, 3) > 30);
+	assert_true(sweep(seeing, 1) > 30);
+}
+
 int
 main(void)
 {
@@ -145,6 +197,7 @@ main(void)
 		cmocka_unit_test(test_reading),
 		cmocka_unit_test(test_asking),
 		cmocka_unit_test(test_publishing),
+		cmocka_unit_test(test_images),
 	};
 
 	return cmocka_run_group_tests(tests, make, unmake);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * make_store DIR [RUNS]: makes the small store of tests/store/small.h, or adds
- * RUNS runs (1 by default) to it. Deterministic; prints the number of each run.
+ * make_store DIR [RUNS [images]]: makes the small store of tests/store/small.h, or
+ * adds RUNS runs (1 by default) to it, over a corpus of its own, with images.
+ * Deterministic; prints the number of each run.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,10 +22,10 @@ main(int argc, char **argv)
 	struct store *s;
 	struct store_view *v;
 	uint32_t number;
-	unsigned n_there;
+	unsigned first;
 
 	if (argc < 2) {
-		fprintf(stderr, "usage: make_store DIR [RUNS]\n");
+		fprintf(stderr, "usage: make_store DIR [RUNS [images]]\n");
 		return 2;
 	}
 	if (store_open(&s, argv[1], STORE_CREATE, &e) < 0 ||
@@ -32,10 +33,10 @@ main(int argc, char **argv)
 		fprintf(stderr, "make_store: %s\n", e.text);
 		return 1;
 	}
-	n_there = store_view_catalog(v)->n_runs;
+	first = store_view_catalog(v)->n_runs + (argc > 3 ? SMALL_IMAGES : 0);
 	store_view_close(v);
 	for (int i = 0; i < n_runs; i++) {
-		if (small_publish(s, n_there + (unsigned)i, &number, &e) < 0) {
+		if (small_publish(s, first + (unsigned)i, &number, &e) < 0) {
 			fprintf(stderr, "make_store: %s\n", e.text);
 			return 1;
 		}
