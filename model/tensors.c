@@ -220,6 +220,31 @@ tensors_open(struct tensors **out, const char *path, struct err *e)
 	return 0;
 }
 
+int
+tensors_of_bytes(struct tensors **out, const char *name, const void *p, size_t n_bytes,
+	struct err *e)
+{
+	struct tensors *t = tensors_new(name, e);
+	int rc;
+
+	if (!t)
+		return ERR_NOMEM;
+	rc = tensors_add_shard(t, name, e);
+	if (rc == 0) {
+		t->shard[0].map = (struct map){p, n_bytes};
+		t->shard[0].borrowed = true;
+		rc = safetensors_read(t, &t->shard[0], e);
+	}
+	if (rc == 0)
+		rc = tensors_sort(t, e);
+	if (rc < 0) {
+		tensors_close(t);
+		return rc;
+	}
+	*out = t;
+	return 0;
+}
+
 void
 tensors_close(struct tensors *t)
 {
@@ -228,7 +253,8 @@ tensors_close(struct tensors *t)
 	for (size_t i = 0; i < t->n_shards; i++) {
 		js_close(&t->shard[i].header);
 		zip_close(&t->shard[i].zip);
-		map_close(&t->shard[i].map);
+		if (!t->shard[i].borrowed)
+			map_close(&t->shard[i].map);
 		mem_free(t->shard[i].path);
 	}
 	arena_clear(&t->own);
@@ -304,6 +330,14 @@ tensors_meta(const struct tensors *t, const char *name)
 	if (t->n_meta == 0)
 		return NULL;
 	return bsearch(&key, t->meta, t->n_meta, sizeof(key), by_meta_name);
+}
+
+const char *
+tensors_note(const struct tensors *t, const char *key)
+{
+	const struct js *notes = js_get(t->shard[0].header.root, "__metadata__");
+
+	return js_str(js_get(notes, key), NULL);
 }
 
 const char *

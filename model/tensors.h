@@ -64,6 +64,10 @@ int tensors_open(struct tensors **out, const char *path, struct err *e);
 /* dir/model.safetensors, the shards of dir/model.safetensors.index.json, or
  * dir/pytorch_model.bin. */
 int tensors_open_dir(struct tensors **out, const char *dir, struct err *e);
+/* A safetensors file that is in memory; name is for errors. borrowed: p, until
+ * tensors_close(). */
+int tensors_of_bytes(struct tensors **out, const char *name, const void *p,
+	size_t n_bytes, struct err *e);
 /* The same where files may be missing, or some of the shards: the tensors that are
  * there. *out is NULL where there are none of these files. */
 int tensors_open_some(struct tensors **out, const char *dir, struct err *e);
@@ -84,10 +88,19 @@ const struct tensor_meta *tensors_meta_at(const struct tensors *t,
 	size_t i); /* by name order */
 const struct tensor_meta *tensors_meta(const struct tensors *t,
 	const char *name); /* or NULL */
+/* What safetensors' __metadata__ says under key, borrowed; NULL when it does not.
+ * Of shards, the first one's. */
+const char *tensors_note(const struct tensors *t, const char *key);
 /* Copies n_values floats to out (converted; F16, BF16 exactly). A NaN or an
  * infinity is ERR_FORMAT naming file, tensor and index, unless allowed. */
 int tensor_floats(const struct tensor *t, float *out, bool allow_nonfinite,
 	struct err *e);
+/* The rows [first, first + n) of dimension 0, which must be there (assert). */
+struct tensor tensor_rows(const struct tensor *t, size_t first, size_t n);
+/* Whether its values are integers of at most 64 bits. */
+bool tensor_is_int(const struct tensor *t);
+/* Value i of such a tensor; what no int64_t holds is INT64_MAX. */
+int64_t tensor_int(const struct tensor *t, size_t i);
 /* SHA-256 over the file (all shards, in name order). */
 int tensors_sha256(const struct tensors *t, uint8_t out[32], struct err *e);
 const char *tensors_path(const struct tensors *t);

@@ -21,6 +21,7 @@
 struct shard {
 	char *path; /* owned */
 	struct map map;
+	bool borrowed; /* the map: it is somebody else's memory */
 	struct js_doc header; /* of safetensors */
 	struct zip zip; /* of .npz and .pt */
 };
