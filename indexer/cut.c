@@ -147,8 +147,8 @@ describe(const struct cut_job *job, struct cat_cut *info, struct err *e)
 	return 0;
 }
 
-static int
-write_vocabulary(const struct cut_job *job, struct cut_writer *w, struct err *e)
+int
+cut_write_vocabulary(const struct cut_job *job, struct cut_writer *w, struct err *e)
 {
 	size_t n = tok_n_vocab(job->tok);
 
@@ -165,9 +165,9 @@ write_vocabulary(const struct cut_job *job, struct cut_writer *w, struct err *e)
 }
 
 /* NUL-terminated copies, since that is what the store takes. */
-static int
-write_document(struct cut_writer *w, const struct spool *s, size_t i, uint64_t first,
-	uint64_t n_windows, struct buf *b, struct err *e)
+int
+cut_write_document(struct cut_writer *w, const struct spool *s, size_t i,
+	uint64_t first, uint64_t n_windows, struct buf *b, struct err *e)
 {
 	struct store_document out = {.number = (uint32_t)i,
 		.n_bytes = s->doc[i].n_text,
@@ -237,7 +237,7 @@ write_batch(const struct cut_job *job, struct writing *w, size_t first, size_t n
 			c->full = true;
 			break;
 		}
-		if (write_document(w->writer, job->spool, first + i, at, windows,
+		if (cut_write_document(w->writer, job->spool, first + i, at, windows,
 			    &w->buf, e) < 0)
 			return e->code;
 		w->info->n_documents++;
@@ -296,7 +296,7 @@ write_all(const struct cut_job *job, struct cut_writer *writer, struct cat_cut *
 	if (rc == 0)
 		rc = cut_tokens_init(&w.tokens, job->tok, pool_n_threads(job->pool), e);
 	if (rc == 0)
-		rc = write_vocabulary(job, writer, e);
+		rc = cut_write_vocabulary(job, writer, e);
 	if (rc == 0)
 		rc = write_documents(job, &w, e);
 	if (rc == 0)

@@ -29,6 +29,13 @@ struct cut_job {
 int cut_write(const struct cut_job *job, struct cat_cut *info, int64_t *have,
 	struct err *e);
 
+/* A row for each id of the tokenizer's vocabulary. */
+int cut_write_vocabulary(const struct cut_job *job, struct cut_writer *w,
+	struct err *e);
+/* Document i of the spool, in windows [first, first + n_windows) of the cut. */
+int cut_write_document(struct cut_writer *w, const struct spool *s, size_t i,
+	uint64_t first, uint64_t n_windows, struct buf *b, struct err *e);
+
 /* The documents [first, first + n) of a spool, tokenized on all threads. */
 struct cut_tokens {
 	struct tok_ids *ids; /* (cap) */

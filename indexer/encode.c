@@ -5,6 +5,7 @@
 
 #define RANGES_PER_THREAD 4
 #define RANGE_FEWEST 64 /* features */
+#define BYTES_PER_HIT 96 /* in all the forms that an activation takes on its way */
 #define CHUNK 64 /* tokens prepared or merged by one item */
 
 static int
@@ -221,4 +222,16 @@ encoder_density(const struct encoder *c)
 	if (c->acts.n_tokens == 0)
 		return 0;
 	return (double)c->acts.row_start[c->acts.n_tokens] / c->acts.n_tokens;
+}
+
+size_t
+encoder_batch(double density, size_t limit, size_t hits_bytes)
+{
+	double bytes = density * BYTES_PER_HIT;
+	size_t fit;
+
+	if (bytes * (double)limit < (double)hits_bytes)
+		return limit;
+	fit = (size_t)((double)hits_bytes / bytes);
+	return fit < limit ? fit : limit;
 }

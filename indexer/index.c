@@ -3,17 +3,19 @@
 
 #include "indexer/cut.h"
 #include "indexer/directions.h"
+#include "indexer/feed_cut.h"
 #include "indexer/finish.h"
 #include "indexer/pass.h"
 #include "indexer/plan.h"
 #include "indexer/provenance.h"
-#include "indexer/spool.h"
+#include "indexer/reading.h"
 #include "indexer/stop.h"
 #include "indexer/windows.h"
 #include "indexer/words.h"
 #include "util/hash.h"
 #include "util/mem.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -32,6 +34,7 @@ struct run {
 	struct pool *pool;
 	struct progress *progress;
 	struct spool *spool;
+	const struct fed *fed; /* NULL: the model runs over the spool */
 	struct cat_cut cut;
 	bool cut_is_new;
 	char id[STORE_ID_CHARS];
@@ -226,6 +229,13 @@ write_graphs(struct run *r, struct err *e)
 /* ---- the run ------------------------------------------------------------------------ */
 
 static int
+feed_job(struct run *r, struct cut_job *job, int64_t *have, struct err *e)
+{
+	job->n_vocab = r->fed->feed.n_vocab;
+	return feed_cut(job, &r->fed->feed, &r->cut, have, e);
+}
+
+static int
 write_cut(struct run *r, struct err *e)
 {
 	const struct options *o = r->plan->options;
@@ -247,7 +257,10 @@ write_cut(struct run *r, struct err *e)
 
 	progress_phase(r->progress, "cutting");
 	strcpy(job.tokenizer_sha256, r->plan->tokenizer_sha256);
-	rc = cut_write(&job, &r->cut, &have, e);
+	if (r->fed != NULL)
+		rc = feed_job(r, &job, &have, e);
+	else
+		rc = cut_write(&job, &r->cut, &have, e);
 	r->cut_is_new = have < 0;
 	if (rc < 0 || have < 0)
 		return rc;
@@ -266,7 +279,7 @@ begin(struct run *r, uint32_t *have, struct err *e)
 
 	for (uint32_t i = 0; i < r->group->n_saes; i++)
 		d_sae[i] = sae_of(r, i)->sae->info.d_sae;
-	if (provenance_run_id(r->id, r->plan, r->group, &r->cut, e) < 0)
+	if (provenance_run_id(r->id, r->plan, r->group, &r->cut, r->fed, e) < 0)
 		return e->code;
 	return run_writer_new(&r->writer, have, r->store, r->id, r->group->n_saes,
 		d_sae, e);
@@ -278,13 +291,14 @@ run_pass(struct run *r, struct err *e)
 	const struct options *o = r->plan->options;
 	const struct sae *sae[LIMIT_SAES];
 	uint32_t hook[LIMIT_SAES], out[LIMIT_SAES];
-	struct pass_job job = {.lm = r->plan->lm,
+	struct pass_job job = {.lm = r->fed == NULL ? r->plan->lm : NULL,
 		.pool = r->pool,
 		.windows = &r->windows,
 		.writer = r->writer,
 		.progress = r->progress,
 		.hook = r->group->hook,
-		.n_hooks = r->group->n_hooks,
+		.n_hooks = r->fed == NULL ? r->group->n_hooks : 0,
+		.feed = r->fed != NULL ? &r->fed->feed : NULL,
 		.sae = sae,
 		.hook_of = hook,
 		.out_of = out,
@@ -306,9 +320,13 @@ run_pass(struct run *r, struct err *e)
 		return rc;
 	job.batch_tokens = r->memory.batch_tokens;
 	job.hits_bytes = r->memory.hits_bytes;
-	progress_phase(r->progress, "model");
+	progress_phase(r->progress, r->fed == NULL ? "model" : "counting");
 	rc = pass_run(&job, r->result, e);
 	r->pass_s = progress_elapsed_s(r->progress);
+	for (uint32_t i = 0; r->fed != NULL && i < r->group->n_saes; i++) {
+		r->result[i].explained = r->fed->ingest.fit[i].explained;
+		r->result[i].mse = r->fed->ingest.fit[i].mse;
+	}
 	return rc == 0 ? run_writer_acts_done(r->writer, e) : rc;
 }
 
@@ -382,7 +400,7 @@ publish(struct run *r, uint32_t *number, struct err *e)
 			.mse = x->mse};
 	}
 	buf_init(&provenance);
-	rc = provenance_write(&provenance, r->plan, r->group, &r->cut, e);
+	rc = provenance_write(&provenance, r->plan, r->group, &r->cut, r->fed, e);
 	if (rc == 0) {
 		struct store_publish p = {.model = &model,
 			.cut = r->cut_is_new ? &r->cut : NULL,
@@ -404,26 +422,37 @@ publish(struct run *r, uint32_t *number, struct err *e)
 }
 
 static void
+report_sae(const struct run *r, uint32_t i)
+{
+	const struct pass_result *x = &r->result[i];
+	char explained[16] = "unknown";
+
+	if (!isnan(x->explained))
+		snprintf(explained, sizeof(explained), "%.3f", x->explained);
+	printf("  %-16s L0 %.1f, explained variance %s, %llu of %u features dead among "
+	       "%llu tokens\n",
+		sae_of(r, i)->name,
+		x->n_tokens ? (double)x->n_active / (double)x->n_tokens : 0, explained,
+		(unsigned long long)(x->state.n_features - x->n_alive),
+		x->state.n_features, (unsigned long long)x->n_tokens);
+}
+
+static void
 report(const struct run *r, uint32_t number)
 {
 	uint64_t n = windows_n_tokens(&r->windows);
+	double s = r->fed == NULL ? r->pass_s : r->fed->ingest.seconds;
 
-	printf("run %u: %llu tokens of %s in %u windows, %u documents; %.1f s of model "
-	       "at %.0f tokens/s\n",
+	printf("run %u: %llu tokens of %s in %u windows, %u documents; %.1f s of %s at "
+	       "%.0f tokens/s\n",
 		number, (unsigned long long)n, r->cut.name, r->cut.n_windows,
-		r->cut.n_documents, r->pass_s,
-		r->pass_s > 0 ? (double)n / r->pass_s : 0);
-	for (uint32_t i = 0; i < r->group->n_saes; i++) {
-		const struct pass_result *x = &r->result[i];
-
-		printf("  %-16s L0 %.1f, explained variance %.3f, %llu of %u features "
-		       "dead among %llu tokens\n",
-			sae_of(r, i)->name,
-			x->n_tokens ? (double)x->n_active / (double)x->n_tokens : 0,
-			x->explained,
-			(unsigned long long)(x->state.n_features - x->n_alive),
-			x->state.n_features, (unsigned long long)x->n_tokens);
-	}
+		r->cut.n_documents, s,
+		r->fed == NULL             ? "model"
+			: r->plan->latents ? "reading"
+					   : "encoding",
+		s > 0 ? (double)n / s : 0);
+	for (uint32_t i = 0; i < r->group->n_saes; i++)
+		report_sae(r, i);
 }
 
 static void
@@ -444,7 +473,7 @@ run_clear(struct run *r)
 }
 
 static int
-run_all(struct run *r, struct err *e)
+run_all(struct run *r, uint32_t *run_number, struct err *e)
 {
 	uint32_t number = 0;
 
@@ -455,6 +484,7 @@ run_all(struct run *r, struct err *e)
 		printf("run %u is there already: the same model, SAEs, corpus and "
 		       "options\n",
 			number);
+		*run_number = number;
 		return 0;
 	}
 	if (write_saes(r, e) < 0 || write_graphs(r, e) < 0 ||
@@ -465,48 +495,11 @@ run_all(struct run *r, struct err *e)
 		return e->code;
 	progress_wipe(r->progress);
 	report(r, number);
+	*run_number = number;
 	return 0;
 }
 
 /* ---- the command ------------------------------------------------------------------- */
-
-struct reading {
-	struct spool *spool;
-	struct corpus *corpus;
-	struct progress *progress;
-};
-
-static int
-tick(void *ctx, struct err *e)
-{
-	struct reading *r = ctx;
-	uint64_t done, total;
-
-	if (progress_due(r->progress)) {
-		corpus_progress(r->corpus, &done, &total);
-		progress_read(r->progress, r->spool->n_docs, done, total);
-	}
-	return stop_check(e);
-}
-
-static int
-read_corpus(const struct options *o, const char *store, struct spool *spool,
-	struct progress *progress, struct err *e)
-{
-	struct corpus_rules rules = {o->text_field, o->id_field, o->strict, o->lines};
-	struct reading r = {spool, NULL, progress};
-	char tmp[PATH_BYTES];
-	int rc = path_join(tmp, e, "%s/tmp", store);
-
-	if (rc == 0)
-		rc = corpus_open(&r.corpus, o->corpus.item, o->corpus.n, &rules, e);
-
-	progress_phase(progress, "reading");
-	if (rc == 0)
-		rc = spool_fill(spool, tmp, r.corpus, tick, &r, e);
-	corpus_close(r.corpus);
-	return rc;
-}
 
 /* An SAE has one place: its id does not tell where --hook has put it. */
 static int
@@ -546,47 +539,69 @@ check_names(const struct plan *p, struct store *s, struct err *e)
 	return rc;
 }
 
+/* What all groups share. */
+struct indexing {
+	struct plan plan;
+	struct store *store;
+	struct pool *pool;
+	struct progress progress;
+	struct spool spool;
+	struct fed fed;
+	uint32_t run; /* number of the last one made */
+};
+
 static int
-run_group(const struct plan *p, uint32_t i, struct store *s, struct pool *pool,
-	struct progress *progress, struct spool *spool, struct err *e)
+run_group(struct indexing *x, uint32_t i, struct err *e)
 {
-	struct run r = {.plan = p,
-		.group = &p->group[i],
-		.store = s,
-		.pool = pool,
-		.progress = progress,
-		.spool = spool};
-	int rc = run_all(&r, e);
+	bool is_fed = x->plan.n_sources > 0;
+	struct run r = {.plan = &x->plan,
+		.group = &x->plan.group[i],
+		.store = x->store,
+		.pool = x->pool,
+		.progress = &x->progress,
+		.spool = is_fed ? &x->fed.feed.spool : &x->spool,
+		.fed = is_fed ? &x->fed : NULL};
+	int rc = run_all(&r, &x->run, e);
 
 	run_clear(&r);
 	return rc;
 }
 
+static int
+read_all(struct indexing *x, const struct options *o, struct err *e)
+{
+	if (x->plan.n_sources > 0)
+		return reading_shards(&x->fed, &x->plan, x->pool, &x->progress, e);
+	return reading_corpus(o, &x->spool, &x->progress, e);
+}
+
 int
 index_run(const struct options *o, struct err *e)
 {
-	struct plan plan;
-	struct store *store = NULL;
-	struct pool *pool = NULL;
-	struct spool spool = {0};
-	struct progress progress;
-	int rc = plan_open(&plan, o, e);
+	struct indexing *x = mem_new(1, sizeof(*x));
+	int rc;
 
-	progress_init(&progress, o->quiet, o->progress_interval_s);
+	if (x == NULL)
+		return err_set(e, ERR_NOMEM, "no memory to index");
+	x->spool.file.fd = -1;
+	rc = plan_open(&x->plan, o, e);
+	progress_init(&x->progress, o->quiet, o->progress_interval_s);
 	if (rc == 0)
-		rc = store_open(&store, o->store, STORE_CREATE, e);
+		rc = store_open(&x->store, o->store, STORE_CREATE, e);
 	if (rc == 0)
-		rc = check_names(&plan, store, e);
+		rc = check_names(&x->plan, x->store, e);
 	if (rc == 0)
-		rc = pool_new(&pool, plan.n_threads, e);
+		rc = pool_new(&x->pool, x->plan.n_threads, e);
 	if (rc == 0)
-		rc = read_corpus(o, o->store, &spool, &progress, e);
-	for (uint32_t i = 0; i < plan.n_groups && rc == 0; i++)
-		rc = run_group(&plan, i, store, pool, &progress, &spool, e);
-	progress_wipe(&progress);
-	spool_clear(&spool);
-	pool_free(pool);
-	store_close(store);
-	plan_close(&plan);
+		rc = read_all(x, o, e);
+	for (uint32_t i = 0; i < x->plan.n_groups && rc == 0; i++)
+		rc = run_group(x, i, e);
+	progress_wipe(&x->progress);
+	fed_clear(&x->fed, x->run, e);
+	spool_clear(&x->spool);
+	pool_free(x->pool);
+	store_close(x->store);
+	plan_close(&x->plan);
+	mem_free(x);
 	return rc;
 }

@@ -53,6 +53,12 @@ static const struct option table[] = {
 	{"corpus", OPT_LIST, ON_INDEX | ON_DIAGNOSE, AT(corpus), 0, 0, 0, NULL, "FILE",
 		"JSON Lines or plain text, .gz and .zst too; - is standard input; "
 		"may be repeated"},
+	{"activations", OPT_LIST, ON_INDEX, AT(activations), 0, 0, 0, NULL, "SHARDS",
+		"instead of --corpus: activations made elsewhere, in a directory or a "
+		"file, on standard input (-) or a socket (unix:PATH); may be repeated"},
+	{"latents", OPT_LIST, ON_INDEX, AT(latents), 0, 0, 0, NULL, "SHARDS",
+		"the same for features encoded elsewhere; also a hookpoint's directory "
+		"in delphi's cache"},
 	{"text-field", OPT_STR, ON_INDEX | ON_DIAGNOSE, AT(text_field), 0, 0, 0, "text",
 		"KEY", "JSON key of a document's text"},
 	{"id-field", OPT_STR, ON_INDEX | ON_DIAGNOSE, AT(id_field), 0, 0, 0, "id",
@@ -116,7 +122,7 @@ static const struct command {
 } commands[] = {
 	{"index", ON_INDEX, 0, 0,
 		"--store DIR --model DIR --sae [NAME=]DIR ... --corpus FILE ...",
-		"index a corpus (the command when none is named)"},
+		"index a corpus (the command when none is named); see --activations"},
 	{"list", ON_OTHER, 0, 1, "list STORE", "what the store holds"},
 	{"rm", ON_OTHER, 1, 2, "rm RUN --store DIR",
 		"remove a run; gc frees the space"},
@@ -340,6 +346,25 @@ need(const char *value, const char *name, struct err *e)
 	return err_arg(e, ERR_MISSING, name, "--%s is missing; see --help", name);
 }
 
+/* A corpus and its model, or what somebody else made of them. */
+static int
+check_sources(const struct options *o, struct err *e)
+{
+	size_t n = o->activations.n + o->latents.n;
+
+	if (n == 0)
+		return need(o->model, "model", e) < 0
+			? e->code
+			: need(o->corpus.n > 0 ? "" : NULL, "corpus", e);
+	if (o->corpus.n > 0 || (o->activations.n > 0 && o->latents.n > 0))
+		return err_arg(e, ERR_ARG, o->corpus.n > 0 ? "corpus" : "latents",
+			"--corpus, --activations and --latents exclude one another");
+	if (n > LIMIT_SOURCES)
+		return err_arg(e, ERR_LIMIT, "activations",
+			"%zu streams; one run takes %d", n, LIMIT_SOURCES);
+	return 0;
+}
+
 /* Commands on a store take it as their argument too: `list STORE`. */
 static int
 check_needed(struct options *o, const struct command *c, struct err *e)
@@ -357,9 +382,7 @@ check_needed(struct options *o, const struct command *c, struct err *e)
 		return e->code;
 	if ((c->on & (ON_INDEX | ON_DIAGNOSE)) == 0)
 		return 0;
-	if (need(o->model, "model", e) < 0 ||
-		need(o->sae.n > 0 ? "" : NULL, "sae", e) < 0 ||
-		need(o->corpus.n > 0 ? "" : NULL, "corpus", e) < 0)
+	if (check_sources(o, e) < 0 || need(o->sae.n > 0 ? "" : NULL, "sae", e) < 0)
 		return e->code;
 	if (o->sae.n > LIMIT_SAES)
 		return err_arg(e, ERR_LIMIT, "sae", "%zu SAEs; one run takes %d",
@@ -406,6 +429,8 @@ options_clear(struct options *o)
 {
 	mem_free(o->sae.item);
 	mem_free(o->corpus.item);
+	mem_free(o->activations.item);
+	mem_free(o->latents.item);
 	mem_free(o->dir.item);
 	*o = (struct options){0};
 }

@@ -30,6 +30,8 @@ struct options {
 	const char *hook; /* NULL = as the SAEs say */
 	bool saelens_rule; /* for Llama Scope */
 	struct option_list corpus; /* paths, "-" once */
+	/* Streams of shards that take the corpus' and the model's place: one of both. */
+	struct option_list activations, latents;
 	const char *text_field, *id_field;
 	const char *model_name, *corpus_name; /* NULL = from the path */
 	const char *run; /* verify: number or id */

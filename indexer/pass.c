@@ -10,7 +10,6 @@
 
 #define PIECES_PER_THREAD 2
 #define FIRST_BATCH 512 /* tokens, before it is known how many features fire */
-#define BYTES_PER_HIT 96 /* in all the forms that an activation takes on its way */
 
 /* ---- life ------------------------------------------------------------------ */
 
@@ -35,10 +34,12 @@ pass_bytes(const struct pass_job *job, size_t batch_tokens)
 	size_t n = batch_most(job, batch_tokens);
 	size_t bytes = n * (sizeof(uint32_t) * 2 + 1);
 
-	for (uint32_t i = 0; i < job->n_saes; i++)
+	for (uint32_t i = 0; i < job->n_saes && job->feed == NULL; i++)
 		bytes += encoder_bytes(job->sae[i], n);
 	for (uint32_t i = 0; i < job->n_hooks; i++)
 		bytes += n * lm_hook_width(job->lm, &job->hook[i]) * sizeof(float);
+	if (job->feed != NULL)
+		return bytes;
 	return bytes +
 		pool_n_threads(job->pool) *
 		lm_work_bytes(job->lm, piece_most(job, batch_tokens));
@@ -56,7 +57,9 @@ static int
 sae_init(struct pass_sae *s, const struct pass_job *job, const struct sae *sae,
 	size_t n_threads, size_t max_tokens, struct err *e)
 {
-	if (encoder_init(&s->encoder, sae, n_threads, max_tokens, e) < 0)
+	/* out of a feed it encodes nothing, but its ranges are those of states */
+	if (encoder_init(&s->encoder, sae, n_threads,
+		    job->feed != NULL ? 1 : max_tokens, e) < 0)
 		return e->code;
 	s->ranges = mem_new(s->encoder.n_ranges, sizeof(*s->ranges));
 	if (fit_init(&s->fit, sae, n_threads, e) < 0)
@@ -100,7 +103,7 @@ hooks_init(struct pass *p, struct err *e)
 			    lm_hook_width(p->job->lm, &p->job->hook[i / p->n_threads]),
 			    e) < 0)
 			return e->code;
-	for (size_t i = 0; i < p->n_threads; i++) {
+	for (size_t i = 0; i < p->n_threads && p->job->feed == NULL; i++) {
 		size_t most = piece_most(p->job, p->job->batch_tokens);
 
 		p->piece_start[i] = mem_new(most + 1, sizeof(**p->piece_start));
@@ -219,8 +222,10 @@ fill_batch(struct pass *p, uint32_t first, size_t max_tokens)
 		p->n_tokens += w.n_tokens;
 	}
 	p->window_start[p->n_windows] = p->n_tokens;
-	for (uint32_t i = 0; i < p->n_tokens; i++)
+	for (uint32_t i = 0; i < p->n_tokens; i++) {
 		p->counts[i] = windows_counts(windows, p->ids[i]);
+		p->n_counted += p->counts[i];
+	}
 }
 
 /* The first window whose tokens begin at or behind share i of n of the batch. */
@@ -278,7 +283,7 @@ forward_piece(void *ctx, size_t i, size_t thread)
 /* ---- the loop ------------------------------------------------------------------- */
 
 static int
-run_batch(struct pass *p, struct err *e)
+encode_batch(struct pass *p, struct err *e)
 {
 	const struct pass_job *job = p->job;
 
@@ -289,23 +294,32 @@ run_batch(struct pass *p, struct err *e)
 		if (encoder_run(&p->sae[i].encoder, job->pool, p->x[job->hook_of[i]],
 			    p->n_tokens, p->err, e) < 0)
 			return e->code;
+	return 0;
+}
+
+static int
+run_batch(struct pass *p, struct err *e)
+{
+	const struct pass_job *job = p->job;
+
+	if (job->feed == NULL && encode_batch(p, e) < 0)
+		return e->code;
+	for (uint32_t i = 0; job->feed != NULL && i < job->n_saes; i++)
+		if (feed_get_acts(job->feed, i, p->first, p->n_windows,
+			    &p->sae[i].encoder.acts, e) < 0)
+			return e->code;
 	pass_consume(p);
 	return first_error(p, e);
 }
 
-/* How many tokens the next batch may have, as the features fired in this one. */
 static size_t
 next_batch(const struct pass *p)
 {
-	size_t limit = p->job->batch_tokens, fit;
-	double bytes = 0;
+	double density = 0;
 
 	for (uint32_t i = 0; i < p->n_saes; i++)
-		bytes += encoder_density(&p->sae[i].encoder) * BYTES_PER_HIT;
-	if (bytes * (double)limit < (double)p->job->hits_bytes)
-		return limit;
-	fit = (size_t)((double)p->job->hits_bytes / bytes);
-	return fit < limit ? fit : limit;
+		density += encoder_density(&p->sae[i].encoder);
+	return encoder_batch(density, p->job->batch_tokens, p->job->hits_bytes);
 }
 
 static void

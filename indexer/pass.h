@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * pass: all windows, in order and in batches, through the model up to the hooks,
- * through each SAE, into the features' states and the run's activations. What it
+ * through each SAE (or out of a feed), into the features' states and the run's
+ * activations. What it
  * finds depends neither on threads nor on batches.
  */
 #ifndef INDEXER_PASS_H
 #define INDEXER_PASS_H
 
 #include "indexer/encode.h"
+#include "indexer/feed.h"
 #include "indexer/progress.h"
 #include "indexer/state.h"
 #include "indexer/stats.h"
@@ -19,7 +21,7 @@
 #define PASS_MAX_HOOKS (2 * LIMIT_SAES) /* a transcoder has two */
 
 struct pass_job {
-	const struct lm *lm;
+	const struct lm *lm; /* NULL where there is a feed */
 	struct pool *pool;
 	const struct windows *windows;
 	struct run_writer *writer; /* slot i takes the activations of sae[i]; or NULL */
@@ -30,6 +32,9 @@ struct pass_job {
 	const uint32_t *hook_of; /* (n_saes) index in hook of what it reads */
 	const uint32_t *out_of; /* (n_saes) of what its decoder gives */
 	uint32_t n_saes;
+	/* Active features from elsewhere: no model runs, there are no hooks, and how well
+	 * SAEs fit is not computed. NULL: it does. */
+	const struct feed *feed;
 	uint32_t examples, dedup_radius;
 	size_t batch_tokens; /* most tokens at a time */
 	size_t hits_bytes; /* what found activations of a batch may take */
@@ -40,7 +45,7 @@ struct pass_result { /* of one SAE */
 	uint64_t *
 		acts_of_token; /* (n_vocab) activations on each token id, counted ones */
 	uint64_t n_tokens, n_active, n_alive;
-	double explained, mse;
+	double explained, mse; /* 0 out of a feed */
 };
 
 /* out: (n_saes). new: pass_result_clear() each, also on error. */

@@ -79,9 +79,12 @@ struct item {
 	size_t i; /* range, or group of windows */
 };
 
+/* Of windows that SAEs and streams are compared in; out of a feed there are none. */
 static size_t
 n_groups(const struct pass *p)
 {
+	if (p->job->feed != NULL)
+		return 0;
 	return (p->n_windows + WINDOWS_PER_ITEM - 1) / WINDOWS_PER_ITEM;
 }
 
@@ -172,11 +175,12 @@ pass_conclude(struct pass *p)
 				&p->stats[h * p->n_threads + i]);
 	for (uint32_t s = 0; s < p->n_saes; s++) {
 		struct pass_result *r = &p->result[s];
-		const struct stream_stats *x =
-			&p->stats[p->job->out_of[s] * p->n_threads];
 
-		fit_conclude(&p->sae[s].fit, x, &r->explained, &r->mse);
-		r->n_tokens = x->n;
+		if (p->job->feed == NULL)
+			fit_conclude(&p->sae[s].fit,
+				&p->stats[p->job->out_of[s] * p->n_threads],
+				&r->explained, &r->mse);
+		r->n_tokens = p->n_counted;
 		r->n_alive = state_n_alive(&r->state);
 		for (uint32_t f = 0; f < r->state.n_features; f++)
 			r->n_active += r->state.feature[f].count;

@@ -21,6 +21,7 @@ struct pass {
 	struct pass_result *result; /* (n_saes) */
 	size_t n_threads, max_tokens;
 	uint32_t first, n_windows, n_tokens; /* of the batch */
+	uint64_t n_counted; /* positions that count, in all batches */
 	uint32_t *ids; /* (max_tokens) */
 	uint8_t *counts; /* (max_tokens) whether it enters statistics */
 	uint32_t *window_start; /* (n_windows + 1) */

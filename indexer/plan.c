@@ -231,6 +231,21 @@ add_hook(struct plan_group *g, const struct hook *hook)
 	return g->n_hooks++;
 }
 
+/* Windows are as they came: one group. */
+static void
+make_fed_group(struct plan *p)
+{
+	struct plan_group *g = &p->group[p->n_groups++];
+
+	for (uint32_t i = 0; i < p->n_saes; i++) {
+		struct plan_sae *s = &p->sae[i];
+
+		s->hook = add_hook(g, &s->sae->info.hook);
+		s->out = add_hook(g, &s->sae->info.hook_out);
+		g->sae[g->n_saes++] = i;
+	}
+}
+
 static struct plan_group *
 find_group(struct plan *p, uint32_t context, bool prepend_bos)
 {
@@ -249,7 +264,9 @@ make_groups(struct plan *p, struct err *e)
 	p->group = mem_new(p->n_saes, sizeof(*p->group));
 	if (p->group == NULL)
 		return err_set(e, ERR_NOMEM, "no memory for %u SAEs", p->n_saes);
-	for (uint32_t i = 0; i < p->n_saes; i++) {
+	if (p->n_sources > 0)
+		make_fed_group(p);
+	for (uint32_t i = 0; p->n_sources == 0 && i < p->n_saes; i++) {
 		struct plan_sae *s = &p->sae[i];
 		bool bos = p->options->bos == BOS_AUTO ? s->sae->info.prepend_bos
 						       : p->options->bos == BOS_YES;
@@ -275,15 +292,35 @@ make_groups(struct plan *p, struct err *e)
 
 /* ---- the whole ------------------------------------------------------------------ */
 
+/* As it was named, or what lies beside the shards. */
+static int
+find_model(struct plan *p, struct err *e)
+{
+	char dir[PATH_BYTES];
+
+	if (p->options->model != NULL)
+		return hub_find(p->model_dir, p->options->model, e);
+	for (uint32_t i = 0; i < p->n_sources; i++)
+		if (path_join(dir, e, "%s/model", p->source[i]) == 0 &&
+			file_is_dir(dir)) {
+			strcpy(p->model_dir, dir);
+			return 0;
+		}
+	return err_arg(e, ERR_MISSING, "model",
+		"--model is missing, and there is no directory \"model\" beside the "
+		"shards");
+}
+
 static int
 open_model(struct plan *p, struct err *e)
 {
 	const char *dir = p->model_dir;
 	uint8_t hash[32];
 
-	if (hub_find(p->model_dir, p->options->model, e) < 0 ||
-		lm_open(&p->lm, dir, e) < 0 || tok_open(&p->tok, dir, e) < 0 ||
-		lm_sha256(p->lm, hash, e) < 0)
+	if (find_model(p, e) < 0 ||
+		(p->n_sources > 0 ? lm_open_head(&p->lm, dir, e)
+				  : lm_open(&p->lm, dir, e)) < 0 ||
+		tok_open(&p->tok, dir, e) < 0 || lm_sha256(p->lm, hash, e) < 0)
 		return e->code;
 	hash_hex(hash, 32, p->weights_sha256);
 	hash_hex(hash, 8, p->model_id);
@@ -291,6 +328,11 @@ open_model(struct plan *p, struct err *e)
 		return e->code;
 	hash_hex(hash, 32, p->tokenizer_sha256);
 	p->n_vocab = lm_info(p->lm)->n_vocab;
+	if (p->n_sources > 0) {
+		if (tok_n_vocab(p->tok) > p->n_vocab)
+			p->n_vocab = (uint32_t)tok_n_vocab(p->tok);
+		p->n_vocab++;
+	}
 	p->excluded = plan_excluded(p->tok, p->n_vocab, p->options->count_special);
 	return p->excluded != NULL
 		? 0
@@ -311,20 +353,24 @@ plan_open(struct plan *p, const struct options *o, struct err *e)
 	int rc = 0;
 
 	*p = (struct plan){.options = o, .memory_bytes = o->memory_bytes};
+	p->latents = o->latents.n > 0;
+	p->source = p->latents ? o->latents.item : o->activations.item;
+	p->n_sources = (uint32_t)(o->latents.n + o->activations.n);
 	p->n_threads = o->threads != 0 ? (size_t)o->threads : pool_cpus();
 	if (p->memory_bytes == 0)
 		p->memory_bytes = machine_bytes() / 2;
 	if (o->model_name != NULL)
-		rc = set_name(p->model_name, "model-name", o->model_name, o->model, e);
+		rc = set_name(p->model_name, "model-name", o->model_name, "", e);
 	if (rc == 0)
 		rc = set_name(p->corpus_name, "corpus-name", o->corpus_name,
-			o->corpus.item[0], e);
+			p->n_sources > 0 ? p->source[0] : o->corpus.item[0], e);
 	if (rc == 0)
 		rc = open_model(p, e);
 	if (rc == 0)
 		rc = open_saes(p, e);
 	if (rc == 0 && p->model_name[0] == '\0')
-		rc = set_name(p->model_name, "model-name", NULL, o->model, e);
+		rc = set_name(p->model_name, "model-name", NULL,
+			o->model != NULL ? o->model : p->model_dir, e);
 	if (rc == 0)
 		rc = make_groups(p, e);
 	return rc;
@@ -363,6 +409,43 @@ fixed_bytes(const struct plan *p, const struct plan_group *g)
 		bytes += state_bytes(p->sae[g->sae[i]].sae->info.d_sae,
 			(uint32_t)p->options->examples);
 	return bytes;
+}
+
+/* One batch: activations, what encoding takes of them. */
+static size_t
+ingest_bytes(const struct plan *p, const struct plan_group *g, size_t n)
+{
+	size_t bytes = n;
+
+	for (uint32_t i = 0; i < g->n_saes; i++) {
+		const struct sae *s = p->sae[g->sae[i]].sae;
+
+		bytes += encoder_bytes(s, n) +
+			n * ((size_t)s->info.d_in + s->info.d_out) * sizeof(float);
+	}
+	return bytes;
+}
+
+int
+plan_ingest_memory(const struct plan *p, const struct plan_group *g,
+	struct plan_memory *out, struct err *e)
+{
+	size_t fixed = fixed_bytes(p, g) + p->memory_bytes / PLAN_SHARD_SHARE;
+	size_t batch = p->options->batch_tokens, need;
+
+	for (;; batch /= 2) {
+		need = fixed + ingest_bytes(p, g, batch) + LEAST_HITS;
+		if (need <= p->memory_bytes || batch <= 1)
+			break;
+	}
+	if (need > p->memory_bytes)
+		return err_set(e, ERR_NOMEM,
+			"%.0f MiB are not enough: SAEs, statistics and a shard take "
+			"%.0f MiB; raise --memory",
+			(double)p->memory_bytes / 0x1p20, (double)need / 0x1p20);
+	*out = (struct plan_memory){.batch_tokens = batch,
+		.hits_bytes = p->memory_bytes - need + LEAST_HITS};
+	return 0;
 }
 
 int

@@ -51,8 +51,14 @@ struct plan {
 	char model_dir[PATH_BYTES];
 	char model_id[STORE_ID_CHARS];
 	char model_name[LIMIT_NAME_BYTES], corpus_name[LIMIT_NAME_BYTES];
+	/* Streams of shards in place of a corpus; borrowed from the options. */
+	const char *const *source; /* (n_sources), 0: the model runs */
+	uint32_t n_sources;
+	bool latents; /* they are active features, not activations */
 	uint8_t *excluded; /* (n_vocab) by token id: left out of statistics */
-	uint32_t n_vocab; /* of the model */
+	/* Of the model; where it does not run, of it and the tokenizer, and one for
+	 * <patch>. */
+	uint32_t n_vocab;
 	size_t n_threads;
 	uint64_t memory_bytes;
 };
@@ -69,11 +75,18 @@ uint8_t *plan_excluded(const struct tok *t, uint32_t n_vocab, bool count_special
  * Characters that no name may have become _. */
 void plan_name_of(char out[LIMIT_NAME_BYTES], const char *path);
 
+#define PLAN_SHARD_SHARE 4 /* a shard may take this part of the memory */
+
 /* What fits the memory, for one group. ERR_NOMEM with numbers when nothing does. */
 struct plan_memory {
 	size_t batch_tokens, hits_bytes, finish_bytes;
 };
 int plan_memory(const struct plan *p, const struct plan_group *g,
 	const struct pass_job *job, struct plan_memory *out, struct err *e);
+
+/* The same where activations come from elsewhere; batch_tokens 0 where only active
+ * features do. */
+int plan_ingest_memory(const struct plan *p, const struct plan_group *g,
+	struct plan_memory *out, struct err *e);
 
 #endif

@@ -134,6 +134,19 @@ progress_tokens(struct progress *p, uint64_t done, uint64_t total, uint64_t n_al
 }
 
 void
+progress_stream(struct progress *p, uint64_t done, uint64_t total, uint64_t done_bytes,
+	uint64_t total_bytes)
+{
+	double elapsed = progress_elapsed_s(p);
+
+	if (progress_due(p))
+		show(p, total > 0 ? done : done_bytes, total > 0 ? total : total_bytes,
+			"%llu tokens, %.0f tokens/s, %.1f MB", (unsigned long long)done,
+			elapsed > 0 ? (double)done / elapsed : 0,
+			(double)done_bytes / 1e6);
+}
+
+void
 progress_part(struct progress *p, uint64_t done, uint64_t total)
 {
 	if (progress_due(p))

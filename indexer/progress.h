@@ -27,6 +27,9 @@ void progress_read(struct progress *p, uint64_t n_docs, uint64_t done_bytes,
 void progress_cut(struct progress *p, uint64_t done, uint64_t total); /* documents */
 void progress_tokens(struct progress *p, uint64_t done, uint64_t total,
 	uint64_t n_alive, uint64_t n_features);
+/* A stream: total 0 = not known; then bytes tell how far it is, if these are known. */
+void progress_stream(struct progress *p, uint64_t done, uint64_t total,
+	uint64_t done_bytes, uint64_t total_bytes);
 void progress_part(struct progress *p, uint64_t done, uint64_t total); /* of anything */
 /* Wipes the bar, so that a line can be printed. */
 void progress_wipe(struct progress *p);

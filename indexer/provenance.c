@@ -18,9 +18,26 @@ by_hash(const void *a, const void *b)
 	return memcmp(a, b, 32);
 }
 
+/* An SAE, and what it found where that was computed elsewhere. */
+static int
+sae_id(uint8_t out[32], const struct plan *p, const struct plan_group *g, uint32_t i,
+	const struct fed *fed, struct err *e)
+{
+	uint8_t both[64];
+
+	memcpy(both, p->sae[g->sae[i]].sae->hash, 32);
+	if (fed == NULL) {
+		memcpy(out, both, 32);
+		return 0;
+	}
+	memcpy(both + 32, fed->feed.acts_sha256[i], 32);
+	return sha256_of(both, sizeof(both), out, e);
+}
+
 int
 provenance_run_id(char id[STORE_ID_CHARS], const struct plan *p,
-	const struct plan_group *g, const struct cat_cut *cut, struct err *e)
+	const struct plan_group *g, const struct cat_cut *cut, const struct fed *fed,
+	struct err *e)
 {
 	const struct options *o = p->options;
 	uint8_t hash[32], sae[LIMIT_SAES][32];
@@ -28,7 +45,8 @@ provenance_run_id(char id[STORE_ID_CHARS], const struct plan *p,
 	int rc;
 
 	for (uint32_t i = 0; i < g->n_saes; i++)
-		memcpy(sae[i], p->sae[g->sae[i]].sae->hash, 32);
+		if (sae_id(sae[i], p, g, i, fed, e) < 0)
+			return e->code;
 	qsort(sae, g->n_saes, sizeof(sae[0]), by_hash);
 	buf_init(&b);
 	buf_printf(&b, "saedb run %d\n%s\n%s\n%d %llu %llu %llu %llu %u\n", RUN_FORMAT,
@@ -47,15 +65,30 @@ provenance_run_id(char id[STORE_ID_CHARS], const struct plan *p,
 
 /* Absolute, so that it can be found again from anywhere. */
 static void
-key_path(struct out *o, const char *key, const char *path)
+put_path(struct out *o, const char *path)
 {
 	char real[PATH_BYTES];
-	bool is_stdin = strcmp(path, "-") == 0;
 
-	out_key(o, key);
-	if (!is_stdin && realpath(path, real) != NULL)
+	if (strcmp(path, "-") != 0 && realpath(path, real) != NULL)
 		path = real;
 	out_text(o, path, strlen(path));
+}
+
+static void
+key_path(struct out *o, const char *key, const char *path)
+{
+	out_key(o, key);
+	put_path(o, path);
+}
+
+static void
+key_paths(struct out *o, const char *const *path, size_t n)
+{
+	out_key(o, "paths");
+	out_array(o, n);
+	for (size_t i = 0; i < n; i++)
+		put_path(o, path[i]);
+	out_end(o);
 }
 
 static void
@@ -71,7 +104,8 @@ put_model(struct out *o, const struct plan *p)
 	out_key_str(o, "architecture", lm->architecture);
 	out_key_str(o, "dtype", lm->dtype_file);
 	out_key_str(o, "sha256", p->weights_sha256);
-	out_key_str(o, "computed_in", "float32, ordered products");
+	out_key_str(o, "computed_in",
+		p->n_sources > 0 ? "elsewhere" : "float32, ordered products");
 	out_key_str(o, "cpu_path", kernel_path_name(kernel_path()));
 	out_end(o);
 	out_key(o, "tokenizer");
@@ -89,17 +123,7 @@ put_corpus(struct out *o, const struct plan *p, const struct cat_cut *cut)
 	out_key(o, "corpus");
 	out_map(o, 9);
 	out_key_str(o, "name", cut->name);
-	out_key(o, "paths");
-	out_array(o, opt->corpus.n);
-	for (size_t i = 0; i < opt->corpus.n; i++) {
-		char real[PATH_BYTES];
-		const char *path = opt->corpus.item[i];
-
-		if (strcmp(path, "-") != 0 && realpath(path, real) != NULL)
-			path = real;
-		out_text(o, path, strlen(path));
-	}
-	out_end(o);
+	key_paths(o, opt->corpus.item, opt->corpus.n);
 	out_key_str(o, "sha256", cut->corpus_sha256);
 	out_key_uint(o, "n_documents", cut->n_documents);
 	out_key_uint(o, "n_bytes", cut->n_bytes);
@@ -195,14 +219,25 @@ put_options(struct out *o, const struct plan *p)
 	out_end(o);
 }
 
+static void
+put_elsewhere(struct out *o, const struct plan *p, const struct fed *fed)
+{
+	out_key(o, "elsewhere");
+	out_map(o, 3);
+	out_key_str(o, "kind", p->latents ? "latents" : "activations");
+	key_paths(o, p->source, p->n_sources);
+	out_key_str(o, "made_by", fed->ingest.made_by);
+	out_end(o);
+}
+
 int
 provenance_write(struct buf *b, const struct plan *p, const struct plan_group *g,
-	const struct cat_cut *cut, struct err *e)
+	const struct cat_cut *cut, const struct fed *fed, struct err *e)
 {
 	struct out o;
 
 	out_init_json(&o, b, 0);
-	out_map(&o, 11);
+	out_map(&o, fed != NULL ? 12 : 11);
 	out_key_str(&o, "saedb", PACKAGE_VERSION);
 	out_key_uint(&o, "format", RUN_FORMAT);
 	put_model(&o, p);
@@ -214,7 +249,10 @@ provenance_write(struct buf *b, const struct plan *p, const struct plan_group *g
 		put_sae(&o, &p->sae[g->sae[i]]);
 	out_end(&o);
 	put_options(&o, p);
-	out_key_str(&o, "values", "canonical float32 dot products");
+	if (fed != NULL)
+		put_elsewhere(&o, p, fed);
+	out_key_str(&o, "values",
+		p->latents ? "as they were given" : "canonical float32 dot products");
 	out_key_str(&o, "logits", "W_dec W_U without the final norm's gain");
 	out_end(&o);
 	return out_failed(&o) ? err_set(e, ERR_NOMEM, "no memory for the provenance")

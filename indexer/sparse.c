@@ -66,6 +66,12 @@ make_room(struct sparse *a, size_t n, struct err *e)
 	return no_memory(e);
 }
 
+int
+sparse_reserve(struct sparse *a, uint32_t n_tokens, size_t n, struct err *e)
+{
+	return make_rows(a, n_tokens, e) < 0 ? e->code : make_room(a, n, e);
+}
+
 /* row_start[i + 1] holds the number of row i's members: makes it where the row
  * begins, so that filling moves it to where it ends. */
 static void

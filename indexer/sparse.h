@@ -24,6 +24,8 @@ struct sparse {
 	size_t row_cap, cap;
 };
 void sparse_clear(struct sparse *a);
+/* Room for n activations of n_tokens tokens, all rows empty. */
+int sparse_reserve(struct sparse *a, uint32_t n_tokens, size_t n, struct err *e);
 /* Puts together what ranges of features found of n_tokens tokens: hits[r] is
  * ordered by (query, row), and the rows of hits[r] come before those of
  * hits[r + 1]. */

@@ -34,8 +34,21 @@ put_record(struct spool *s, struct spool_doc *doc, const struct document *d,
 	return scratch_put(&s->file, b->data, b->n_bytes, e);
 }
 
-static int
-add(struct spool *s, const struct document *d, struct buf *b, struct err *e)
+int
+spool_open(struct spool *s, const char *scratch_dir, struct err *e)
+{
+	*s = (struct spool){0};
+	return scratch_open(&s->file, scratch_dir, "documents", e);
+}
+
+int
+spool_done(struct spool *s, struct err *e)
+{
+	return scratch_map(&s->file, e);
+}
+
+int
+spool_add(struct spool *s, const struct document *d, struct buf *b, struct err *e)
 {
 	if (s->n_docs == UINT32_MAX)
 		return err_set(e, ERR_LIMIT, "the corpus has more than %u documents",
@@ -66,13 +79,12 @@ spool_fill(struct spool *s, const char *scratch_dir, struct corpus *c,
 	struct buf b;
 	int rc;
 
-	*s = (struct spool){0};
-	rc = scratch_open(&s->file, scratch_dir, "documents", e);
+	rc = spool_open(s, scratch_dir, e);
 	if (rc < 0)
 		return rc;
 	buf_init(&b);
 	while ((rc = corpus_next(c, &d, e)) == 1) {
-		rc = add(s, &d, &b, e);
+		rc = spool_add(s, &d, &b, e);
 		if (rc == 0 && tick != NULL)
 			rc = tick(ctx, e);
 		if (rc < 0)
@@ -82,7 +94,7 @@ spool_fill(struct spool *s, const char *scratch_dir, struct corpus *c,
 	if (rc == 0 && s->n_bytes == 0)
 		rc = err_set(e, ERR_FORMAT,
 			"the corpus is empty: %zu documents, no text", s->n_docs);
-	return rc < 0 ? rc : scratch_map(&s->file, e);
+	return rc < 0 ? rc : spool_done(s, e);
 }
 
 void

@@ -31,6 +31,10 @@ struct spool {
  * corpus (no byte of text) is ERR_FORMAT. new: spool_clear(). */
 int spool_fill(struct spool *s, const char *scratch_dir, struct corpus *c,
 	int (*tick)(void *ctx, struct err *e), void *ctx, struct err *e);
+/* The same in steps, where documents come one by one: open, add, done. */
+int spool_open(struct spool *s, const char *scratch_dir, struct err *e);
+int spool_add(struct spool *s, const struct document *d, struct buf *b, struct err *e);
+int spool_done(struct spool *s, struct err *e);
 void spool_clear(struct spool *s); /* of a zeroed one is fine */
 /* By hash; copies of one document are alike in all, so their order is no matter. */
 void spool_sort(struct spool *s);

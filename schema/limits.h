@@ -26,5 +26,6 @@
 #define LIMIT_LOGITS 10 /* promoted, and suppressed, tokens kept */
 #define LIMIT_TOKEN_FEATURES 256 /* kept per token id */
 #define LIMIT_SAES 64 /* in one run */
+#define LIMIT_SOURCES 64 /* streams of shards in one run */
 
 #endif
