@@ -255,15 +255,27 @@ write_all(const struct cut_job *job, const struct feed *f, struct cut_writer *w,
 	return rc == 0 ? cut_writer_finish(w, info, e) : rc;
 }
 
-/* Its name is that of the documents and of the windows that were made of them. */
-static int
-describe(const struct cut_job *job, const struct feed *f, struct cat_cut *info,
-	struct err *e)
+int
+feed_sha256(const struct feed *f, char hex[65], struct err *e)
 {
 	static const char made[] = "made elsewhere";
 	uint8_t hash[32];
 	struct sha256 h;
 
+	if (spool_sha256(&f->spool, hash, e) < 0 || sha256_init(&h, e) < 0)
+		return e->code;
+	sha256_update(&h, made, sizeof(made));
+	sha256_update(&h, hash, sizeof(hash));
+	sha256_update(&h, f->windows_sha256, sizeof(f->windows_sha256));
+	sha256_final(&h, hash);
+	hash_hex(hash, sizeof(hash), hex);
+	return 0;
+}
+
+static int
+describe(const struct cut_job *job, const struct feed *f, struct cat_cut *info,
+	struct err *e)
+{
 	*info = (struct cat_cut){.context = f->max_tokens,
 		.prepend_bos = f->all_bos,
 		.joined = f->mixed,
@@ -277,14 +289,7 @@ describe(const struct cut_job *job, const struct feed *f, struct cat_cut *info,
 		strnlen(job->corpus_name, LIMIT_NAME_BYTES - 1));
 	memcpy(info->tokenizer_sha256, job->tokenizer_sha256,
 		sizeof(info->tokenizer_sha256));
-	if (spool_sha256(&f->spool, hash, e) < 0 || sha256_init(&h, e) < 0)
-		return e->code;
-	sha256_update(&h, made, sizeof(made));
-	sha256_update(&h, hash, sizeof(hash));
-	sha256_update(&h, f->windows_sha256, sizeof(f->windows_sha256));
-	sha256_final(&h, hash);
-	hash_hex(hash, sizeof(hash), info->corpus_sha256);
-	return 0;
+	return feed_sha256(f, info->corpus_sha256, e);
 }
 
 int

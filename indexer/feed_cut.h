@@ -13,4 +13,7 @@
 int feed_cut(const struct cut_job *job, const struct feed *f, struct cat_cut *info,
 	int64_t *have, struct err *e);
 
+/* What identifies its text and windows: a cut's corpus_sha256. */
+int feed_sha256(const struct feed *f, char hex[65], struct err *e);
+
 #endif

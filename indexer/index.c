@@ -18,7 +18,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 struct pair_ids {
@@ -34,7 +33,7 @@ struct run {
 	struct pool *pool;
 	struct progress *progress;
 	struct spool *spool;
-	const struct fed *fed; /* NULL: the model runs over the spool */
+	const struct fed *fed; /* windows as they came; NULL: cut from the spool */
 	struct cat_cut cut;
 	bool cut_is_new;
 	char id[STORE_ID_CHARS];
@@ -57,6 +56,13 @@ static const struct plan_sae *
 sae_of(const struct run *r, uint32_t slot)
 {
 	return &r->plan->sae[r->group->sae[slot]];
+}
+
+/* Whether active features came with the windows: else the model runs. */
+static bool
+is_fed(const struct run *r)
+{
+	return r->plan->n_sources > 0;
 }
 
 /* ---- SAEs that the store has not ------------------------------------------------ */
@@ -291,14 +297,14 @@ run_pass(struct run *r, struct err *e)
 	const struct options *o = r->plan->options;
 	const struct sae *sae[LIMIT_SAES];
 	uint32_t hook[LIMIT_SAES], out[LIMIT_SAES];
-	struct pass_job job = {.lm = r->fed == NULL ? r->plan->lm : NULL,
+	struct pass_job job = {.lm = is_fed(r) ? NULL : r->plan->lm,
 		.pool = r->pool,
 		.windows = &r->windows,
 		.writer = r->writer,
 		.progress = r->progress,
 		.hook = r->group->hook,
-		.n_hooks = r->fed == NULL ? r->group->n_hooks : 0,
-		.feed = r->fed != NULL ? &r->fed->feed : NULL,
+		.n_hooks = is_fed(r) ? 0 : r->group->n_hooks,
+		.feed = is_fed(r) ? &r->fed->feed : NULL,
 		.sae = sae,
 		.hook_of = hook,
 		.out_of = out,
@@ -320,10 +326,10 @@ run_pass(struct run *r, struct err *e)
 		return rc;
 	job.batch_tokens = r->memory.batch_tokens;
 	job.hits_bytes = r->memory.hits_bytes;
-	progress_phase(r->progress, r->fed == NULL ? "model" : "counting");
+	progress_phase(r->progress, is_fed(r) ? "counting" : "model");
 	rc = pass_run(&job, r->result, e);
 	r->pass_s = progress_elapsed_s(r->progress);
-	for (uint32_t i = 0; r->fed != NULL && i < r->group->n_saes; i++) {
+	for (uint32_t i = 0; is_fed(r) && i < r->group->n_saes; i++) {
 		r->result[i].explained = r->fed->ingest.fit[i].explained;
 		r->result[i].mse = r->fed->ingest.fit[i].mse;
 	}
@@ -441,13 +447,13 @@ static void
 report(const struct run *r, uint32_t number)
 {
 	uint64_t n = windows_n_tokens(&r->windows);
-	double s = r->fed == NULL ? r->pass_s : r->fed->ingest.seconds;
+	double s = is_fed(r) ? r->fed->ingest.seconds : r->pass_s;
 
 	printf("run %u: %llu tokens of %s in %u windows, %u documents; %.1f s of %s at "
 	       "%.0f tokens/s\n",
 		number, (unsigned long long)n, r->cut.name, r->cut.n_windows,
 		r->cut.n_documents, s,
-		r->fed == NULL             ? "model"
+		!is_fed(r)                 ? "model"
 			: r->plan->latents ? "reading"
 					   : "encoding",
 		s > 0 ? (double)n / s : 0);
@@ -501,44 +507,6 @@ run_all(struct run *r, uint32_t *run_number, struct err *e)
 
 /* ---- the command ------------------------------------------------------------------- */
 
-/* An SAE has one place: its id does not tell where --hook has put it. */
-static int
-check_stream(const struct plan_sae *s, const struct store_catalog *c, struct err *e)
-{
-	for (uint32_t j = 0; j < c->n_saes; j++)
-		if (strcmp(s->id, c->sae[j].id) == 0 &&
-			strcmp(s->stream, c->sae[j].hook) != 0)
-			return err_arg(e, ERR_MISMATCH, "hook",
-				"the store has %s at %s, not at %s", s->dir,
-				c->sae[j].hook, s->stream);
-	return 0;
-}
-
-/* Names that the store gave to other SAEs are found before any work is done. */
-static int
-check_names(const struct plan *p, struct store *s, struct err *e)
-{
-	struct store_view *view;
-	const struct store_catalog *c;
-	int rc = 0;
-
-	if (store_view_open(&view, s, e) < 0)
-		return e->code;
-	c = store_view_catalog(view);
-	for (uint32_t i = 0; i < p->n_saes && rc == 0; i++)
-		for (uint32_t j = 0; j < c->n_saes && rc == 0; j++)
-			if (strcasecmp(p->sae[i].name, c->sae[j].name) == 0 &&
-				strcmp(p->sae[i].id, c->sae[j].id) != 0)
-				rc = err_arg(e, ERR_ARG, "sae",
-					"the store calls another SAE %s; give this one "
-					"another name with NAME=%s",
-					c->sae[j].name, p->sae[i].dir);
-	for (uint32_t i = 0; i < p->n_saes && rc == 0; i++)
-		rc = check_stream(&p->sae[i], c, e);
-	store_view_close(view);
-	return rc;
-}
-
 /* What all groups share. */
 struct indexing {
 	struct plan plan;
@@ -553,14 +521,14 @@ struct indexing {
 static int
 run_group(struct indexing *x, uint32_t i, struct err *e)
 {
-	bool is_fed = x->plan.n_sources > 0;
+	bool fed = x->plan.n_sources > 0 || x->plan.rows;
 	struct run r = {.plan = &x->plan,
 		.group = &x->plan.group[i],
 		.store = x->store,
 		.pool = x->pool,
 		.progress = &x->progress,
-		.spool = is_fed ? &x->fed.feed.spool : &x->spool,
-		.fed = is_fed ? &x->fed : NULL};
+		.spool = fed ? &x->fed.feed.spool : &x->spool,
+		.fed = fed ? &x->fed : NULL};
 	int rc = run_all(&r, &x->run, e);
 
 	run_clear(&r);
@@ -572,6 +540,8 @@ read_all(struct indexing *x, const struct options *o, struct err *e)
 {
 	if (x->plan.n_sources > 0)
 		return reading_shards(&x->fed, &x->plan, x->pool, &x->progress, e);
+	if (x->plan.rows)
+		return reading_rows(&x->fed, &x->plan, &x->progress, e);
 	return reading_corpus(o, &x->spool, &x->progress, e);
 }
 
@@ -589,7 +559,7 @@ index_run(const struct options *o, struct err *e)
 	if (rc == 0)
 		rc = store_open(&x->store, o->store, STORE_CREATE, e);
 	if (rc == 0)
-		rc = check_names(&x->plan, x->store, e);
+		rc = plan_check_store(&x->plan, x->store, e);
 	if (rc == 0)
 		rc = pool_new(&x->pool, x->plan.n_threads, e);
 	if (rc == 0)

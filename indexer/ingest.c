@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "indexer/ingest.h"
 
+#include "indexer/delphi.h"
 #include "indexer/fit.h"
 #include "indexer/shard.h"
 #include "indexer/stop.h"
@@ -448,12 +449,37 @@ take_shard(struct ingest *g, const struct source_shard *s, struct err *e)
 }
 
 static int
+delphi_tick(void *ctx, uint64_t done, uint64_t total, struct err *e)
+{
+	const struct ingest *g = ctx;
+
+	progress_stream(g->job->progress, done, total, 0, 0);
+	return stop_check(e);
+}
+
+static int
+take_delphi(struct ingest *g, const char *path, struct err *e)
+{
+	if (g->n_saes != 1)
+		return err_arg(e, ERR_UNSUPPORTED, "latents",
+			"%s is one hookpoint of delphi's cache: index it with its SAE "
+			"alone",
+			path);
+	snprintf(g->result->made_by, sizeof(g->result->made_by), "delphi");
+	g->result->fit[0] = (struct ingest_fit){(double)NAN, (double)NAN};
+	return delphi_read(path, g->job->feed, sae_of(g, 0)->sae->info.d_sae,
+		g->plan->memory_bytes / PLAN_SHARD_SHARE, delphi_tick, g, e);
+}
+
+static int
 take_stream(struct ingest *g, const char *path, struct err *e)
 {
 	struct source *source;
 	struct source_shard shard;
 	int rc;
 
+	if (g->plan->latents && delphi_is(path))
+		return take_delphi(g, path, e);
 	if (source_open(&source, path, g->plan->memory_bytes / PLAN_SHARD_SHARE, e) < 0)
 		return e->code;
 	g->result->source[g->result->n_sources++] = source;

@@ -2,6 +2,7 @@
 #include "indexer/plan.h"
 
 #include "indexer/pass.h"
+#include "indexer/rows.h"
 #include "model/hub.h"
 #include "util/file.h"
 #include "util/hash.h"
@@ -232,11 +233,13 @@ add_hook(struct plan_group *g, const struct hook *hook)
 }
 
 /* Windows are as they came: one group. */
-static void
-make_fed_group(struct plan *p)
+static int
+make_fed_group(struct plan *p, struct err *e)
 {
 	struct plan_group *g = &p->group[p->n_groups++];
 
+	if (p->rows && context_of(p, &p->sae[0], &g->context, e) < 0)
+		return e->code;
 	for (uint32_t i = 0; i < p->n_saes; i++) {
 		struct plan_sae *s = &p->sae[i];
 
@@ -244,6 +247,7 @@ make_fed_group(struct plan *p)
 		s->out = add_hook(g, &s->sae->info.hook_out);
 		g->sae[g->n_saes++] = i;
 	}
+	return 0;
 }
 
 static struct plan_group *
@@ -264,9 +268,9 @@ make_groups(struct plan *p, struct err *e)
 	p->group = mem_new(p->n_saes, sizeof(*p->group));
 	if (p->group == NULL)
 		return err_set(e, ERR_NOMEM, "no memory for %u SAEs", p->n_saes);
-	if (p->n_sources > 0)
-		make_fed_group(p);
-	for (uint32_t i = 0; p->n_sources == 0 && i < p->n_saes; i++) {
+	if (p->n_sources > 0 || p->rows)
+		return make_fed_group(p, e);
+	for (uint32_t i = 0; i < p->n_saes; i++) {
 		struct plan_sae *s = &p->sae[i];
 		bool bos = p->options->bos == BOS_AUTO ? s->sae->info.prepend_bos
 						       : p->options->bos == BOS_YES;
@@ -347,6 +351,36 @@ machine_bytes(void)
 	return pages > 0 && each > 0 ? (uint64_t)pages * (uint64_t)each : 0;
 }
 
+/* Token ids and text do not mix, and windows that stand as they are are not cut by
+ * rules. */
+static int
+check_corpus(struct plan *p, struct err *e)
+{
+	const struct options *o = p->options;
+	size_t n_rows = 0;
+	const char *rule;
+
+	for (size_t i = 0; i < o->corpus.n; i++)
+		n_rows += rows_is(o->corpus.item[i]);
+	if (n_rows > 0 && n_rows < o->corpus.n)
+		return err_arg(e, ERR_ARG, "corpus",
+			"some files are token ids and some are text; index them one "
+			"after the other");
+	p->rows = n_rows > 0;
+	if (!p->rows && p->n_sources == 0)
+		return 0;
+	rule = o->joined                             ? "joined"
+		: o->max_tokens != 0                 ? "max-tokens"
+		: o->bos != BOS_AUTO                 ? "bos"
+		: p->n_sources > 0 && o->context > 0 ? "context"
+						     : NULL;
+	return rule == NULL
+		? 0
+		: err_arg(e, ERR_ARG, rule,
+			  "--%s is of no use here: the windows are there already",
+			  rule);
+}
+
 int
 plan_open(struct plan *p, const struct options *o, struct err *e)
 {
@@ -359,6 +393,8 @@ plan_open(struct plan *p, const struct options *o, struct err *e)
 	p->n_threads = o->threads != 0 ? (size_t)o->threads : pool_cpus();
 	if (p->memory_bytes == 0)
 		p->memory_bytes = machine_bytes() / 2;
+	if (check_corpus(p, e) < 0)
+		return e->code;
 	if (o->model_name != NULL)
 		rc = set_name(p->model_name, "model-name", o->model_name, "", e);
 	if (rc == 0)

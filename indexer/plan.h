@@ -55,6 +55,7 @@ struct plan {
 	const char *const *source; /* (n_sources), 0: the model runs */
 	uint32_t n_sources;
 	bool latents; /* they are active features, not activations */
+	bool rows; /* the corpus is token ids: windows as they stand */
 	uint8_t *excluded; /* (n_vocab) by token id: left out of statistics */
 	/* Of the model; where it does not run, of it and the tokenizer, and one for
 	 * <patch>. */
@@ -67,6 +68,9 @@ struct plan {
  * plan_close(). */
 int plan_open(struct plan *p, const struct options *o, struct err *e);
 void plan_close(struct plan *p);
+/* Names that the store gave to other SAEs, and SAEs that it has at another hook, are
+ * found before any work is done. */
+int plan_check_store(const struct plan *p, struct store *s, struct err *e);
 
 /* Which token ids statistics leave out: special ones, unless count_special.
  * new: mem_free(). */

@@ -26,7 +26,7 @@ sae_id(uint8_t out[32], const struct plan *p, const struct plan_group *g, uint32
 	uint8_t both[64];
 
 	memcpy(both, p->sae[g->sae[i]].sae->hash, 32);
-	if (fed == NULL) {
+	if (fed == NULL || p->n_sources == 0) {
 		memcpy(out, both, 32);
 		return 0;
 	}
@@ -237,7 +237,7 @@ provenance_write(struct buf *b, const struct plan *p, const struct plan_group *g
 	struct out o;
 
 	out_init_json(&o, b, 0);
-	out_map(&o, fed != NULL ? 12 : 11);
+	out_map(&o, p->n_sources > 0 ? 12 : 11);
 	out_key_str(&o, "saedb", PACKAGE_VERSION);
 	out_key_uint(&o, "format", RUN_FORMAT);
 	put_model(&o, p);
@@ -249,7 +249,7 @@ provenance_write(struct buf *b, const struct plan *p, const struct plan_group *g
 		put_sae(&o, &p->sae[g->sae[i]]);
 	out_end(&o);
 	put_options(&o, p);
-	if (fed != NULL)
+	if (p->n_sources > 0)
 		put_elsewhere(&o, p, fed);
 	out_key_str(&o, "values",
 		p->latents ? "as they were given" : "canonical float32 dot products");

@@ -2,6 +2,7 @@
 #include "indexer/reading.h"
 
 #include "indexer/corpus.h"
+#include "indexer/rows.h"
 #include "indexer/stop.h"
 #include "util/file.h"
 
@@ -64,6 +65,33 @@ reading_shards(struct fed *f, const struct plan *p, struct pool *pool,
 		ingest_run(&job, &f->ingest, e) < 0)
 		return e->code;
 	return feed_done(&f->feed, e);
+}
+
+static int
+tick_rows(void *ctx, uint64_t done, uint64_t total, struct err *e)
+{
+	progress_part(ctx, done, total);
+	return stop_check(e);
+}
+
+int
+reading_rows(struct fed *f, const struct plan *p, struct progress *progress,
+	struct err *e)
+{
+	const struct option_list *corpus = &p->options->corpus;
+	uint32_t n_ctx = lm_info(p->lm)->n_ctx;
+	int rc;
+
+	*f = (struct fed){0};
+	progress_phase(progress, "reading");
+	if (path_join(f->scratch, e, "%s/tmp", p->options->store) < 0)
+		return e->code;
+	rc = feed_init(&f->feed, f->scratch, p->tok, p->n_vocab, 0, e);
+	for (size_t i = 0; i < corpus->n && rc == 0; i++)
+		rc = rows_read(corpus->item[i], &f->feed, p->group[0].context,
+			n_ctx < LIMIT_CONTEXT ? n_ctx : LIMIT_CONTEXT, tick_rows,
+			progress, e);
+	return rc == 0 ? feed_done(&f->feed, e) : rc;
 }
 
 void

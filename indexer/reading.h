@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * reading: all of what is indexed, read once: a corpus into a spool, or streams of
- * shards into a feed.
+ * shards and token ids into a feed.
  */
 #ifndef INDEXER_READING_H
 #define INDEXER_READING_H
@@ -24,6 +24,9 @@ struct fed {
 /* new: fed_clear(), also on error. */
 int reading_shards(struct fed *f, const struct plan *p, struct pool *pool,
 	struct progress *progress, struct err *e);
+/* The same of a corpus of token ids: windows, and no active features. */
+int reading_rows(struct fed *f, const struct plan *p, struct progress *progress,
+	struct err *e);
 /* Those who wrote to sockets are told the run's number, or the error. */
 void fed_clear(struct fed *f, uint32_t run, const struct err *e);
 

@@ -2,6 +2,7 @@
 #include "indexer/verify_int.h"
 
 #include "indexer/corpus.h"
+#include "indexer/rows.h"
 #include "util/file.h"
 #include "util/hash.h"
 #include "util/log.h"
@@ -103,25 +104,20 @@ is_true(const struct value *map, const char *key)
 }
 
 static int
-spool_again(struct verify *v, struct spool *spool, bool *is_stdin, struct err *e)
+spool_again(struct verify *v, struct spool *spool, const char *const *paths, size_t n,
+	struct err *e)
 {
 	const struct value *corpus = value_get(v->provenance, "corpus");
 	char text_field[1024], id_field[1024];
 	struct corpus_rules rules = {text_field, id_field, false, false};
 	struct corpus *c = NULL;
-	const char **paths = NULL;
-	size_t n = 0;
 	int rc;
 
-	if (read_paths(corpus, &paths, &n, &v->arena, is_stdin, e) < 0 ||
-		verify_str(corpus, "text_field", text_field, sizeof(text_field), e) <
-			0 ||
+	if (verify_str(corpus, "text_field", text_field, sizeof(text_field), e) < 0 ||
 		verify_str(corpus, "id_field", id_field, sizeof(id_field), e) < 0)
 		return e->code;
 	rules.lines = is_true(corpus, "lines");
 	rules.strict = is_true(corpus, "strict");
-	if (*is_stdin)
-		return 0;
 	rc = corpus_open(&c, paths, n, &rules, e);
 	if (rc == 0)
 		rc = spool_fill(spool, scratch_dir(), c, NULL, NULL, e);
@@ -285,21 +281,28 @@ verify_cut(struct verify *v, struct err *e)
 	const struct value *cut = value_get(v->provenance, "cut");
 	struct recut r = {.v = v};
 	struct spool spool = {0};
+	const char **paths = NULL;
 	bool is_stdin = false;
+	size_t n = 0;
 	int rc;
 
 	if (verify_u64(cut, "max_tokens", &r.max_tokens, e) < 0)
 		return e->code;
 	rc = load_windows(v, e);
 	if (rc == 0)
-		rc = spool_again(v, &spool, &is_stdin, e);
+		rc = read_paths(value_get(v->provenance, "corpus"), &paths, &n,
+			&v->arena, &is_stdin, e);
 	if (rc == 0 && is_stdin)
 		log_put(LOG_WARNING,
 			"run %u: its corpus came from standard input, so its windows "
 			"are not cut again",
 			v->cat->number);
+	else if (rc == 0 && rows_is(paths[0]))
+		rc = verify_rows(v, paths, n, scratch_dir(), e);
 	else if (rc == 0) {
-		rc = check_corpus(v, &spool, r.max_tokens, e);
+		rc = spool_again(v, &spool, paths, n, e);
+		if (rc == 0)
+			rc = check_corpus(v, &spool, r.max_tokens, e);
 		if (rc == 0)
 			rc = recut_all(&r, &spool, e);
 	}

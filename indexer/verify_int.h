@@ -67,6 +67,9 @@ int verify_u64(const struct value *map, const char *key, uint64_t *out, struct e
 
 int verify_inputs(struct verify *v, struct err *e);
 int verify_cut(struct verify *v, struct err *e);
+/* The same where the corpus is token ids: windows are what the files hold. */
+int verify_rows(struct verify *v, const char *const *paths, size_t n,
+	const char *scratch_dir, struct err *e);
 int verify_pass(struct verify *v, struct err *e);
 /* All that is stored of the slot's chosen features. */
 int verify_features(struct verify *v, uint32_t slot, struct err *e);
