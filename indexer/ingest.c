@@ -3,11 +3,13 @@
 
 #include "indexer/delphi.h"
 #include "indexer/fit.h"
+#include "indexer/intake.h"
 #include "indexer/shard.h"
 #include "indexer/stop.h"
 #include "model/json.h"
 #include "util/mem.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,8 +24,7 @@ struct ingest {
 	const struct plan *plan;
 	size_t n_threads;
 	uint32_t n_saes;
-	uint64_t n_documents; /* of this stream so far */
-	uint32_t document_base; /* of the feed when this stream began */
+	struct intake intake;
 	uint64_t n_tokens, n_tokens_all; /* so far; in all, 0: not known */
 	/* activations: a batch */
 	size_t max_tokens, batch; /* room for; the next one's size */
@@ -34,13 +35,7 @@ struct ingest {
 	struct fit fit[LIMIT_SAES];
 	struct stream_stats *stats; /* (n_hooks, n_threads) */
 	struct err *err; /* (n_threads) */
-	struct sparse latents; /* of one SAE in a shard */
 	struct shard_windows shard;
-	uint32_t *image; /* (shard.n_images) their numbers in the feed */
-	size_t cap_images;
-	uint32_t *document; /* (longest window) */
-	struct feed_patch *patch;
-	size_t cap_window;
 };
 
 static const struct plan_sae *
@@ -68,113 +63,6 @@ no_memory(struct err *e)
 {
 	return err_set(e, ERR_NOMEM,
 		"no memory for a batch; use smaller --batch-tokens");
-}
-
-/* ---- windows into the feed ------------------------------------------------------ */
-
-static int
-put_images(struct ingest *g, struct err *e)
-{
-	const struct shard_windows *s = &g->shard;
-
-	if (s->n_images > g->cap_images) {
-		mem_free(g->image);
-		g->image = mem_new(s->n_images, sizeof(*g->image));
-		g->cap_images = g->image != NULL ? s->n_images : 0;
-		if (g->image == NULL)
-			return no_memory(e);
-	}
-	for (uint32_t i = 0; i < s->n_images; i++)
-		if (feed_image(g->job->feed, s->image[i].p, s->image[i].n_bytes,
-			    &g->image[i], e) < 0)
-			return err_wrap(e, "%s, image %u", s->name, i);
-	return 0;
-}
-
-static int
-room_for_window(struct ingest *g, size_t n, struct err *e)
-{
-	if (n <= g->cap_window)
-		return 0;
-	mem_free(g->document);
-	mem_free(g->patch);
-	g->document = mem_new(n, sizeof(*g->document));
-	g->patch = mem_new(n, sizeof(*g->patch));
-	g->cap_window = g->document != NULL && g->patch != NULL ? n : 0;
-	return g->cap_window > 0 ? 0 : no_memory(e);
-}
-
-/* Positions that are patches one after another, as few stretches. */
-static uint32_t
-gather_patches(struct ingest *g, uint32_t from, uint32_t n)
-{
-	const struct shard_windows *s = &g->shard;
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; s->image_of != NULL && i < n; i++) {
-		uint32_t of = s->image_of[from + i], patch = s->patch[from + i];
-		struct feed_patch *last = count > 0 ? &g->patch[count - 1] : NULL;
-
-		if (of == UINT32_MAX)
-			continue;
-		if (last != NULL && last->image == g->image[of] &&
-			last->token + last->n_tokens == i &&
-			last->first + last->n_tokens == patch) {
-			last->n_tokens++;
-			continue;
-		}
-		g->patch[count++] = (struct feed_patch){i, 1, g->image[of], patch,
-			s->image[of].n_rows, s->image[of].n_cols};
-	}
-	return count;
-}
-
-/* Documents up to the one of that number in the stream begin. */
-static int
-begin_documents(struct ingest *g, uint32_t number, struct err *e)
-{
-	const struct shard_windows *s = &g->shard;
-
-	if (number == FEED_NO_DOCUMENT)
-		return 0;
-	for (; g->n_documents <= number; g->n_documents++)
-		if (feed_document(g->job->feed,
-			    &s->begun[g->n_documents - s->first_begun], e) < 0)
-			return err_wrap(e, "%s", s->name);
-	return 0;
-}
-
-static uint32_t
-in_feed(const struct ingest *g, uint32_t number)
-{
-	return number == FEED_NO_DOCUMENT ? number : g->document_base + number;
-}
-
-static int
-put_window(struct ingest *g, uint32_t i, struct err *e)
-{
-	const struct shard_windows *s = &g->shard;
-	uint32_t from = s->start[i], n = s->start[i + 1] - from;
-	struct feed_window w = {.n_tokens = n, .token = s->token + from};
-
-	if (room_for_window(g, n, e) < 0)
-		return e->code;
-	if (s->text_start != NULL) {
-		w.start = s->text_start + from;
-		w.end = s->text_end + from;
-	}
-	for (uint32_t j = 0; s->mixed && j < n; j++) {
-		if (begin_documents(g, s->document[from + j], e) < 0)
-			return e->code;
-		g->document[j] = in_feed(g, s->document[from + j]);
-	}
-	if (!s->mixed && begin_documents(g, s->document[i], e) < 0)
-		return e->code;
-	w.document = s->mixed ? 0 : in_feed(g, s->document[i]);
-	w.documents = s->mixed ? g->document : NULL;
-	w.patch = g->patch;
-	w.n_patches = gather_patches(g, from, n);
-	return feed_window(g->job->feed, &w, e) < 0 ? err_wrap(e, "%s", s->name) : 0;
 }
 
 /* ---- activations ------------------------------------------------------------------ */
@@ -269,6 +157,24 @@ first_error(const struct ingest *g, struct err *e)
 }
 
 static int
+check_finite(const struct ingest *g, const struct tensor *t, const float *x,
+	uint32_t from, uint32_t n, struct err *e)
+{
+	size_t d = t->shape[1];
+
+	for (size_t i = 0; i < n * d; i++)
+		if (!(x[i] <= FLT_MAX && x[i] >= -FLT_MAX))
+			return err_set(e, ERR_FORMAT,
+				"%s: the activation of token %zu in dimension %zu of "
+				"%s "
+				"is not finite: its model left the range of its "
+				"numbers "
+				"(float16 ends at 65504)",
+				g->shard.name, from + i / d, i % d, t->name);
+	return 0;
+}
+
+static int
 read_hooks(struct ingest *g, uint32_t from, uint32_t n, struct err *e)
 {
 	const struct plan_group *group = g->job->group;
@@ -281,9 +187,9 @@ read_hooks(struct ingest *g, uint32_t from, uint32_t n, struct err *e)
 			    e) < 0)
 			return e->code;
 		part = tensor_rows(all, from, n);
-		if (tensor_floats(&part, g->x[h], false, e) < 0)
-			return err_wrap(e, "%s, tokens from %u on", g->shard.name,
-				from);
+		if (tensor_floats(&part, g->x[h], true, e) < 0 ||
+			check_finite(g, all, g->x[h], from, n, e) < 0)
+			return e->code;
 	}
 	return 0;
 }
@@ -310,7 +216,7 @@ encode_batch(struct ingest *g, uint32_t first, uint32_t n, struct err *e)
 	if (first_error(g, e) < 0)
 		return err_wrap(e, "%s", s->name);
 	for (uint32_t w = first; w < first + n; w++) {
-		if (put_window(g, w, e) < 0)
+		if (intake_window(&g->intake, w, e) < 0)
 			return e->code;
 		for (uint32_t i = 0; i < g->n_saes; i++)
 			if (feed_acts(g->job->feed, i, &g->encoder[i].acts,
@@ -384,7 +290,7 @@ take_latents(struct ingest *g, struct err *e)
 			    sae_of(g, i)->sae->info.d_sae, &g->encoder[i].acts, e) < 0)
 			return e->code;
 	for (uint32_t w = 0; w < s->n_windows; w++) {
-		if (put_window(g, w, e) < 0)
+		if (intake_window(&g->intake, w, e) < 0)
 			return e->code;
 		for (uint32_t i = 0; i < g->n_saes; i++)
 			if (feed_acts(g->job->feed, i, &g->encoder[i].acts, s->start[w],
@@ -437,10 +343,11 @@ read_notes(struct ingest *g, const struct source_shard *s)
 static int
 take_shard(struct ingest *g, const struct source_shard *s, struct err *e)
 {
-	int rc = shard_open(&g->shard, s, g->n_documents, g->job->feed->n_vocab, e);
+	int rc = shard_open(&g->shard, s, g->intake.n_documents, g->job->feed->n_vocab,
+		e);
 
 	if (rc == 0)
-		rc = put_images(g, e);
+		rc = intake_shard(&g->intake, &g->shard, e);
 	if (rc == 0)
 		rc = g->plan->latents ? take_latents(g, e) : take_activations(g, e);
 	read_notes(g, s);
@@ -483,8 +390,7 @@ take_stream(struct ingest *g, const char *path, struct err *e)
 	if (source_open(&source, path, g->plan->memory_bytes / PLAN_SHARD_SHARE, e) < 0)
 		return e->code;
 	g->result->source[g->result->n_sources++] = source;
-	g->n_documents = 0;
-	g->document_base = g->job->feed->n_documents;
+	intake_stream(&g->intake);
 	while ((rc = source_next(source, &shard, e)) == 1)
 		if (take_shard(g, &shard, e) < 0)
 			return e->code;
@@ -550,9 +456,7 @@ ingest_free(struct ingest *g)
 		fit_clear(&g->fit[i]);
 	mem_free(g->stats);
 	mem_free(g->err);
-	mem_free(g->image);
-	mem_free(g->document);
-	mem_free(g->patch);
+	intake_clear(&g->intake);
 }
 
 int
@@ -567,6 +471,7 @@ ingest_run(const struct ingest_job *job, struct ingest_result *out, struct err *
 	g->job = job;
 	g->plan = job->plan;
 	g->result = out;
+	g->intake.feed = job->feed;
 	g->n_threads = pool_n_threads(job->pool);
 	g->n_saes = job->group->n_saes;
 	progress_phase(job->progress, job->plan->latents ? "reading" : "encoding");

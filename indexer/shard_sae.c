@@ -18,6 +18,26 @@ means_hook(const char *name, const char *hook)
 		(hook_parse(&h, name, NULL) == 0 && strcmp(h.name, hook) == 0);
 }
 
+/* Names what could be meant. */
+static int
+no_hook(const struct shard_windows *w, const char *hook, struct err *e)
+{
+	char there[200] = "";
+
+	for (size_t i = 0; i < tensors_n(w->tensors); i++) {
+		const struct tensor *t = tensors_at(w->tensors, i);
+		size_t n = strlen(there);
+
+		if (t->rank == 2 && t->shape[0] == w->n_tokens && !tensor_is_int(t))
+			snprintf(there + n, sizeof(there) - n, "%s%.60s", n ? ", " : "",
+				t->name);
+	}
+	return err_set(e, ERR_MISMATCH,
+		"%s: holds no activations at %s, which an SAE reads, but at %s; --hook "
+		"says where an SAE reads",
+		w->name, hook, there[0] != '\0' ? there : "no hook");
+}
+
 int
 shard_hook(const struct shard_windows *w, const char *hook, uint32_t width,
 	const struct tensor **out, struct err *e)
@@ -29,10 +49,7 @@ shard_hook(const struct shard_windows *w, const char *hook, uint32_t width,
 			t = tensors_at(w->tensors, i);
 	*out = t;
 	if (t == NULL)
-		return err_set(e, ERR_MISMATCH,
-			"%s: holds no activations at %s, which an SAE reads; name the "
-			"tensor so, or say --hook",
-			w->name, hook);
+		return no_hook(w, hook, e);
 	if (t->rank != 2 || t->shape[0] != w->n_tokens || t->shape[1] != width)
 		return err_set(e, ERR_MISMATCH,
 			"%s: %s has %zu values, not (%u, %u): one row for each token, "

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * make_shards MODEL CORPUS CONTEXT TOKENS HOOK...: the corpus' windows and the
- * activations at the hooks, computed by saedb's own forward pass, as a stream of shards
- * (doc/shards.md) of about TOKENS tokens each, on standard output. What is indexed from
- * it must be what saedb-index makes of the corpus itself.
+ * make_shards MODEL CORPUS CONTEXT TOKENS HOOK... NAME=SAE...: the corpus' windows and
+ * the activations at the hooks, computed by saedb's own forward pass, or the features of
+ * SAEs by the plainest path, as a stream of shards (doc/shards.md) of about TOKENS
+ * tokens each, on standard output. What is indexed from it must be what saedb-index
+ * makes of the corpus itself.
  */
 #include "indexer/corpus.h"
 #include "model/lm.h"
+#include "model/sae.h"
 #include "model/tok.h"
 #include "util/buf.h"
 #include "util/mem.h"
@@ -18,6 +20,16 @@
 
 #define MOST_HOOKS 8
 
+struct latents {
+	const char *name;
+	size_t n_name;
+	struct sae *sae;
+	size_t hook; /* what it reads */
+	uint32_t n; /* in this shard */
+	float *dense; /* (d_sae) */
+	struct buf rows, features, values;
+};
+
 struct maker {
 	struct lm *lm;
 	struct tok *tok;
@@ -25,6 +37,8 @@ struct maker {
 	struct tok_work *tok_work;
 	struct hook hook[MOST_HOOKS];
 	size_t n_hooks;
+	struct latents sae[MOST_HOOKS];
+	size_t n_saes;
 	uint32_t context;
 	size_t most;
 	uint32_t shard, document; /* numbers of the next ones */
@@ -62,6 +76,43 @@ put_tensor(struct buf *header, struct buf *data, const char *name, const char *d
 }
 
 static void
+put_latents(const struct maker *m, struct latents *s, struct buf *header,
+	struct buf *data)
+{
+	char name[200];
+
+	buf_u32(&s->rows, s->n);
+	snprintf(name, sizeof(name), "%.*s.rows", (int)s->n_name, s->name);
+	put_tensor(header, data, name, "I32", (size_t)m->n_tokens + 1, 0, &s->rows);
+	snprintf(name, sizeof(name), "%.*s.features", (int)s->n_name, s->name);
+	put_tensor(header, data, name, "I32", s->n, 0, &s->features);
+	snprintf(name, sizeof(name), "%.*s.values", (int)s->n_name, s->name);
+	put_tensor(header, data, name, "F32", s->n, 0, &s->values);
+	buf_reset(&s->rows);
+	buf_reset(&s->features);
+	buf_reset(&s->values);
+	s->n = 0;
+}
+
+static void
+encode(struct latents *s, const float *x, uint32_t n)
+{
+	const struct sae_info *info = &s->sae->info;
+
+	for (uint32_t i = 0; i < n; i++) {
+		buf_u32(&s->rows, s->n);
+		sae_encode_plain(s->sae, x + (size_t)i * info->d_in, s->dense);
+		for (uint32_t f = 0; f < info->d_sae; f++) {
+			if (!(s->dense[f] > 0))
+				continue;
+			buf_u32(&s->features, f);
+			buf_f32(&s->values, s->dense[f]);
+			s->n++;
+		}
+	}
+}
+
+static void
 write_shard(struct maker *m, bool last)
 {
 	struct buf header, data;
@@ -84,7 +135,13 @@ write_shard(struct maker *m, bool last)
 	put_tensor(&header, &data, "documents", "I32", n_windows, 0, &m->documents);
 	put_tensor(&header, &data, "text", "U8", m->text.n_bytes, 0, &m->text);
 	put_tensor(&header, &data, "spans", "I32", m->n_tokens, 2, &m->spans);
+	for (size_t i = 0; i < m->n_saes; i++)
+		put_latents(m, &m->sae[i], &header, &data);
 	for (size_t h = 0; h < m->n_hooks; h++) {
+		if (m->n_saes > 0) {
+			buf_reset(&m->x[h]);
+			continue;
+		}
 		put_tensor(&header, &data, m->hook[h].name, "F32", m->n_tokens,
 			lm_hook_width(m->lm, &m->hook[h]), &m->x[h]);
 		buf_reset(&m->x[h]);
@@ -127,6 +184,8 @@ put_window(struct maker *m, const struct tok_ids *ids, size_t at, uint32_t n,
 			((size_t)n + 1) * lm_hook_width(m->lm, &m->hook[h]) *
 				sizeof(float));
 	rc = lm_forward(m->lm, m->work, id, start, 1, m->hook, m->n_hooks, out, e);
+	for (size_t i = 0; rc == 0 && i < m->n_saes; i++)
+		encode(&m->sae[i], out[m->sae[i].hook], n + 1);
 	buf_u32(&m->windows, m->n_tokens);
 	buf_u32(&m->documents, m->document);
 	for (uint32_t i = 0; i <= n; i++) {
@@ -199,6 +258,21 @@ run(struct maker *m, const char *corpus, struct err *e)
 }
 
 static int
+open_sae(struct maker *m, const char *arg, struct err *e)
+{
+	struct latents *s = &m->sae[m->n_saes++];
+
+	s->name = arg;
+	s->n_name = strcspn(arg, "=");
+	if (sae_open(&s->sae, arg + s->n_name + 1, e) < 0)
+		return e->code;
+	s->dense = mem_new(s->sae->info.d_sae, sizeof(*s->dense));
+	s->hook = m->n_hooks;
+	m->hook[m->n_hooks++] = s->sae->info.hook;
+	return s->dense != NULL ? 0 : err_set(e, ERR_NOMEM, "no memory");
+}
+
+static int
 open_all(struct maker *m, char **argv, int argc, struct err *e)
 {
 	m->context = (uint32_t)strtoul(argv[3], NULL, 10);
@@ -208,7 +282,9 @@ open_all(struct maker *m, char **argv, int argc, struct err *e)
 		tok_work_new(&m->tok_work, m->tok, e) < 0)
 		return e->code;
 	for (int i = 5; i < argc && m->n_hooks < MOST_HOOKS; i++)
-		if (hook_parse(&m->hook[m->n_hooks++], argv[i], e) < 0)
+		if ((strchr(argv[i], '=') != NULL ? open_sae(m, argv[i], e)
+						  : hook_parse(&m->hook[m->n_hooks++],
+							    argv[i], e)) < 0)
 			return e->code;
 	return 0;
 }
@@ -221,13 +297,21 @@ main(int argc, char **argv)
 
 	if (argc < 6) {
 		fprintf(stderr,
-			"usage: make_shards MODEL CORPUS CONTEXT TOKENS HOOK...\n");
+			"usage: make_shards MODEL CORPUS CONTEXT TOKENS "
+			"HOOK|NAME=SAE...\n");
 		return 2;
 	}
 	if (open_all(&m, argv, argc, &e) < 0 || run(&m, argv[2], &e) < 0)
 		fprintf(stderr, "make_shards: %s\n", e.text);
 	for (size_t h = 0; h < m.n_hooks; h++)
 		buf_clear(&m.x[h]);
+	for (size_t i = 0; i < m.n_saes; i++) {
+		sae_close(m.sae[i].sae);
+		mem_free(m.sae[i].dense);
+		buf_clear(&m.sae[i].rows);
+		buf_clear(&m.sae[i].features);
+		buf_clear(&m.sae[i].values);
+	}
 	buf_clear(&m.tokens);
 	buf_clear(&m.windows);
 	buf_clear(&m.documents);
