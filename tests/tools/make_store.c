@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * make_store DIR [RUNS]: makes the small store of tests/store/small.h, or adds
- * RUNS runs (1 by default) to it. Deterministic; prints the number of each run.
+ * make_store DIR [RUNS [elsewhere]]: makes the small store of tests/store/small.h, or
+ * adds RUNS runs (1 by default) to it. Deterministic; prints the number of each run.
+ * elsewhere: runs of latents made elsewhere, of SAEs without logit effects.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,9 +25,10 @@ main(int argc, char **argv)
 	unsigned n_there;
 
 	if (argc < 2) {
-		fprintf(stderr, "usage: make_store DIR [RUNS]\n");
+		fprintf(stderr, "usage: make_store DIR [RUNS [elsewhere]]\n");
 		return 2;
 	}
+	small_elsewhere = argc > 3 && strcmp(argv[3], "elsewhere") == 0;
 	if (store_open(&s, argv[1], STORE_CREATE, &e) < 0 ||
 		store_view_open(&v, s, &e) < 0) {
 		fprintf(stderr, "make_store: %s\n", e.text);
