@@ -8,6 +8,7 @@
 #include "indexer/plan.h"
 #include "indexer/provenance.h"
 #include "indexer/spool.h"
+#include "indexer/stats.h"
 #include "indexer/stop.h"
 #include "indexer/windows.h"
 #include "indexer/words.h"
@@ -347,7 +348,7 @@ describe_model(const struct run *r, struct cat_model *m)
 		.d_model = lm->d_model,
 		.n_vocab = lm->n_vocab,
 		.n_ctx = lm->n_ctx,
-		.n_params = lm->n_params,
+		.n_params = lm_can_run(r->plan->lm) ? lm->n_params : 0,
 		.created_s = (int64_t)time(NULL)};
 	strcpy(m->id, r->plan->model_id);
 	strcpy(m->name, r->plan->model_name);
@@ -415,12 +416,14 @@ report(const struct run *r, uint32_t number)
 		r->pass_s > 0 ? (double)n / r->pass_s : 0);
 	for (uint32_t i = 0; i < r->group->n_saes; i++) {
 		const struct pass_result *x = &r->result[i];
+		char explained[STATS_CHARS];
 
-		printf("  %-16s L0 %.1f, explained variance %.3f, %llu of %u features "
+		stats_explained(explained, x->explained);
+		printf("  %-16s L0 %.1f, explained variance %s, %llu of %u features "
 		       "dead among %llu tokens\n",
 			sae_of(r, i)->name,
 			x->n_tokens ? (double)x->n_active / (double)x->n_tokens : 0,
-			x->explained,
+			explained,
 			(unsigned long long)(x->state.n_features - x->n_alive),
 			x->state.n_features, (unsigned long long)x->n_tokens);
 	}
