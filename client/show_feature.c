@@ -270,15 +270,19 @@ show_effects(struct cli *c, const struct saedb_value *r)
 							 : saedb_length(down);
 	struct table t;
 
-	if (n == 0)
+	term_printf(&c->term, "\n");
+	if (n == 0) {
+		show_heading(c,
+			"  no logit effects: the store was made without the "
+			"model's unembedding");
 		return;
+	}
 	table_init(&t, columns, c->term.utf8);
 	t.indent = 2;
 	for (size_t i = 0; i < n; i++) {
 		put_effect(&t, saedb_at(up, i));
 		put_effect(&t, saedb_at(down, i));
 	}
-	term_printf(&c->term, "\n");
 	show_table(c, &t);
 }
 

@@ -22,6 +22,26 @@ put_count(struct table *t, const struct saedb_value *map, const char *key)
 	table_put(t, fmt_count(natural(map, key)).s);
 }
 
+/* Of a model that is only described, 0 is not known. */
+static void
+put_known(struct table *t, const struct saedb_value *map, const char *key,
+	struct fmt (*fmt)(uint64_t n))
+{
+	uint64_t n = natural(map, key);
+
+	table_put(t, n > 0 ? fmt(n).s : "-");
+}
+
+/* nil: not known, of latents made elsewhere. */
+static bool
+is_nil(struct table *t, const struct saedb_value *map, const char *key)
+{
+	if (saedb_type(saedb_get(map, key)) != SAEDB_NIL)
+		return false;
+	table_put(t, "-");
+	return true;
+}
+
 static void fact(struct table *t, const char *name, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -93,15 +113,16 @@ show_models(struct cli *c, const struct saedb_value *r)
 	table_init(&t, columns, c->term.utf8);
 	for (size_t i = 0; i < saedb_length(list); i++) {
 		const struct saedb_value *m = saedb_at(list, i);
+		const char *dtype = str_of(m, "dtype", "?");
 
 		table_text(&t, str_of(m, "name", "?"));
 		table_text(&t, str_of(m, "family", "?"));
 		put_count(&t, m, "n_layers");
 		put_count(&t, m, "d_model");
 		put_count(&t, m, "n_vocab");
-		put_count(&t, m, "n_ctx");
-		table_put(&t, fmt_short(natural(m, "n_params")).s);
-		table_text(&t, str_of(m, "dtype", "?"));
+		put_known(&t, m, "n_ctx", fmt_count);
+		put_known(&t, m, "n_params", fmt_short);
+		table_text(&t, dtype[0] != '\0' ? dtype : "-");
 		table_printf(&t, "%.12s", str_of(m, "weights_sha256", ""));
 	}
 	show_table(c, &t);
@@ -155,7 +176,8 @@ show_saes(struct cli *c, const struct saedb_value *r)
 		put_share(&t, natural(s, "n_dead"),
 			natural(s, "n_tokens") > 0 ? natural(s, "d_sae") : 0);
 		table_put(&t, fmt_value(float_of(s, "l0")).s);
-		table_printf(&t, "%.1f%%", 100 * float_of(s, "explained"));
+		if (!is_nil(&t, s, "explained"))
+			table_printf(&t, "%.1f%%", 100 * float_of(s, "explained"));
 		put_count(&t, s, "n_tokens");
 		table_put(&t, fmt_count(saedb_length(saedb_get(s, "runs"))).s);
 		table_printf(&t, "%.12s", str_of(s, "hash", ""));
@@ -241,8 +263,10 @@ show_run_saes(struct cli *c, const struct saedb_value *list)
 		put_count(&t, s, "n_alive");
 		put_count(&t, s, "n_dead");
 		table_put(&t, fmt_value(float_of(s, "l0")).s);
-		table_printf(&t, "%.1f%%", 100 * float_of(s, "explained"));
-		table_put(&t, fmt_value(float_of(s, "mse")).s);
+		if (!is_nil(&t, s, "explained"))
+			table_printf(&t, "%.1f%%", 100 * float_of(s, "explained"));
+		if (!is_nil(&t, s, "mse"))
+			table_put(&t, fmt_value(float_of(s, "mse")).s);
 	}
 	show_table(c, &t);
 }

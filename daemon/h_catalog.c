@@ -3,6 +3,7 @@
 
 #include "util/hash.h"
 
+#include <math.h>
 #include <string.h>
 #include <strings.h>
 
@@ -59,6 +60,18 @@ in_run(const struct cat_run *r, uint32_t sae)
 	return NULL;
 }
 
+/* nil where it is not known. */
+static void
+put_known(struct out *o, const char *key, double v)
+{
+	if (!isnan(v)) {
+		out_key_f64(o, key, v);
+		return;
+	}
+	out_key(o, key);
+	out_nil(o);
+}
+
 /* The numbers of the SAE's runs, and what the newest found. */
 static void
 put_sae_runs(struct out *o, const struct store_catalog *c, uint32_t sae)
@@ -87,7 +100,7 @@ put_sae_runs(struct out *o, const struct store_catalog *c, uint32_t sae)
 		return;
 	}
 	out_key_f64(o, "l0", newest->l0);
-	out_key_f64(o, "explained", newest->explained);
+	put_known(o, "explained", newest->explained);
 	out_key_uint(o, "n_alive", newest->n_alive);
 	out_key_uint(o, "n_dead", c->sae[sae].d_sae - newest->n_alive);
 	out_key_uint(o, "n_tokens", newest->n_tokens);
@@ -183,8 +196,8 @@ put_run_saes(struct out *o, const struct store_catalog *c, const struct cat_run 
 		out_key_uint(o, "n_alive", s->n_alive);
 		out_key_uint(o, "n_dead", c->sae[s->sae].d_sae - s->n_alive);
 		out_key_f64(o, "l0", s->l0);
-		out_key_f64(o, "explained", s->explained);
-		out_key_f64(o, "mse", s->mse);
+		put_known(o, "explained", s->explained);
+		put_known(o, "mse", s->mse);
 		out_end(o);
 	}
 	out_end(o);

@@ -121,6 +121,8 @@ logits_write(struct sae_writer *w, const struct lm *lm, const struct hook *hook,
 	float *stream;
 	int rc;
 
+	if (!lm_has_unembed(lm) || !lm_has_directions(lm, hook))
+		return 0;
 	if (hook->site != HOOK_Z)
 		return logits_of(w, lm, n_vocab, rows, n, pool, e);
 	stream = mem_new_aligned(n, lm_info(lm)->d_model * sizeof(*stream));

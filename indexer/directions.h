@@ -13,7 +13,8 @@
 #include "util/pool.h"
 
 /* Writes the logit effects of rows (n, d_in) at a hook = lm_directions() W_U,
- * without the final norm's gain, among the first n_vocab tokens. */
+ * without the final norm's gain, among the first n_vocab tokens. Writes none where
+ * the model is a head that has no unembedding, or no directions at the hook. */
 int logits_write(struct sae_writer *w, const struct lm *lm, const struct hook *hook,
 	uint32_t n_vocab, const float *rows, uint32_t n, struct pool *pool,
 	struct err *e);

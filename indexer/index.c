@@ -9,13 +9,13 @@
 #include "indexer/plan.h"
 #include "indexer/provenance.h"
 #include "indexer/reading.h"
+#include "indexer/stats.h"
 #include "indexer/stop.h"
 #include "indexer/windows.h"
 #include "indexer/words.h"
 #include "util/hash.h"
 #include "util/mem.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -371,7 +371,7 @@ describe_model(const struct run *r, struct cat_model *m)
 		.d_model = lm->d_model,
 		.n_vocab = lm->n_vocab,
 		.n_ctx = lm->n_ctx,
-		.n_params = lm->n_params,
+		.n_params = lm_can_run(r->plan->lm) ? lm->n_params : 0,
 		.created_s = (int64_t)time(NULL)};
 	strcpy(m->id, r->plan->model_id);
 	strcpy(m->name, r->plan->model_name);
@@ -431,10 +431,9 @@ static void
 report_sae(const struct run *r, uint32_t i)
 {
 	const struct pass_result *x = &r->result[i];
-	char explained[16] = "unknown";
+	char explained[STATS_CHARS];
 
-	if (!isnan(x->explained))
-		snprintf(explained, sizeof(explained), "%.3f", x->explained);
+	stats_explained(explained, x->explained);
 	printf("  %-16s L0 %.1f, explained variance %s, %llu of %u features dead among "
 	       "%llu tokens\n",
 		sae_of(r, i)->name,

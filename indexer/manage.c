@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "indexer/manage.h"
 
+#include "indexer/stats.h"
 #include "store/store.h"
 #include "util/mem.h"
 
@@ -48,23 +49,29 @@ list_run(const struct store_catalog *c, const struct cat_run *run)
 	for (uint32_t i = 0; i < run->n_saes; i++) {
 		const struct cat_run_sae *x = &run->sae[i];
 		const struct cat_sae *s = &c->sae[x->sae];
+		char explained[STATS_CHARS];
 
+		stats_explained(explained, x->explained);
 		printf("  %-16s %s  %s  %s  %u features, %llu alive, L0 %.1f, "
-		       "explained "
-		       "variance %.3f\n",
+		       "explained variance %s\n",
 			s->name, s->id, s->kind, s->hook, s->d_sae,
-			(unsigned long long)x->n_alive, x->l0, x->explained);
+			(unsigned long long)x->n_alive, x->l0, explained);
 	}
 }
 
 static void
 list_all(const struct store_catalog *c)
 {
-	for (uint32_t i = 0; i < c->n_models; i++)
-		printf("model %-16s %s  %s, %u layers, d_model %u, %llu parameters\n",
-			c->model[i].name, c->model[i].id, c->model[i].architecture,
-			c->model[i].n_layers, c->model[i].d_model,
-			(unsigned long long)c->model[i].n_params);
+	for (uint32_t i = 0; i < c->n_models; i++) {
+		const struct cat_model *m = &c->model[i];
+
+		printf("model %-16s %s  %s, %u layers, d_model %u, ", m->name, m->id,
+			m->architecture, m->n_layers, m->d_model);
+		if (m->n_params > 0)
+			printf("%llu parameters\n", (unsigned long long)m->n_params);
+		else
+			printf("not run by saedb\n");
+	}
 	for (uint32_t i = 0; i < c->n_runs; i++)
 		list_run(c, &c->run[i]);
 	if (c->n_runs == 0)

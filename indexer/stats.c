@@ -4,6 +4,7 @@
 #include "util/mem.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SMALLEST 0x1p-200 /* far above what an exact64 can hold */
@@ -85,6 +86,15 @@ stream_stats_variance(const struct stream_stats *s)
 		of_mean += sum * sum / (double)s->n;
 	}
 	return exact64_get(&s->sum_squares) - of_mean;
+}
+
+void
+stats_explained(char out[STATS_CHARS], double explained)
+{
+	if (isnan(explained))
+		strcpy(out, "not known");
+	else
+		snprintf(out, STATS_CHARS, "%.3f", explained);
 }
 
 void

@@ -30,6 +30,10 @@ void stream_stats_merge(struct stream_stats *into, const struct stream_stats *fr
 /* Sum over positions of ||x - mean||^2. */
 double stream_stats_variance(const struct stream_stats *s);
 
+#define STATS_CHARS 16
+/* "0.831", or "not known" of a NAN. */
+void stats_explained(char out[STATS_CHARS], double explained);
+
 /* A double that may be too small for an exact sum is taken as 0. */
 void stats_add(struct exact64 *sum, double v);
 /* acc[j] += (x[j] - x_hat[j])^2 for j < d. */

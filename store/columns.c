@@ -3,6 +3,7 @@
 
 #include "store/store.h"
 
+#include <math.h>
 #include <string.h>
 
 #define COLUMN(type, s, f) \
@@ -65,8 +66,8 @@ static const struct column run_sae[] = {
 	COLUMN('U', cat_run_sae, n_active),
 	COLUMN('U', cat_run_sae, n_alive),
 	COLUMN('d', cat_run_sae, l0),
-	COLUMN('d', cat_run_sae, explained),
-	COLUMN('d', cat_run_sae, mse),
+	COLUMN('n', cat_run_sae, explained),
+	COLUMN('n', cat_run_sae, mse),
 };
 
 static const struct column run[] = {COLUMN('s', cat_run, id)}; /* behind number */
@@ -100,6 +101,9 @@ get_column(const struct stmt *s, int i, const struct column *c, void *p)
 		return 0;
 	case 'd':
 		*(double *)p = row_f64(s, i);
+		return row_null(s, i) ? ERR_CORRUPT : 0;
+	case 'n':
+		*(double *)p = row_null(s, i) ? NAN : row_f64(s, i);
 		return 0;
 	case 'h':
 		blob = row_blob(s, i, &n_bytes);
@@ -141,6 +145,13 @@ columns_bind(struct stmt *s, int first, const struct columns *c, const void *row
 			break;
 		case 'b':
 			stmt_i64(s, at, *(const bool *)p);
+			break;
+		case 'n':
+			if (isnan(*(const double *)p)) {
+				stmt_text(s, at, NULL, 0);
+				break;
+			}
+			stmt_f64(s, at, *(const double *)p);
 			break;
 		case 'd':
 			stmt_f64(s, at, *(const double *)p);

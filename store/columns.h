@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 struct column {
-	char type; /* s string, u u32, U u64, i i64, b bool, d double, h 32 bytes */
+	char type; /* s string, u u32, U u64, i i64, b bool, d double, n double or NULL (NAN), h 32 bytes */
 	size_t offset, size;
 };
 struct columns { /* in the order of the table */

@@ -74,8 +74,8 @@ struct cat_run_sae { /* what one run found of one SAE */
 	uint64_t n_active; /* activations at those */
 	uint64_t n_alive; /* features that fired */
 	double l0; /* n_active / n_tokens */
-	double explained; /* fraction of variance explained over those */
-	double mse; /* mean squared error per position */
+	double explained; /* fraction of variance explained over those; NAN: not known */
+	double mse; /* mean squared error per position; NAN: not known */
 };
 struct cat_run {
 	uint32_t number; /* 1, 2, 3, ... never used twice */
@@ -124,7 +124,7 @@ int cat_find_run(const struct store_catalog *c, uint32_t sae, const char *run_na
 
 enum store_table {
 	TABLE_WINDOW, /* of a cut: window -> rec_window */
-	TABLE_LOGITS, /* of a sae: feature -> rec_logits */
+	TABLE_LOGITS, /* of a sae: feature -> rec_logits; all features or none */
 	TABLE_FEATURE, /* of (run, slot): feature -> rec_feature */
 	TABLE_EXAMPLES, /* of (run, slot): feature -> rec_examples */
 	TABLE_POSTINGS, /* of (run, slot): feature -> rec_postings */
@@ -350,6 +350,7 @@ struct sae_writer;
  * ERR_ARG. */
 int sae_writer_new(struct sae_writer **out, int64_t *have, struct store *s,
 	const struct cat_sae *info, const float *decoder, struct err *e);
+/* For every feature; for none where the model's unembedding is not known. */
 int sae_writer_logits(struct sae_writer *w, uint32_t feature,
 	const struct rec_logits *r, struct err *e);
 int sae_writer_finish(struct sae_writer *w, struct err *e);

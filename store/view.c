@@ -242,21 +242,23 @@ view_labels(struct store_view *v, struct db **db, struct err *e)
 
 /* ---- records by number ----------------------------------------------------- */
 
-/* Where each table of the interface lies. dense: every id below the bound has a
- * record. */
+/* Which ids below the bound have a record. */
+enum density { SOME, ALL, ALL_OR_NONE };
+
+/* Where each table of the interface lies. */
 static const struct {
 	enum kind kind;
 	const struct kv_layout *layout;
 	size_t table;
-	bool dense;
+	enum density density;
 } tables[] = {
-	[TABLE_WINDOW] = {KIND_CUT, &layout_window, KV_WINDOW, true},
-	[TABLE_LOGITS] = {KIND_SAE, &layout_logits, KV_LOGITS, false},
-	[TABLE_FEATURE] = {KIND_RUN, &layout_feature, KV_FEATURE, true},
-	[TABLE_EXAMPLES] = {KIND_RUN, &layout_feature, KV_EXAMPLES, false},
-	[TABLE_POSTINGS] = {KIND_RUN, &layout_feature, KV_POSTINGS, false},
-	[TABLE_TOKEN] = {KIND_RUN, &layout_feature, KV_TOKEN, false},
-	[TABLE_NEIGHBORS] = {KIND_GRAPH, &layout_neighbors, KV_NEIGHBORS, false},
+	[TABLE_WINDOW] = {KIND_CUT, &layout_window, KV_WINDOW, ALL},
+	[TABLE_LOGITS] = {KIND_SAE, &layout_logits, KV_LOGITS, ALL_OR_NONE},
+	[TABLE_FEATURE] = {KIND_RUN, &layout_feature, KV_FEATURE, ALL},
+	[TABLE_EXAMPLES] = {KIND_RUN, &layout_feature, KV_EXAMPLES, SOME},
+	[TABLE_POSTINGS] = {KIND_RUN, &layout_feature, KV_POSTINGS, SOME},
+	[TABLE_TOKEN] = {KIND_RUN, &layout_feature, KV_TOKEN, SOME},
+	[TABLE_NEIGHBORS] = {KIND_GRAPH, &layout_neighbors, KV_NEIGHBORS, SOME},
 };
 
 static uint32_t
@@ -264,6 +266,8 @@ bound_of(const struct store_catalog *c, struct store_place place)
 {
 	if (place.table == TABLE_WINDOW)
 		return c->cut[place.a].n_windows;
+	if (place.table == TABLE_LOGITS)
+		return c->sae[place.a].d_sae;
 	return c->sae[c->run[place.a].sae[place.b].sae].d_sae;
 }
 
@@ -279,6 +283,24 @@ check_place(const struct store_view *v, struct store_place place, struct err *e)
 		return 0;
 	return err_set(e, ERR_NOTFOUND, "there is no %s with index %u",
 		kind_name[tables[place.table].kind], place.a);
+}
+
+/* 1 where this id, which has no record, must have one. */
+static int
+is_lost(struct store_view *v, struct store_place place, struct kv_view *kv, uint32_t id,
+	struct arena *arena, struct err *e)
+{
+	enum density density = tables[place.table].density;
+	struct kv_value x;
+	uint32_t bound;
+
+	if (density == SOME)
+		return 0;
+	bound = bound_of(&v->gen->catalog, place);
+	if (density == ALL || id >= bound)
+		return id < bound;
+	return kv_get(kv, tables[place.table].table, id > 0 ? 0 : bound - 1, &x, arena,
+		e);
 }
 
 int
@@ -298,13 +320,15 @@ store_mget(struct store_view *v, struct store_place place, const uint32_t *ids,
 		rc = kv_get(kv, tables[place.table].table, ids[i], &x, arena, e);
 		if (rc < 0)
 			return rc;
-		if (rc == 0 && tables[place.table].dense &&
-			ids[i] < bound_of(&v->gen->catalog, place))
+		out[i] = (struct store_value){rc == 1 ? x.p : NULL, x.n_bytes};
+		rc = rc == 0 ? is_lost(v, place, kv, ids[i], arena, e) : 0;
+		if (rc < 0)
+			return rc;
+		if (rc == 1)
 			return err_set(e, ERR_CORRUPT, "%s/%s: table %zu lacks key %u",
 				v->gen->object[tables[place.table].kind][place.a]->dir,
 				tables[place.table].layout->file,
 				tables[place.table].table, ids[i]);
-		out[i] = (struct store_value){rc == 1 ? x.p : NULL, x.n_bytes};
 	}
 	return 0;
 }

@@ -94,7 +94,7 @@ PY
 ok "a socket, and what its writer is told"
 
 fed latents --latents latents.bin
-grep -q 'explained variance unknown' out || fail "it knows how well they explain"
+grep -q 'explained variance not known' out || fail "it knows how well they explain"
 same native latents
 saedb-index verify latents >out 2>&1 || fail "verify"
 grep -q 'made elsewhere' out || fail "verify says nothing"

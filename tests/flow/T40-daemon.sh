@@ -57,6 +57,23 @@ stop_daemon
 [ ! -e store/saedbd.sock ] || fail "the socket is left behind"
 ok "stops, and leaves no socket"
 
+# --- what is not known is nil, and there are no logit effects
+"$make_store" elsewhere 1 elsewhere >/dev/null
+start_daemon elsewhere.sock --store elsewhere
+"$PYTHON" -c 'import mp
+c = mp.Client("elsewhere.sock")
+for s in c.call("sae.list")["saes"]:
+    assert s["explained"] is None and s["l0"] == 2.5, s
+for s in c.call("run.get", 1)["saes"]:
+    assert s["explained"] is None and s["mse"] is None and s["l0"] == 2.5, s
+f = c.call("feature.get", "alpha/3")
+assert f["promoted"] == f["suppressed"] == [] and f["count"] > 0, f
+f = c.call("feature.many", ["alpha/0", "alpha/39", "Beta/19"])["features"]
+assert all(x["promoted"] == x["suppressed"] == [] for x in f), f' ||
+	fail "a store without logit effects"
+stop_daemon
+ok "nil, and no logit effects"
+
 # --- labels outlive it; a second daemon only reads them
 ask()
 {
@@ -112,4 +129,4 @@ stop_daemon
 wait $client || fail "the client"
 [ "$(cat asked)" -gt 10 ] || fail "nothing was asked"
 ok "stops while it is asked"
-echo 1..6
+echo 1..7

@@ -210,6 +210,27 @@ grep -q '^Beta/3: .*fires .* times' out || fail "client/example: $(cat out)"
 [ -z "$(ls tmp)" ] || fail "another daemon was started"
 ok "joins a daemon; client/example"
 
+# --- latents made elsewhere, by a model without an unembedding
+"$make_store" elsewhere 1 elsewhere >/dev/null
+shows 'no logit effects: the store was made without' --store elsewhere feature alpha/3
+! grep -q 'promotes' out || fail "promotes: $(cat out)"
+shows 'fires on' --store elsewhere feature alpha/3
+shows 'alpha/3 ' --store elsewhere features
+for verb in saes 'run 1'; do
+	# shellcheck disable=SC2086
+	shows 'alpha' --store elsewhere $verb
+	grep 'alpha  .* -  ' out >line || fail "$verb: $(cat out)"
+	! grep -q 'nan\|0\.0%' line || fail "$verb: $(cat line)"
+done
+saedb --store elsewhere --json run 1 | "$PYTHON" -c '
+import json, sys
+for s in json.load(sys.stdin, parse_constant=lambda c: 1 / 0)["saes"]:
+    assert s["explained"] is None and s["mse"] is None and s["l0"] == 2.5, s'
+saedb --store elsewhere export features alpha | cut -d, -f1-6 >one
+saedb export features alpha | cut -d, -f1-6 | cmp - one ||
+	fail "export of a store without logit effects"
+ok "without logit effects"
+
 # --- where output goes
 saedb export features alpha | head -n 1 >/dev/null 2>err
 [ ! -s err ] || fail "a pipe that ends: $(cat err)"
@@ -229,4 +250,4 @@ NO_COLOR=1 shows 'alpha' saes
 ! grep -q "$(printf '\033')" out || fail "colors in a file"
 stop_daemon
 ok "where output goes"
-echo 1..7
+echo 1..8

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * make_store DIR [RUNS [images]]: makes the small store of tests/store/small.h, or
- * adds RUNS runs (1 by default) to it, over a corpus of its own, with images.
- * Deterministic; prints the number of each run.
+ * make_store DIR [RUNS [images|elsewhere]]: makes the small store of
+ * tests/store/small.h, or adds RUNS runs (1 by default) to it. images: over a corpus of
+ * its own, with images; elsewhere: of latents made elsewhere, of SAEs without logit
+ * effects. Deterministic; prints the number of each run.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,9 +26,10 @@ main(int argc, char **argv)
 	unsigned first;
 
 	if (argc < 2) {
-		fprintf(stderr, "usage: make_store DIR [RUNS [images]]\n");
+		fprintf(stderr, "usage: make_store DIR [RUNS [images|elsewhere]]\n");
 		return 2;
 	}
+	small_elsewhere = argc > 3 && strcmp(argv[3], "elsewhere") == 0;
 	if (store_open(&s, argv[1], STORE_CREATE, &e) < 0 ||
 		store_view_open(&v, s, &e) < 0) {
 		fprintf(stderr, "make_store: %s\n", e.text);

@@ -170,12 +170,15 @@ class Client:
 
     @rpc("sae.list")
     def saes(self, model: Optional[str] = None) -> List[Dict[str, Any]]:
-        """The sparse autoencoders, or those of one model."""
+        """The sparse autoencoders, or those of one model.
+
+        explained is None where it is not known (latents made elsewhere).
+        """
         return list(self.call("sae.list", model=model)["saes"])
 
     @rpc("run.list")
     def runs(self) -> List[Dict[str, Any]]:
-        """The runs of SAEs over corpora."""
+        """The runs of SAEs over corpora; explained and mse are None where not known."""
         return list(self.call("run.list")["runs"])
 
     @rpc("run.get")

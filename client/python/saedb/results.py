@@ -123,7 +123,11 @@ class Histogram(Row):
 
 @dataclass(frozen=True)
 class Feature(Row):
-    """All about one feature. intervals: populations of ten tenths of (0, max]."""
+    """All about one feature. intervals: populations of ten tenths of (0, max].
+
+    promoted and suppressed are both empty where the store has no logit effects: it was
+    made without the model's unembedding.
+    """
 
     feature: str = ""
     index: int = -1
@@ -168,6 +172,13 @@ class Feature(Row):
                 for t in list_
             )
 
+        logits = (
+            f"promotes {effects(self.promoted)}<br>"
+            f"suppresses {effects(self.suppressed)}"
+            if self.promoted or self.suppressed
+            else "no logit effects"
+        )
+
         label = (
             f"{html.escape(self.label)} <i>({html.escape(self.source or '')})</i>"
             if self.label
@@ -183,8 +194,7 @@ class Feature(Row):
             f"<b>{html.escape(self.feature)}</b> {label}<br>"
             f"fires on {self.count:,} of {self.n_tokens:,} tokens "
             f"({self.density:.3%}), mean {self.mean:.3g}, max {self.max:.3g}<br>{bars}<br>"
-            f"promotes {effects(self.promoted)}<br>"
-            f"suppresses {effects(self.suppressed)}"
+            f"{logits}"
         )
 
 

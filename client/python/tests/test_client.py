@@ -393,6 +393,20 @@ class Connections(WithStore):
         with self.assertRaises(saedb.ConnectionLost):
             db.ping()
 
+    def test_made_elsewhere(self):
+        """A store without logit effects, where it is not known what was explained."""
+        store = self.store.parent / "elsewhere"
+        subprocess.run(
+            [MAKE_STORE, store, "1", "elsewhere"], check=True, stdout=subprocess.DEVNULL
+        )
+        with saedb.open_store(store) as db:
+            self.assertEqual([s["explained"] for s in db.saes()], [None, None])
+            self.assertEqual([s["mse"] for s in db.run(1)["saes"]], [None, None])
+            f = db.feature("alpha/3")
+            self.assertEqual((f.promoted, f.suppressed), ([], []))
+            self.assertIn("no logit effects", f._repr_html_())
+        self.assertIn("promotes", self.db.feature("alpha/3")._repr_html_())
+
     def test_own_daemon_ends(self):
         db = saedb.open_store(self.store)
         process, directory = db._daemon._process, pathlib.Path(db._daemon.socket).parent
