@@ -129,15 +129,6 @@ small_document(uint32_t d, struct store_document *out, char id[16])
 
 static bool small_elsewhere; /* no logit effects; explained is not known */
 
-/* The first error of what follows; nothing is done after it. */
-static struct err small_error;
-#define TRY(call) \
-	do { \
-		struct err *e = &small_error; \
-		if (e->code == 0) \
-			(void)(call); \
-	} while (0)
-
 /* *have >= 0: the store has it. */
 static inline void
 small_cut(struct store *s, unsigned seed, struct cat_cut *info, int64_t *have)
