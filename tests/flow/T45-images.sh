@@ -53,6 +53,13 @@ for x in json.load(sys.stdin)["examples"]:
     assert all(x["tokens"][p["token"] - x["first"]] == "<patch>"
                for p in x.get("patches", []))'
 done
+saedb export examples alpha/10 >out.csv
+grep -qF "win[image $png patch 0,2 of 2x3] 8.27; 0,1 6.53; 0,0 0.578bridge 0" out.csv ||
+	fail "export: $(cat out.csv)"
+saedb export examples alpha/10 alpha/3 --format jsonl | "$PYTHON" -c '
+import json, sys
+a, b = [json.loads(line) for line in sys.stdin]
+assert len(a["patches"]) == 6 and "patches" not in b, (a, b)'
 ok "patches in examples"
 
 # --- saedb image
