@@ -101,6 +101,7 @@ int run_documents(struct cli *c);
 int run_document(struct cli *c);
 int run_examples(struct cli *c);
 int run_search(struct cli *c);
+int run_image(struct cli *c);
 int run_vector(struct cli *c);
 int run_label(struct cli *c);
 int run_labels_export(struct cli *c);
@@ -141,6 +142,14 @@ int64_t int_of(const struct saedb_value *map, const char *key);
 double float_of(const struct saedb_value *map, const char *key);
 /* The bytes of a str or a bin; "" and 0 of others. */
 const char *bytes_of(const struct saedb_value *v, size_t *n_bytes);
+
+/* A patch of an image: "[3f2a91c0 5,7]". */
+void put_patch_name(struct buf *b, const struct saedb_value *patch);
+/* An example's patches of the image of one of them, those that fire strongest first:
+ * "[image 3f2a91c0 patch 5,7 of 16x16] 3.21; 5,8 2.93". Returns the first value, 0
+ * when none fires. */
+double put_patches(struct buf *b, const struct saedb_value *row,
+	const struct saedb_value *patch);
 
 void help_usage(struct cli *c, FILE *f);
 void help_command(struct cli *c, const struct command *cmd);

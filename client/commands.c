@@ -161,6 +161,13 @@ static const struct option of_labels_import[] = {
 	{END},
 };
 
+static const struct option of_image[] = {
+	{"output", 'o', OPTION_TEXT, "FILE", NULL, NULL,
+		"to that file (default: standard output, unless a terminal)"},
+	{RUN},
+	{END},
+};
+
 static const struct option of_vector[] = {
 	{"raw", 0, OPTION_FLAG, NULL, NULL, NULL,
 		"little-endian float32, and nothing else"},
@@ -263,7 +270,9 @@ const struct command command_table[] = {
 		.show = show_examples,
 		.more = FEATURE_WORDS
 		" Tokens are shaded by the feature's value on them; without "
-		"colors the value stands behind the token, in braces."},
+		"colors the value stands behind the token, in braces. Patches of "
+		"an image are shown together: [image HASH patch ROW,COL of ROWSxCOLS] "
+		"VALUE, the strongest, then others."},
 	{.name = "tokens",
 		.args = "DOCUMENT",
 		.summary = "the features on each token of a document",
@@ -344,6 +353,17 @@ const struct command command_table[] = {
 		.more = "A row has feature (an address), or sae_hash and index, or "
 			"index with --sae; text, explanation or description; and "
 			"source, author, time_s and score where there are any."},
+	{.name = "image",
+		.args = "HASH",
+		.summary = "the file of an image whose patches are tokens",
+		.method = "image.get",
+		.word = {"image"},
+		.min_words = 1,
+		.max_words = 1,
+		.option = of_image,
+		.run = run_image,
+		.more = "HASH is the SHA-256 of the file, or its first digits (at "
+			"least 8), as saedb examples shows them."},
 	{.name = "vector",
 		.args = "ADDRESS",
 		.summary = "a feature's decoder row",

@@ -110,6 +110,8 @@ run_export_features(struct cli *c)
 
 static const char *const example_column[] = {"feature", "interval", "value", "document",
 	"window", "offset", "first", "tokens", "values", NULL};
+static const char *const example_patch_column[] = {"feature", "interval", "value",
+	"document", "window", "offset", "first", "tokens", "values", "patches", NULL};
 static const char *const example_csv_column[] = {"feature", "interval", "value",
 	"document", "window", "offset", "text", NULL};
 
@@ -120,10 +122,34 @@ static struct {
 	size_t first, n;
 } ahead;
 
+/* The tokens as one text; the patches of an image as saedb examples has them. */
+static void
+put_text(struct buf *text, const struct saedb_value *x)
+{
+	const struct saedb_value *tokens = saedb_get(x, "tokens");
+	const struct saedb_value *patches = saedb_get(x, "patches");
+	const char *image = "";
+	size_t at = 0;
+
+	for (size_t i = 0; i < saedb_length(tokens); i++) {
+		const struct saedb_value *patch = saedb_at(patches, at);
+		const char *name = str_of(patch, "image", "");
+
+		if (patch == NULL ||
+			int_of(patch, "token") != int_of(x, "first") + (int64_t)i) {
+			buf_puts(text, saedb_str(saedb_at(tokens, i), ""));
+			continue;
+		}
+		if (strcmp(name, image) != 0)
+			put_patches(text, x, patch);
+		image = name;
+		at++;
+	}
+}
+
 static int
 put_example(struct rows *rows, const char *address, const struct saedb_value *x)
 {
-	const struct saedb_value *tokens = saedb_get(x, "tokens");
 	struct buf text;
 	int rc = 0;
 
@@ -134,14 +160,27 @@ put_example(struct rows *rows, const char *address, const struct saedb_value *x)
 			rc = rows_cell_value(rows, i, saedb_get(x, rows->column[i]));
 	if (rows->csv && rc == 0) {
 		buf_init(&text);
-		for (size_t i = 0; i < saedb_length(tokens); i++)
-			buf_puts(&text, saedb_str(saedb_at(tokens, i), ""));
+		put_text(&text, x);
 		rows_cell_str(rows, 6, text.data != NULL ? (char *)text.data : "",
 			text.n_bytes);
 		rc = text.failed ? SAEDB_NO_MEMORY : 0;
 		buf_clear(&text);
 	}
 	rows_end(rows);
+	return rc;
+}
+
+/* In JSON, rows with patches have them too. */
+static int
+put_row(struct rows *rows, const char *address, const struct saedb_value *x)
+{
+	const char *const *column = rows->column;
+	int rc;
+
+	if (!rows->csv && saedb_get(x, "patches") != NULL)
+		rows->column = example_patch_column;
+	rc = put_example(rows, address, x);
+	rows->column = column;
 	return rc;
 }
 
@@ -160,7 +199,7 @@ take_examples(struct cli *c, struct rows *rows)
 		return cli_db_error(c);
 	list = saedb_get(saedb_result(r), "examples");
 	for (size_t i = 0; i < saedb_length(list) && rc == 0; i++)
-		if (put_example(rows, ahead.address[at], saedb_at(list, i)) != 0)
+		if (put_row(rows, ahead.address[at], saedb_at(list, i)) != 0)
 			rc = err_set(&c->err, ERR_NOMEM, "no memory for a row");
 	saedb_reply_free(r);
 	return rc == 0 && ferror(rows->f) ? ERR_CANCELLED : rc;

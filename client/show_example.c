@@ -10,7 +10,8 @@
 
 struct passage {
 	struct cli *c;
-	const struct saedb_value *tokens, *values;
+	const struct saedb_value *row, *tokens, *values;
+	const struct saedb_value **patch; /* (tokens) NULL where none; owned */
 	double max; /* what full shade stands for */
 	int indent;
 	int column; /* of the terminal, so far on this line */
@@ -24,18 +25,16 @@ value_at(const struct passage *p, size_t i)
 	return saedb_float(saedb_at(p->values, i), 0);
 }
 
-/* A token goes to the next line as a whole, its leading space stays behind. */
+/* A word goes to the next line as a whole, its leading space stays behind. */
 static void
-put_token(struct passage *p, double value)
+put_word(struct passage *p, double value, const char *mark)
 {
 	const struct term *t = &p->c->term;
-	char *s = buf_str(&p->shown), mark[64] = "";
+	char *s = buf_str(&p->shown);
 	int w;
 
 	if (s == NULL || *s == '\0')
 		return;
-	if (value > 0 && !t->color)
-		snprintf(mark, sizeof(mark), "{%s}", fmt_value(value).s);
 	w = (int)(text_width(s, strlen(s)) + strlen(mark));
 	if (t->width > 0 && p->column + w > t->width && p->column > p->indent) {
 		term_printf(t, "\n%*s", p->indent, "");
@@ -53,6 +52,71 @@ put_token(struct passage *p, double value)
 }
 
 static void
+put_token(struct passage *p, double value)
+{
+	char mark[64] = "";
+
+	if (value > 0 && !p->c->term.color)
+		snprintf(mark, sizeof(mark), "{%s}", fmt_value(value).s);
+	put_word(p, value, mark);
+}
+
+/* Which tokens are patches. Without memory none is. */
+static void
+find_patches(struct passage *p, size_t n)
+{
+	const struct saedb_value *list = saedb_get(p->row, "patches");
+	int64_t first = int_of(p->row, "first");
+
+	if (saedb_length(list) > 0)
+		p->patch = mem_new(n, sizeof(*p->patch));
+	for (size_t i = 0; p->patch != NULL && i < saedb_length(list); i++) {
+		int64_t at = int_of(saedb_at(list, i), "token") - first;
+
+		if (at >= 0 && (size_t)at < n)
+			p->patch[at] = saedb_at(list, i);
+	}
+}
+
+/* A token's bytes; a patch has none. */
+static const char *
+piece(const struct passage *p, size_t i, size_t *n_bytes)
+{
+	*n_bytes = 0;
+	return p->patch != NULL && p->patch[i] != NULL
+		? ""
+		: bytes_of(saedb_at(p->tokens, i), n_bytes);
+}
+
+static void
+put_gap(struct passage *p, bool wanted)
+{
+	buf_reset(&p->shown);
+	buf_puts(&p->shown, wanted ? " " : "");
+	put_word(p, 0, "");
+	buf_reset(&p->shown);
+}
+
+/* All patches of an image stand where the first does. */
+static void
+put_image(struct passage *p, size_t i, size_t n)
+{
+	const char *image = str_of(p->patch[i], "image", "");
+	double value;
+
+	for (size_t j = i; j-- > 0;)
+		if (p->patch[j] != NULL &&
+			strcmp(str_of(p->patch[j], "image", ""), image) == 0)
+			return;
+	put_gap(p, p->column > p->indent);
+	value = put_patches(&p->shown, p->row, p->patch[i]);
+	put_word(p, value, "");
+	while (i < n && p->patch[i] != NULL)
+		i++;
+	put_gap(p, i < n);
+}
+
+static void
 put_passage(struct passage *p)
 {
 	size_t n = saedb_length(p->tokens), start = 0, at = 0;
@@ -60,9 +124,10 @@ put_passage(struct passage *p)
 
 	buf_init(&p->text);
 	buf_init(&p->shown);
+	find_patches(p, n);
 	for (size_t i = 0; i < n; i++) {
 		size_t n_bytes;
-		const char *s = bytes_of(saedb_at(p->tokens, i), &n_bytes);
+		const char *s = piece(p, i, &n_bytes);
 
 		buf_put(&p->text, s, n_bytes);
 	}
@@ -70,14 +135,18 @@ put_passage(struct passage *p)
 	for (size_t i = 0; i < n && !p->text.failed; i++) {
 		size_t n_bytes;
 
-		bytes_of(saedb_at(p->tokens, i), &n_bytes);
+		piece(p, i, &n_bytes);
 		start += n_bytes;
 		buf_reset(&p->shown);
 		while (at < start)
 			at += text_show_char(&p->shown, bytes + at,
 				p->text.n_bytes - at, p->c->term.utf8);
-		put_token(p, value_at(p, i));
+		if (p->patch != NULL && p->patch[i] != NULL)
+			put_image(p, i, n);
+		else
+			put_token(p, value_at(p, i));
 	}
+	mem_free(p->patch);
 	term_printf(&p->c->term, "\n");
 	buf_clear(&p->text);
 	buf_clear(&p->shown);
@@ -92,6 +161,7 @@ show_example(struct cli *c, const struct saedb_value *row, double max, int id_co
 
 	if (saedb_read_example(row, &x) != 0)
 		return;
+	p.row = row;
 	p.tokens = x.tokens;
 	p.values = x.values;
 	snprintf(head, sizeof(head), "  %8s  ", fmt_value(x.value).s);

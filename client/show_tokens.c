@@ -108,18 +108,48 @@ sort_row(const struct saedb_value *r, size_t i, int64_t *place)
 	return n;
 }
 
+/* The patch that token i is, or NULL. *next is where to look among them, by
+ * ascending tokens. */
+static const struct saedb_value *
+patch_at(const struct saedb_value *r, size_t i, size_t *next)
+{
+	const struct saedb_value *patch = saedb_at(saedb_get(r, "patches"), *next);
+
+	if (patch == NULL ||
+		int_of(patch, "token") !=
+			saedb_int(saedb_at(saedb_get(r, "offsets"), i), -1) ||
+		int_of(patch, "window") !=
+			saedb_int(saedb_at(saedb_get(r, "windows"), i), -1))
+		return NULL;
+	++*next;
+	return patch;
+}
+
+static void
+put_name(struct cli *c, struct buf *b, const struct saedb_value *r, size_t i,
+	const struct saedb_value *patch)
+{
+	size_t n_bytes;
+	const char *s = bytes_of(saedb_at(saedb_get(r, "tokens"), i), &n_bytes);
+
+	if (patch != NULL)
+		put_patch_name(b, patch);
+	else
+		text_show(b, s, n_bytes, c->term.utf8);
+}
+
 /* One line for a token's strongest feature, and one for each other. */
 static void
 show_token_row(struct cli *c, const struct saedb_value *r, const struct names *names,
-	size_t i, int width)
+	size_t i, const struct saedb_value *patch, int width)
 {
 	static int64_t place[MOST_ON_TOKEN];
-	size_t n = sort_row(r, i, place), n_bytes;
-	const char *s = bytes_of(saedb_at(saedb_get(r, "tokens"), i), &n_bytes);
+	size_t n = sort_row(r, i, place);
+	const char *s;
 	struct buf b;
 
 	buf_init(&b);
-	text_show(&b, s, n_bytes, c->term.utf8);
+	put_name(c, &b, r, i, patch);
 	term_printf(&c->term, "%6" PRId64 "  ", cli_int(c, "first", 0) + (int64_t)i);
 	if (buf_str(&b) != NULL) {
 		b.data[text_fit((const char *)b.data, (size_t)width)] = '\0';
@@ -142,9 +172,9 @@ void
 show_tokens(struct cli *c, const struct saedb_value *r)
 {
 	const struct saedb_value *tokens = saedb_get(r, "tokens");
-	size_t n = saedb_length(tokens);
+	size_t n = saedb_length(tokens), next = 0;
 	struct names names;
-	size_t width = 5;
+	size_t width = saedb_get(r, "patches") != NULL ? 16 : 5;
 
 	for (size_t i = 0; i < n; i++) {
 		size_t n_bytes, w;
@@ -158,6 +188,6 @@ show_tokens(struct cli *c, const struct saedb_value *r)
 	show_heading(c, "%6s  %-*s  %-10s %6s", "token", (int)width, "", "feature",
 		"value");
 	for (size_t i = 0; i < n; i++)
-		show_token_row(c, r, &names, i, (int)width);
+		show_token_row(c, r, &names, i, patch_at(r, i, &next), (int)width);
 	mem_free(names.text);
 }

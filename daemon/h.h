@@ -15,6 +15,7 @@ handler_fn h_feature_get, h_feature_many, h_feature_list, h_feature_examples,
 handler_fn h_vector_neighbors;
 handler_fn h_document_list, h_document_get, h_document_activations,
 	h_window_activations;
+handler_fn h_image_get;
 handler_fn h_token_features;
 handler_fn h_label_get, h_label_set, h_label_delete, h_label_import, h_label_export;
 handler_fn h_label_search, h_text_search;

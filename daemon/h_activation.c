@@ -15,6 +15,7 @@ struct rows {
 	uint32_t *row_start; /* (n + 1) */
 	struct buf feature,
 		value; /* owned: uint32_t and float, one each an activation */
+	struct buf patches; /* owned: of read_patches() */
 };
 
 static int
@@ -35,6 +36,7 @@ rows_new(struct req *q, struct rows *r, uint32_t cap, struct err *e)
 	r->row_start[0] = 0;
 	buf_init(&r->feature);
 	buf_init(&r->value);
+	buf_init(&r->patches);
 	return 0;
 }
 
@@ -43,6 +45,7 @@ rows_clear(struct rows *r)
 {
 	buf_clear(&r->feature);
 	buf_clear(&r->value);
+	buf_clear(&r->patches);
 }
 
 struct active {
@@ -99,6 +102,8 @@ rows_window(struct req *q, const struct target *t, struct rows *r, uint32_t wind
 	if (rc == 0)
 		rc = store_acts(q->view, t->run, t->slot, window, first, n, &acts,
 			q->arena, e);
+	if (rc == 0)
+		rc = read_patches(q, t->r->cut, window, first, n, &r->patches, e);
 	if (rc < 0)
 		return rc;
 	assert(acts.n_tokens == n);
@@ -193,12 +198,20 @@ put_labels(struct req *q, struct out *o, const struct target *t, const struct ro
 
 #define ROWS_PAIRS 10
 
+/* Of put_rows() and its head. */
+static size_t
+n_pairs(const struct req *q, const struct rows *r)
+{
+	return ROWS_PAIRS + N_PATCH_PAIRS(&r->patches) + args_bool(&q->args, "labels");
+}
+
 static int
 put_rows(struct req *q, struct out *o, const struct target *t, const struct rows *r,
 	uint64_t n_tokens, struct err *e)
 {
 	bool raw = args_bool(&q->args, "raw");
 	size_t n = r->value.n_bytes / sizeof(float);
+	int rc;
 
 	out_key(o, "tokens");
 	out_array(o, r->n);
@@ -218,7 +231,9 @@ put_rows(struct req *q, struct out *o, const struct target *t, const struct rows
 		out_f32(o, ((const float *)(const void *)r->value.data)[i]);
 	out_end(o);
 	out_key_uint(o, "n_tokens", n_tokens);
-	return args_bool(&q->args, "labels") ? put_labels(q, o, t, r, e) : 0;
+	rc = put_patches(q, o, t->r->cut, &r->patches, true, e);
+	return rc == 0 && args_bool(&q->args, "labels") ? put_labels(q, o, t, r, e)
+							: rc;
 }
 
 /* ---- a document's tokens -------------------------------------------------- */
@@ -280,7 +295,7 @@ h_document_activations(struct req *q, struct out *o, struct err *e)
 	for (uint32_t i = 0; i < d.n_windows && rc == 0; i++)
 		rc = document_window(q, &t, &r, &d, d.first_window + i, &span, e);
 	if (rc == 0) {
-		put_head_run(o, q, &t, ROWS_PAIRS + args_bool(&q->args, "labels"));
+		put_head_run(o, q, &t, n_pairs(q, &r));
 		rc = put_rows(q, o, &t, &r, span.seen, e);
 	}
 	if (rc == 0)
@@ -340,7 +355,7 @@ h_window_activations(struct req *q, struct out *o, struct err *e)
 	if (n > 0)
 		rc = rows_window(q, &t, &r, window, &w, first, n, e);
 	if (rc == 0) {
-		put_head_run(o, q, &t, ROWS_PAIRS + 1 + args_bool(&q->args, "labels"));
+		put_head_run(o, q, &t, n_pairs(q, &r) + 1);
 		rc = put_segments(q, o, t.r->cut, &w, e);
 	}
 	if (rc == 0)

@@ -74,13 +74,67 @@ struct place {
 	const char *document; /* its id; NULL = of none */
 	uint64_t start, end; /* the peak's bytes in it */
 	uint32_t first, n; /* tokens of the window that are shown */
+	struct piece *piece; /* (n) */
+	struct buf patches; /* owned */
 };
 
-static void
-put_example(struct out *o, const struct rec_example *x, const struct place *at,
-	const struct piece *piece, bool raw)
+/* Which tokens are shown: context on either side, and all of an image. */
+static int
+find_tokens(struct req *q, const struct target *t, const struct asked *a,
+	const struct rec_example *x, const struct rec_window *w, struct place *at,
+	struct err *e)
 {
-	out_map(o, 10);
+	uint32_t end = w->n_tokens - x->offset > a->context ? x->offset + a->context + 1
+							    : w->n_tokens;
+	int rc;
+
+	at->first = x->offset > a->context ? x->offset - a->context : 0;
+	rc = widen_to_image(q, t->r->cut, x->window, x->offset, &at->first, &end, e);
+	if (end > w->n_tokens)
+		end = w->n_tokens;
+	at->n = end - at->first;
+	if (rc == 0)
+		rc = read_patches(q, t->r->cut, x->window, at->first, at->n,
+			&at->patches, e);
+	return rc < 0 ? rc
+		      : read_pieces(q, t->r->cut, w, at->first, at->n, &at->piece, e);
+}
+
+static int
+find_place(struct req *q, const struct target *t, const struct asked *a,
+	const struct rec_example *x, struct place *at, struct err *e)
+{
+	const struct rec_segment *segment;
+	struct store_document d = {0};
+	struct rec_window w;
+	int rc = read_window(q, t->r->cut, x->window, &w, e);
+
+	if (rc < 0)
+		return rc;
+	if (x->offset >= w.n_tokens)
+		return err_set(e, ERR_CORRUPT,
+			"an example of %s/%u lies outside window %u", t->s->name,
+			t->index, x->window);
+	rc = find_tokens(q, t, a, x, &w, at, e);
+	segment = window_segment(&w, x->offset);
+	if (rc == 0 && segment != NULL)
+		rc = store_document(q->view, t->r->cut, segment->document, &d, q->arena,
+			e);
+	if (rc < 0)
+		return rc;
+	at->document = d.id;
+	at->start = window_doc_byte(&w, x->offset, w.text_start[x->offset]);
+	at->end = window_doc_byte(&w, x->offset, w.text_end[x->offset]);
+	return 0;
+}
+
+static int
+put_example(struct req *q, struct out *o, uint32_t cut, const struct rec_example *x,
+	const struct place *at, bool raw, struct err *e)
+{
+	int rc;
+
+	out_map(o, 10 + N_PATCH_PAIRS(&at->patches));
 	out_key_uint(o, "window", x->window);
 	out_key_uint(o, "offset", x->offset);
 	out_key_f32(o, "value", x->value);
@@ -96,47 +150,29 @@ put_example(struct out *o, const struct rec_example *x, const struct place *at,
 	out_key(o, "tokens");
 	out_array(o, at->n);
 	for (uint32_t i = 0; i < at->n; i++)
-		put_bytes(o, piece[i].p, piece[i].n_bytes, raw);
+		put_bytes(o, at->piece[i].p, at->piece[i].n_bytes, raw);
 	out_end(o);
 	out_key_uint(o, "first", at->first);
 	put_values(o, x, at->first, at->n);
-	out_end(o);
+	rc = put_patches(q, o, cut, &at->patches, false, e);
+	if (rc == 0)
+		out_end(o);
+	return rc;
 }
 
 static int
 example(struct req *q, struct out *o, const struct target *t, const struct asked *a,
 	const struct rec_example *x, struct err *e)
 {
-	const struct rec_segment *segment;
-	struct store_document d = {0};
 	struct place at = {0};
-	struct rec_window w;
-	struct piece *piece;
-	uint32_t end;
-	int rc = read_window(q, t->r->cut, x->window, &w, e);
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	if (x->offset >= w.n_tokens)
-		return err_set(e, ERR_CORRUPT,
-			"an example of %s/%u lies outside window %u", t->s->name,
-			t->index, x->window);
-	at.first = x->offset > a->context ? x->offset - a->context : 0;
-	end = w.n_tokens - x->offset > a->context ? x->offset + a->context + 1
-						  : w.n_tokens;
-	at.n = end - at.first;
-	rc = read_pieces(q, t->r->cut, &w, at.first, at.n, &piece, e);
-	segment = window_segment(&w, x->offset);
-	if (rc == 0 && segment != NULL)
-		rc = store_document(q->view, t->r->cut, segment->document, &d, q->arena,
-			e);
-	if (rc < 0)
-		return rc;
-	at.document = d.id;
-	at.start = window_doc_byte(&w, x->offset, w.text_start[x->offset]);
-	at.end = window_doc_byte(&w, x->offset, w.text_end[x->offset]);
-	put_example(o, x, &at, piece, a->raw);
-	return 0;
+	buf_init(&at.patches);
+	rc = find_place(q, t, a, x, &at, e);
+	if (rc == 0)
+		rc = put_example(q, o, t->r->cut, x, &at, a->raw, e);
+	buf_clear(&at.patches);
+	return rc;
 }
 
 int

@@ -32,6 +32,7 @@ static const struct {
 	ROW("document.get", h_document_get),
 	ROW("document.activations", h_document_activations),
 	ROW("window.activations", h_window_activations),
+	ROW("image.get", h_image_get),
 	ROW("feature.activations", h_feature_activations),
 	ROW("token.features", h_token_features),
 	ROW("label.get", h_label_get),

@@ -112,6 +112,21 @@ uint64_t window_doc_byte(const struct rec_window *w, uint32_t token,
 /* The first token behind a segment. */
 uint32_t segment_end(const struct rec_window *w, uint32_t segment);
 
+/* ---- patches.c: tokens that are patches of images -------------------------- */
+
+/* Appends to shown those among tokens [first, first + n) of a window. */
+int read_patches(struct req *q, uint32_t cut, uint32_t window, uint32_t first,
+	uint32_t n, struct buf *shown, struct err *e);
+/* Where the token at offset is a patch: makes [*first, *end) hold all patches of its
+ * image in the window. */
+int widen_to_image(struct req *q, uint32_t cut, uint32_t window, uint32_t offset,
+	uint32_t *first, uint32_t *end, struct err *e);
+/* What read_patches gathered, as the pair `patches`; nothing where there are none.
+ * windows: with the window of each. */
+#define N_PATCH_PAIRS(shown) ((shown)->n_bytes > 0)
+int put_patches(struct req *q, struct out *o, uint32_t cut, const struct buf *shown,
+	bool windows, struct err *e);
+
 /* ---- fired.c: where things are in windows --------------------------------- */
 
 /* A posting's window, and where in it the feature fires, as it was counted. */

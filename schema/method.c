@@ -121,6 +121,10 @@ static const struct param window_activations[] = {
 	WITH_LABELS,
 	RAW,
 };
+static const struct param image_get[] = {
+	STR_("image", 8, 64, "its SHA-256 in hexadecimal, or the first digits"),
+	RUN,
+};
 static const struct param feature_activations[] = {
 	FEATURE_,
 	RUN,
@@ -203,6 +207,8 @@ const struct method method_table[] = {
 		NEED_STORE | NEED_SLOW, ROW(document_activations)},
 	{"window.activations", "what fires on the tokens of a window",
 		NEED_STORE | NEED_SLOW, ROW(window_activations)},
+	{"image.get", "an image whose patches are tokens", NEED_STORE | NEED_SLOW,
+		ROW(image_get)},
 	{"feature.activations", "every activation of a feature", NEED_STORE | NEED_SLOW,
 		ROW(feature_activations)},
 	{"token.features", "the features that fire on a token", NEED_STORE | NEED_SLOW,

@@ -29,7 +29,7 @@ _saedb()
 	*" --color") words="auto always never" ;;
 	*)
 		case $cmd in
-		'') words=" info models saes runs run features feature neighbors examples tokens documents document search token label labels vector export methods call help completion --store --connect --json --color --timeout --help --version" ;;
+		'') words=" info models saes runs run features feature neighbors examples tokens documents document search token label labels image vector export methods call help completion --store --connect --json --color --timeout --help --version" ;;
 		"info") words=" --store --connect --json --color --timeout --help --version" ;;
 		"models") words=" --store --connect --json --color --timeout --help --version" ;;
 		"saes") words=" --model --store --connect --json --color --timeout --help --version" ;;
@@ -47,13 +47,14 @@ _saedb()
 		"label") words=" --author --source --score --delete --id --store --connect --json --color --timeout --help --version" ;;
 		"labels export") words=" --sae --format --store --connect --json --color --timeout --help --version" ;;
 		"labels import") words=" --format --sae --source --author --store --connect --json --color --timeout --help --version" kind=-f ;;
+		"image") words=" --output --run --store --connect --json --color --timeout --help --version" ;;
 		"vector") words=" --raw --store --connect --json --color --timeout --help --version" ;;
 		"export features") words=" --format --run --store --connect --json --color --timeout --help --version" ;;
 		"export examples") words=" --format --run --limit --context --store --connect --json --color --timeout --help --version" ;;
 		"export activations") words=" --format --run --store --connect --json --color --timeout --help --version" ;;
 		"methods") words=" --store --connect --json --color --timeout --help --version" ;;
-		"call") words=" --store --connect --json --color --timeout --help --version server.ping server.info server.methods model.list sae.list run.list run.get feature.get feature.many feature.list feature.examples feature.neighbors feature.vector feature.documents vector.neighbors document.list document.get document.activations window.activations feature.activations token.features label.get label.set label.delete label.import label.export label.search text.search" ;;
-		"help") words=" --store --connect --json --color --timeout --help --version info models saes runs run features feature neighbors examples tokens documents document search token label labels vector export methods call help completion" ;;
+		"call") words=" --store --connect --json --color --timeout --help --version server.ping server.info server.methods model.list sae.list run.list run.get feature.get feature.many feature.list feature.examples feature.neighbors feature.vector feature.documents vector.neighbors document.list document.get document.activations window.activations image.get feature.activations token.features label.get label.set label.delete label.import label.export label.search text.search" ;;
+		"help") words=" --store --connect --json --color --timeout --help --version info models saes runs run features feature neighbors examples tokens documents document search token label labels image vector export methods call help completion" ;;
 		"completion") words=" --store --connect --json --color --timeout --help --version bash" ;;
 		labels) words=" export import" ;;
 		export) words=" features examples activations" ;;

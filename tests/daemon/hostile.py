@@ -153,7 +153,7 @@ def test_wrong_types():
              [None], {}, {"a": 1}, ["alpha/1", 5], [{}], [{"feature": 5}]]
     base = {"feature": "alpha/1", "sae": "alpha", "run": 1, "document": "doc-1",
             "token": "x", "window": 1, "text": "t", "query": "bridge", "id": 10 ** 9,
-            "features": ["alpha/1"], "labels": [], "vector": [1.0] * 8}
+            "image": "0" * 64, "features": ["alpha/1"], "labels": [], "vector": [1.0] * 8}
     n = {"ok": 0}
     for m in c.call("server.methods")["methods"]:
         need = {p["name"]: base[p["name"]] for p in m["params"] if p["required"]}

@@ -264,6 +264,12 @@ fails("not_found", "window", "window.activations", 12, "alpha")
 fails("bad_argument", "window", "window.activations", -1, "alpha")
 fails("missing_argument", "sae", "window.activations", 1)
 
+# --- images: this store has none; images.py asks one that has
+fails("not_found", "image", "image.get", "0" * 64)
+fails("bad_argument", "image", "image.get", "0" * 7)
+fails("bad_argument", "image", "image.get", "x" * 64)
+assert not any("patches" in x for x in call("feature.examples", "alpha/3")["examples"])
+
 # --- tokens
 word = call("window.activations", 1, "alpha")
 assert word["ids"][1] == 101

@@ -75,6 +75,29 @@ dump_window(uint32_t cut, uint32_t i)
 	printf("\n");
 }
 
+/* Nothing where the window has no patches. */
+static void
+dump_patches(uint32_t cut, uint32_t i)
+{
+	const struct rec_patch *x;
+	struct store_image image;
+	char hex[65];
+	size_t n;
+
+	arena_reset(&arena);
+	must(store_patches(view, cut, i, &x, &n, &arena, &e), "patches");
+	for (size_t k = 0; k < n; k++) {
+		must(store_image_of(view, cut, x[k].image, &image, &e), "image");
+		hash_hex(image.sha256, sizeof(image.sha256), hex);
+		must(store_image(view, cut, hex, &image, &arena, &e), "image");
+		printf("patches %u %u+%u: %u of %u x %u of image %u %s %s %zu "
+		       "%016" PRIx64 "\n",
+			i, x[k].token, x[k].n_tokens, x[k].first, x[k].n_rows,
+			x[k].n_cols, x[k].image, hex, image.type, image.n_bytes,
+			hash64(image.bytes, image.n_bytes, 0));
+	}
+}
+
 static void
 dump_cut(uint32_t cut)
 {
@@ -92,8 +115,10 @@ dump_cut(uint32_t cut)
 		printf("document %u %s %s %s %" PRIu64 " %u %u\n", i, d.id, d.hash,
 			d.meta, d.n_bytes, d.first_window, d.n_windows);
 	}
-	for (uint32_t i = 0; i < c->n_windows; i++)
+	for (uint32_t i = 0; i < c->n_windows; i++) {
 		dump_window(cut, i);
+		dump_patches(cut, i);
+	}
 }
 
 static void

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import (
@@ -22,7 +23,7 @@ from typing import (
 )
 
 from . import labelfile
-from .errors import BadArgument, NotFound
+from .errors import BadArgument, Error, NotFound
 from .local import LocalDaemon, join
 from .results import (
     Activations,
@@ -33,6 +34,7 @@ from .results import (
     Feature,
     FeatureDocument,
     FeatureRow,
+    Image,
     Label,
     Neighbor,
     TokenFeature,
@@ -278,7 +280,8 @@ class Client:
 
         interval: -1 the best, 0 to 9 a sample of that tenth of (0, max], -2 all.
         context: tokens on either side of the peak. raw: tokens as bytes. Shown
-        in a notebook, tokens are shaded by the feature's value on them.
+        in a notebook, tokens are shaded by the feature's value on them, and so are
+        the patches of images.
         """
         r = self.call(
             "feature.examples",
@@ -289,7 +292,11 @@ class Client:
             context=context,
             raw=raw,
         )
-        out = Examples(Example.of(x, most=r["max"]) for x in r["examples"])
+        load = self._images(r["run"])
+        out = Examples(
+            Example.of(x, most=r["max"], load=load if x.get("patches") else None)
+            for x in r["examples"]
+        )
         out.feature, out.max, out.intervals = feature, r["max"], r["intervals"]
         return out
 
@@ -415,6 +422,23 @@ class Client:
                 raw=raw,
             )
         )
+
+    @rpc("image.get")
+    def image(self, image: str, run: Run = None) -> Image:
+        """An image whose patches are tokens, by its SHA-256 or the first digits."""
+        return Image.of(self.call("image.get", image=image, run=run))
+
+    def _images(self, run: int) -> Callable[[str], Optional[Image]]:
+        """What loads images for a notebook: None for those that are not to be had."""
+
+        @functools.lru_cache(maxsize=8)
+        def load(name: str) -> Optional[Image]:
+            try:
+                return self.image(name, run)
+            except Error:
+                return None
+
+        return load
 
     @rpc("feature.activations")
     def activations(

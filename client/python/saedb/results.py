@@ -8,18 +8,20 @@ import html
 from dataclasses import dataclass, field
 from typing import (
     Any,
+    Callable,
     Dict,
     List,
     Mapping,
     NamedTuple,
     Optional,
     Sequence,
+    Tuple,
     Type,
     TypeVar,
     Union,
 )
 
-from . import shade
+from . import images, shade
 
 T = TypeVar("T", bound="Row")
 
@@ -199,12 +201,49 @@ class Feature(Row):
 
 
 @dataclass(frozen=True)
+class Patch(Row):
+    """A token that is a patch of an image. token: its offset in the window.
+
+    image: the SHA-256 of the file, for Client.image(). The image is covered by a grid
+    of n_rows by n_cols; patch counts through it row by row from the upper left.
+    """
+
+    token: int = -1
+    image: str = ""
+    patch: int = -1
+    row: int = -1
+    col: int = -1
+    n_rows: int = 1
+    n_cols: int = 1
+    window: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Image(Row):
+    """An image file. image: the SHA-256 of data; type: as "image/png"."""
+
+    image: str = ""
+    type: str = ""
+    data: bytes = field(default=b"", repr=False)
+    run: Optional[int] = None
+
+    @classmethod
+    def of(cls, m: Mapping[str, Any], **more: Any) -> "Image":
+        return super().of(m, **{"data": m["bytes"], **more})
+
+    def _repr_html_(self) -> str:
+        return images.img(self)
+
+
+@dataclass(frozen=True)
 class Example(Row):
     """A window in which a feature fires.
 
     tokens: those around the peak, from the window's offset `first` on; values: the
     feature's activation on each of them (float32). interval: -1 for the best, else
     the tenth of (0, max] that it is a sample of. most: what full shade stands for.
+    patches: which of the tokens are patches of images. load: how a notebook gets an
+    image; None where it is not shown.
     """
 
     window: int = -1
@@ -216,6 +255,35 @@ class Example(Row):
     first: int = 0
     values: List[float] = field(default_factory=list)
     most: float = 0.0
+    patches: List[Patch] = field(default_factory=list)
+    load: Optional[Callable[[str], Optional[Image]]] = field(
+        default=None, repr=False, compare=False
+    )
+
+    @classmethod
+    def of(cls, m: Mapping[str, Any], **more: Any) -> "Example":
+        patches = [Patch.of(p) for p in m.get("patches") or ()]
+        return super().of(m, **{"patches": patches, **more})
+
+    def __getstate__(self) -> Dict[str, Any]:
+        return {**self.__dict__, "load": None}  # it has a connection
+
+    def _collapsed(self) -> Tuple[List[shade.Token], List[float]]:
+        return images.collapse(self.tokens, self.values, self.first, self.patches)
+
+    def heat(self, image: Optional[str] = None) -> List[List[float]]:
+        """The values on an image's patches, as rows of columns; 0 where none is shown.
+
+        image: its SHA-256 or the beginning; None for the first image.
+        """
+        image = image or (self.patches[0].image if self.patches else "")
+        group = [p for p in self.patches if image and p.image.startswith(image)]
+        if not group:
+            return []
+        rows = [[0.0] * group[0].n_cols for _ in range(group[0].n_rows)]
+        for p in group:
+            rows[p.row][p.col] = self.values[p.token - self.first]
+        return rows
 
     @property
     def text(self) -> str:
@@ -230,13 +298,20 @@ class Example(Row):
 
     def ansi(self) -> str:
         """Shaded, for a terminal."""
-        return shade.ansi(self.tokens, self.values, self.most or self.value)
+        return shade.ansi(*self._collapsed(), self.most or self.value)
 
     def __str__(self) -> str:
-        return shade.plain(self.tokens, self.values)
+        return shade.plain(*self._collapsed())
 
     def _repr_html_(self) -> str:
-        return shade.as_html(self.tokens, self.values, self.most or self.value)
+        out = shade.as_html(*self._collapsed(), self.most or self.value)
+        for name, group in images.by_image(self.patches).items():
+            image = self.load(name) if self.load else None
+            values = [self.values[p.token - self.first] for p in group]
+            if image is not None:
+                drawn = images.draw(image, group, values, self.most or self.value)
+                out += "<br>" + drawn
+        return out
 
 
 class Examples(List[Example]):
@@ -318,11 +393,13 @@ class Activations(Row):
     n_tokens: int = 0
     labels: Dict[int, str] = field(default_factory=dict)
     document: Union[str, List[str], None] = None
+    patches: List[Patch] = field(default_factory=list)
 
     @classmethod
     def of(cls, m: Mapping[str, Any], **more: Any) -> "Activations":
         labels = {int(k): v for k, v in (m.get("labels") or {}).items()}
-        return super().of(m, **{"labels": labels, **more})
+        patches = [Patch.of(p) for p in m.get("patches") or ()]
+        return super().of(m, **{"labels": labels, "patches": patches, **more})
 
     def on(self, token: int) -> Dict[int, float]:
         """The features on that token: index to value."""
@@ -349,6 +426,11 @@ class Activations(Row):
 
     def _repr_html_(self) -> str:
         texts = shade.texts(self.tokens)
+        at = {(p.window, p.token): p for p in self.patches}
+        for i, place in enumerate(zip(self.windows, self.offsets)):
+            if place in at:
+                p = at[place]
+                texts[i] = f"[{p.image[:8]} {p.row},{p.col}]"
         rows = []
         for i, text in enumerate(texts):
             best = sorted(self.on(i).items(), key=lambda p: -p[1])[:3]

@@ -4,10 +4,13 @@
 Finds the built programs in $SAEDB_BUILD (default: build/release), saedbd also on PATH.
 """
 
+import base64
+import hashlib
 import inspect
 import json
 import os
 import pathlib
+import pickle
 import socket
 import subprocess
 import sys
@@ -116,6 +119,7 @@ class Agreement(WithStore):
             "vector": [1.0] * 8,
             "document": "doc-1",
             "window": 1,
+            "image": "0" * 64,
             "token": " gate",
             "text": "t",
             "id": 1,
@@ -447,6 +451,85 @@ class Connections(WithStore):
         with self.assertRaises(error):
             db.ping()
         peer.close()
+
+
+class Images(WithStore):
+    """Tokens that are patches of images, on a second run."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.db.close()
+        subprocess.run(
+            [MAKE_STORE, cls.store, "1", "images"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        cls.db = saedb.open_store(cls.store)
+        cls.addClassCleanup(cls.db.close)
+
+    def test_image(self):
+        x = self.db.examples("alpha/10")[0]
+        image = self.db.image(x.patches[0].image)
+        self.assertEqual(image.type, "image/png")
+        self.assertEqual(len(image.data), 300)
+        self.assertEqual(hashlib.sha256(image.data).hexdigest(), image.image)
+        self.assertEqual(self.db.image(image.image[:8], run=2), image)
+        self.assertNotIn("PNG", repr(image))
+        data = base64.b64encode(image.data).decode()
+        self.assertIn(f'src="data:image/png;base64,{data}"', image._repr_html_())
+        with self.assertRaises(saedb.NotFound):
+            self.db.image("0" * 64)
+        with self.assertRaises(saedb.NotFound):
+            self.db.image(image.image, run=1)
+        with self.assertRaises(saedb.BadArgument):
+            self.db.image("../../etc/passwd")
+
+    def test_examples(self):
+        self.assertEqual(self.db.examples("alpha/10", run=1)[0].patches, [])
+        found = self.db.examples("alpha/10")
+        x = found[0]
+        self.assertEqual([p.token for p in x.patches], [2, 3, 4, 5, 6, 7])
+        p = next(p for p in x.patches if p.token == x.offset)
+        self.assertEqual((p.row, p.col, p.n_rows, p.n_cols), (0, 2, 2, 3))
+        self.assertEqual(x.peak, "<patch>")
+        self.assertEqual(x.heat(), x.heat(p.image[:8]))
+        self.assertEqual([len(r) for r in x.heat()], [3, 3])
+        self.assertEqual(x.heat()[0][2], x.value)
+        self.assertEqual(x.heat("nothing"), [])
+        for text in (str(x), str(found)):
+            self.assertIn(f"[image {p.image[:8]} patch 0,2 of 2x3]{{8.27}}", text)
+            self.assertNotIn("<patch>", text)
+        self.assertNotIn("<patch>", found.ansi())
+        raw = self.db.examples("alpha/10", raw=True)[0]
+        self.assertEqual(str(raw), str(x))
+        for shown in (x._repr_html_(), found._repr_html_()):
+            self.assertIn('src="data:image/png;base64,', shown)
+            self.assertEqual(shown.count("outline:"), 1)
+            self.assertIn('title="0,2: 8.266"', shown)
+            self.assertIn("left:66.67%;top:0.00%;width:33.33%;height:50.00%", shown)
+        again = pickle.loads(pickle.dumps(x))
+        self.assertEqual(again, x)
+        self.assertNotIn("<img", again._repr_html_())
+        self.assertEqual(self.db.examples("alpha/3")[0].heat(), [])
+
+    def test_activations(self):
+        r = self.db.window_activations(4, "alpha")
+        self.assertEqual([(p.window, p.token) for p in r.patches][0], (4, 2))
+        self.assertEqual(len(r.patches), 6)
+        self.assertIn(f"[{r.patches[5].image[:8]} 1,2]", r._repr_html_())
+        self.assertEqual(self.db.window_activations(5, "alpha").patches, [])
+        self.assertEqual(len(self.db.document_activations("doc-2", "Beta").patches), 6)
+
+    def test_hostile(self):
+        """Nothing of a file reaches a notebook as markup."""
+        bad = saedb.Image(image="<b>", type='image/png"><script>', data=b"x")
+        self.assertNotIn("<script>", bad._repr_html_())
+        self.assertNotIn("<b>", bad._repr_html_())
+        large = saedb.Image(image="ab" * 32, type="image/png", data=bytes(5 << 20))
+        self.assertEqual(large._repr_html_(), "[image abababab: 5,242,880 bytes]")
+        svg = saedb.Image(image="ab" * 32, type="image/svg+xml", data=b"<svg/>")
+        self.assertNotIn("svg", svg._repr_html_())
 
 
 class Shading(unittest.TestCase):
