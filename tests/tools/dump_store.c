@@ -265,6 +265,8 @@ dump_sae(uint32_t sae)
 	for (uint32_t i = 0; i < s->d_sae; i++) {
 		struct store_value v = get(TABLE_LOGITS, sae, 0, i);
 
+		if (v.p == NULL) /* the model's unembedding was not known */
+			continue;
 		must(rec_logits_unpack(&l, v.p, v.n_bytes, &arena, &e), "logits");
 		printf("promoted %u", i);
 		print_scored(l.promoted, l.n_promoted);
