@@ -349,6 +349,8 @@ finish(struct run *r, struct err *e)
 		.memory_bytes = r->memory.finish_bytes};
 
 	progress_phase(r->progress, "features");
+	if (is_fed(r))
+		r->windows.patch = r->fed->feed.n_vocab;
 	if (words_count(&r->words, &r->windows, e) < 0)
 		return e->code;
 	for (uint32_t i = 0; i < r->group->n_saes; i++) {

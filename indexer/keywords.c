@@ -336,6 +336,10 @@ put_quoted(struct buf *b, const struct windows *windows, const struct peak *p)
 	uint32_t from, to;
 
 	windows_get(windows, p->window, &r);
+	if (p->token == windows->patch) {
+		buf_puts(b, "image patch");
+		return;
+	}
 	from = r.text_start[p->offset];
 	to = r.text_end[p->offset];
 	while (from + 1 < to && r.text[from] == ' ')

@@ -15,7 +15,9 @@ int
 windows_init(struct windows *w, const char *scratch_dir, const uint8_t *excluded,
 	uint32_t n_vocab, struct err *e)
 {
-	*w = (struct windows){.excluded = excluded, .n_vocab = n_vocab};
+	*w = (struct windows){.excluded = excluded,
+		.n_vocab = n_vocab,
+		.patch = UINT32_MAX};
 	return scratch_open(&w->file, scratch_dir, "windows", e);
 }
 

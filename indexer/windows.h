@@ -22,6 +22,7 @@ struct windows {
 	/* By token id: whether it is left out of the statistics. borrowed */
 	const uint8_t *excluded;
 	uint32_t n_vocab;
+	uint32_t patch; /* the id of image patches; UINT32_MAX: there are none */
 };
 
 /* Starts an empty set; then windows_add in order; then windows_map. new:
