@@ -76,6 +76,22 @@ refuse(struct sae_loading *l, struct err *e)
 		l->path, l->family);
 }
 
+/* Some families make no use of it; a scale is for those whose files lack one. */
+static int
+check_given(const struct sae_loading *l, struct err *e)
+{
+	const struct sae_given *given = &l->options->given;
+	const struct sae_info *n = &l->s->info;
+
+	if (given->center == n->given.center &&
+		given->constant_norm == n->given.constant_norm)
+		return 0;
+	return err_set(e, ERR_MISMATCH,
+		"%s: its release says that activations are %s, but it is of the family "
+		"%s, where nothing is known of that",
+		l->path, given->center ? "centred" : "rescaled to one norm", l->family);
+}
+
 /* ---- what lies there ------------------------------------------------------- */
 
 struct place {
@@ -274,6 +290,8 @@ load_known(struct place *p, struct err *e)
 	l->family = rows[i].about.name;
 	snprintf(n->family, sizeof(n->family), "%s", l->family);
 	rc = rows[i].load ? rows[i].load(l, e) : refuse(l, e);
+	if (rc == 0)
+		rc = check_given(l, e);
 	if (rc == 0)
 		rc = tensors_sha256(l->t, l->s->file_hash, e);
 	let_go(l);

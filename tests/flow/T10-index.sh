@@ -104,9 +104,9 @@ saedb-index list cached >out
 grep -q '^model tiny ' out || fail "the model's name"
 grep -q '^  plain ' out || fail "the SAE's name"
 saedb-index verify cached >out 2>&1 || fail "verify of what was indexed by names"
-refuses 1 'has no models--org--other at revision main' --store cached \
+refuses 1 'has no org/other at revision main; .hf download org/other. puts' --store cached \
 	--model org/other --sae org/tiny:saes/plain --corpus tiny/b.jsonl
-refuses 1 'with saes/jump; .hf download. puts it there' --store cached \
+refuses 1 'with saes/jump; .hf download org/tiny --include "saes/jump/\*". puts' --store cached \
 	--model org/tiny --sae org/tiny:saes/jump --corpus tiny/b.jsonl
 ok "names in Hugging Face's cache"
 done_testing
