@@ -109,4 +109,31 @@ refuses 1 'has no org/other at revision main; .hf download org/other. puts' --st
 refuses 1 'with saes/jump; .hf download org/tiny --include "saes/jump/\*". puts' --store cached \
 	--model org/tiny --sae org/tiny:saes/jump --corpus tiny/b.jsonl
 ok "names in Hugging Face's cache"
+
+# An SAE by SAELens' name, with what its list says beside the files: centred.
+id=blocks.1.hook_resid_pre
+at=$HF_HUB_CACHE/models--jbloom--GPT2-Small-SAEs-Reformatted
+mkdir -p "$at/snapshots/main"
+cp -r tiny/sae/plain "$at/snapshots/main/$id"
+saedb-index inspect gpt2-small-res-jb:$id >out 2>&1 || fail "inspect RELEASE:ID"
+grep -q 'rules *float32; x - mean(x); x - b_dec' out || fail "the release's rules"
+index released --sae gpt2-small-res-jb:$id --sae jb=tiny/sae/plain \
+	--corpus tiny/b.jsonl || fail "index RELEASE:ID"
+saedb-index list released >out
+grep -q "^  gpt2-small-res-jb:$id " out || fail "the name of a release's SAE"
+saedb-index verify released >out 2>&1 || fail "verify a release's SAE"
+index released2 --sae jb=gpt2-small-res-jb:$id --corpus tiny/b.jsonl ||
+	fail "NAME=RELEASE:ID"
+saedb-index list released2 >out
+grep -q '^  jb ' out || fail "the given name of a release's SAE"
+refuses 1 'no "blocks.1.resid_pre" among its 13 SAEs; near are blocks.1.hook_resid_pre' \
+	inspect gpt2-small-res-jb:blocks.1.resid_pre
+refuses 1 'among SAELens. releases gpt2-small-res-jb' --store x --model tiny/model \
+	--sae gpt2-small-res:$id --corpus tiny/b.jsonl
+refuses 1 '.hf download jbloom/GPT2-Small-SAEs-Reformatted --include "blocks.2' \
+	--store x --model tiny/model --sae gpt2-small-res-jb:blocks.2.hook_resid_pre \
+	--corpus tiny/b.jsonl
+refuses 1 'not supported: a feature depends on the tokens before' \
+	inspect temporal-sae-gemma-2-2b:blocks.12.hook_resid_post
+ok "names of SAELens' releases"
 done_testing
