@@ -159,9 +159,12 @@ finish()
 # Each script says what it found, and fails where it differs.
 compare_references()
 {
-	make -C "$build/release" --no-print-directory tests/tools/list_releases >&2
+	make -C "$build/release" --no-print-directory tests/tools/list_releases \
+		tests/tools/list_models >&2
 	"$build/release/tests/tools/list_releases" |
 		"$python" tests/reference/releases.py || return
+	"$python" tests/reference/models.py "$build/release/tests/tools/list_models" ||
+		return
 	"$python" tests/reference/reference.py "$@"
 }
 

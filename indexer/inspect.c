@@ -4,6 +4,7 @@
 #include "indexer/inspect_odd.h"
 #include "model/json.h"
 #include "model/lm.h"
+#include "model/lm_name.h"
 #include "model/release.h"
 #include "model/sae.h"
 #include "model/tok.h"
@@ -174,6 +175,14 @@ is_model(const char *dir)
 	return is;
 }
 
+static int
+find(struct release_found *at, const char *name, struct err *e)
+{
+	*at = (struct release_found){.name = ""};
+	return lm_name_repo(name) ? lm_name_find(at->path, name, e)
+				  : release_find(at, name, e);
+}
+
 int
 inspect_run(const struct options *o, struct err *e)
 {
@@ -183,7 +192,7 @@ inspect_run(const struct options *o, struct err *e)
 		struct err own = ERR_INIT;
 		struct release_found at;
 
-		if (release_find(&at, o->dir.item[i], &own) < 0 ||
+		if (find(&at, o->dir.item[i], &own) < 0 ||
 			(is_model(at.path) ? inspect_model(at.path, &own)
 					   : inspect_sae(o, &at, &own)) < 0) {
 			printf("%s\n", own.text);

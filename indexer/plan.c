@@ -2,7 +2,7 @@
 #include "indexer/plan.h"
 
 #include "indexer/pass.h"
-#include "model/hub.h"
+#include "model/lm_name.h"
 #include "util/file.h"
 #include "util/hash.h"
 #include "util/log.h"
@@ -124,16 +124,6 @@ read_address(struct plan_sae *s, const char *given, struct sae_given *rules,
 	return 0;
 }
 
-/* What stands behind the last slash is enough: "google/gemma-2b", "gemma-2b". */
-static bool
-same_model(const struct plan *p, const struct sae_info *info)
-{
-	char name[LIMIT_NAME_BYTES];
-
-	plan_name_of(name, info->model_name);
-	return strcasecmp(name, p->model_name) == 0;
-}
-
 static int
 check_fit(struct plan *p, const struct plan_sae *s, struct err *e)
 {
@@ -167,7 +157,8 @@ check_fit(struct plan *p, const struct plan_sae *s, struct err *e)
 			info->d_out, info->hook_out.name, p->options->model, width);
 	if (p->model_name[0] == '\0')
 		plan_name_of(p->model_name, info->model_name);
-	if (info->model_name[0] != '\0' && !same_model(p, info))
+	if (info->model_name[0] != '\0' &&
+		!lm_name_same(info->model_name, p->model_name))
 		log_put(LOG_WARNING,
 			"%s was trained on a model called %s; this one is called %s",
 			s->dir, info->model_name, p->model_name);
@@ -303,7 +294,7 @@ open_model(struct plan *p, struct err *e)
 	const char *dir = p->model_dir;
 	uint8_t hash[32];
 
-	if (hub_find(p->model_dir, p->options->model, e) < 0 ||
+	if (lm_name_find(p->model_dir, p->options->model, e) < 0 ||
 		lm_open(&p->lm, dir, e) < 0 || tok_open(&p->tok, dir, e) < 0 ||
 		lm_sha256(p->lm, hash, e) < 0)
 		return e->code;

@@ -136,4 +136,16 @@ refuses 1 '.hf download jbloom/GPT2-Small-SAEs-Reformatted --include "blocks.2' 
 refuses 1 'not supported: a feature depends on the tokens before' \
 	inspect temporal-sae-gemma-2-2b:blocks.12.hook_resid_post
 ok "names of SAELens' releases"
+
+# A model by TransformerLens' name, under either of the repository's.
+mkdir -p "$HF_HUB_CACHE/models--openai-community--gpt2/snapshots"
+cp -r tiny/model "$HF_HUB_CACHE/models--openai-community--gpt2/snapshots/main"
+saedb-index --quiet --store named --model gpt2-small --sae tiny/sae/plain \
+	--corpus tiny/b.jsonl >out 2>&1 || fail "index gpt2-small"
+saedb-index inspect gpt2 >out 2>&1 || fail "inspect gpt2"
+grep -q 'models--openai-community--gpt2/snapshots/main: a language model' out ||
+	fail "inspect a model by name"
+refuses 1 'gemma-2-2b is no directory, but a name of google/gemma-2-2b: .*hf download' \
+	--store x --model gemma-2-2b --sae tiny/sae/plain --corpus tiny/b.jsonl
+ok "names of models"
 done_testing
