@@ -58,6 +58,8 @@ static const struct row rows[] = {
 		"pre_bias", openai_load},
 	{{"goodfire", "encoder_linear in the weights", true, "relu"}, NULL, NULL, "*",
 		"encoder_linear.weight", goodfire_load},
+	{{"qresearch", "MODEL-SAE-lN.*", true, "relu"}, NULL, NULL, "*-SAE-l*",
+		"encoder.weight", qresearch_load},
 };
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
 

@@ -60,6 +60,21 @@ def make(name, release, sae_id, **cfg):
     reference(out, sae, center)
 
 
+def make_qresearch():
+    """A release of one file, which SAELens' loader takes for DeepSeek-R1-Distill."""
+    out = fam.place("qresearch")
+    enc, dec, b_enc, b_dec = weights()
+    name = "DeepSeek-R1-Distill-Llama-8B-SAE-l19"
+    torch.save({k: v.contiguous() for k, v in {
+        "encoder.weight": enc, "encoder.bias": b_enc,
+        "decoder.weight": dec.T, "decoder.bias": b_dec}.items()}, out / f"{name}.pt")
+    fam.reference(out, fam.through(
+        "deepseek_r1_sae_huggingface_loader", out, f"qresearch/{name}", f"{name}.pt",
+        d_in=fam.D, d_sae=fam.N, dtype="float32"))
+    (out / "sae").mkdir()
+    (out / f"{name}.pt").rename(out / "sae" / f"{name}.pt")
+
+
 def main():
     make("mlp-tm", "gpt2-small-mlp-tm", "blocks.3.hook_mlp_out",
          hook_name="blocks.3.hook_mlp_out", normalize_activations=True)
@@ -68,6 +83,7 @@ def main():
          hook_name="blocks.8.hook_resid_pre")
     reference(place("r1"), pretrained("llama_scope_r1_distill", "l1r_800m_slimpajama",
                                       DATA / "fam-llama-scope-r1" / "L1R"))
+    make_qresearch()
 
 
 if __name__ == "__main__":

@@ -202,6 +202,8 @@ static const struct known others[] = {
 		"circuit-tracer", "blocks.1.hook_resid_mid", "not above 0"},
 	{"fam-circuit-skip/set", "fam-circuit-skip", "circuit-tracer",
 		"blocks.1.hook_resid_mid", "W_skip x"},
+	{"fam-qresearch/sae", "fam-qresearch", "qresearch", "blocks.19.hook_resid_post",
+		"relu(pre)"},
 };
 
 /* Their own hooks are before a layer's mlp, where saedb does not read. */
@@ -259,6 +261,7 @@ test_models(void **state)
 		 "average_l0_5",
 			"google/gemma-2-9b-it"},
 		{"fam-goodfire/sae", "Llama-3.1-8B-Instruct"},
+		{"fam-qresearch/sae", "DeepSeek-R1-Distill-Llama-8B"},
 		{"fam-qwen-scope/SAE-Res-Qwen3-1.7B-Base-W32K-L0_5/"
 		 "layer4.sae.safetensors",
 			"Qwen/Qwen3-1.7B-Base"},
@@ -397,6 +400,7 @@ test_rules(void **state)
 	expect_change(sparsify, "fam-sparsify-groupmax", SUBTRACT);
 	expect_change(sparsify, "fam-sparsify-groupmax", CHOICE);
 	expect_change("fam-goodfire/sae", "fam-goodfire", SUBTRACT);
+	expect_change("fam-qresearch/sae", "fam-qresearch", SUBTRACT);
 	expect_change(others[4].name, others[4].golden, SUBTRACT);
 	expect_change(others[4].name, others[4].golden, CHOICE);
 	expect_change("fam-llama-scope", NULL, BIAS);
