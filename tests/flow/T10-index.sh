@@ -126,6 +126,18 @@ index released2 --sae jb=gpt2-small-res-jb:$id --corpus tiny/b.jsonl ||
 	fail "NAME=RELEASE:ID"
 saedb-index list released2 >out
 grep -q '^  jb ' out || fail "the given name of a release's SAE"
+# another, whose list tells the factor that activations were scaled by
+at=$HF_HUB_CACHE/models--tommmcgrath--gpt2-small-mlp-out-saes/snapshots/main
+mkdir -p "$at"
+cp -r tiny/sae/plain "$at/sae_group_gpt2_blocks.1.hook_mlp_out_24576:v0"
+sed -i 's/"normalize_activations": "none"/"normalize_activations": "expected_average_only_in"/
+	s/blocks.1.hook_resid_pre/blocks.1.hook_mlp_out/' "$at"/*/cfg.json
+index scaled --sae gpt2-small-mlp-tm:blocks.1.hook_mlp_out --corpus tiny/b.jsonl ||
+	fail "index a scaled SAE"
+saedb-index inspect gpt2-small-mlp-tm:blocks.1.hook_mlp_out >out 2>&1
+grep -q 'x - mean(x); .*expected_average_only_in folded, x \* 2.3693984' out ||
+	fail "the release's factor"
+saedb-index verify scaled >out 2>&1 || fail "verify a scaled SAE"
 refuses 1 'no "blocks.1.resid_pre" among its 13 SAEs; near are blocks.1.hook_resid_pre' \
 	inspect gpt2-small-res-jb:blocks.1.resid_pre
 refuses 1 'among SAELens. releases gpt2-small-res-jb' --store x --model tiny/model \
