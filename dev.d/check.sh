@@ -156,6 +156,18 @@ finish()
 	tests/run sum "$build/results/$verb"
 }
 
+# Each script says what it found, and fails where it differs.
+compare_references()
+{
+	make -C "$build/release" --no-print-directory tests/tools/list_releases \
+		tests/tools/list_models >&2
+	"$build/release/tests/tools/list_releases" |
+		"$python" tests/reference/releases.py || return
+	"$python" tests/reference/models.py "$build/release/tests/tools/list_models" ||
+		return
+	"$python" tests/reference/reference.py "$@"
+}
+
 reference()
 {
 	mkdir -p "$build/check" "$build/results"
@@ -174,8 +186,7 @@ reference()
 	export PATH=$build/release:$PATH PYTHONPATH=$root/client/python
 	export PYTHONDONTWRITEBYTECODE=1
 	rc=0
-	"$python" tests/reference/reference.py "$@" 2>&1 </dev/null |
-		tee "$out.log" || rc=$?
+	compare_references "$@" 2>&1 </dev/null | tee "$out.log" || rc=$?
 	tests/run log reference reference.py "$out.log" "$rc" >"$out"
 	finish reference reference
 }

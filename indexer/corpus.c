@@ -358,7 +358,7 @@ next_text_line(struct corpus *c, struct document *d, struct err *e)
 	return 1;
 }
 
-/* The rest of the stream behind the pending first line. */
+/* The pending first line and the rest of the stream, byte for byte. */
 static int
 read_whole(struct corpus *c, struct err *e)
 {
@@ -367,15 +367,15 @@ read_whole(struct corpus *c, struct err *e)
 	buf_reset(&c->text);
 	if (c->pending)
 		buf_put(&c->text, c->first.data, c->first.n_bytes);
+	if (c->pending && stream_line_ended(c->stream))
+		buf_u8(&c->text, '\n');
+	c->pending = false;
 	while (n > 0 && c->text.n_bytes <= LIMIT_LINE_BYTES) {
 		char chunk[1 << 16];
 
 		n = stream_read(c->stream, chunk, sizeof(chunk), e);
 		if (n < 0)
 			return (int)n;
-		if (n > 0 && c->pending)
-			buf_u8(&c->text, '\n');
-		c->pending = false;
 		buf_put(&c->text, chunk, (size_t)n);
 	}
 	if (c->text.failed)

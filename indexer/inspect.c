@@ -2,9 +2,10 @@
 #include "indexer/inspect.h"
 
 #include "indexer/inspect_odd.h"
-#include "model/hub.h"
 #include "model/json.h"
 #include "model/lm.h"
+#include "model/lm_name.h"
+#include "model/release.h"
 #include "model/sae.h"
 #include "model/tok.h"
 #include "util/file.h"
@@ -82,18 +83,20 @@ print_sae(const char *dir, const struct sae *s, const struct odd *o)
 }
 
 static int
-inspect_sae(const struct options *options, const char *dir, struct err *e)
+inspect_sae(const struct options *options, const struct release_found *at,
+	struct err *e)
 {
 	const struct sae_options given = {.hook = options->hook,
-		.saelens_rule = options->saelens_rule};
+		.saelens_rule = options->saelens_rule,
+		.given = at->given};
 	struct sae *s = NULL;
 	struct odd o = {0};
-	int rc = sae_open_with(&s, dir, &given, e);
+	int rc = sae_open_with(&s, at->path, &given, e);
 
 	if (rc == 0)
 		rc = odd_find(&o, s, e);
 	if (rc == 0)
-		print_sae(dir, s, &o);
+		print_sae(at->path, s, &o);
 	sae_close(s);
 	return rc;
 }
@@ -172,6 +175,14 @@ is_model(const char *dir)
 	return is;
 }
 
+static int
+find(struct release_found *at, const char *name, struct err *e)
+{
+	*at = (struct release_found){.name = ""};
+	return lm_name_repo(name) ? lm_name_find(at->path, name, e)
+				  : release_find(at, name, e);
+}
+
 int
 inspect_run(const struct options *o, struct err *e)
 {
@@ -179,11 +190,11 @@ inspect_run(const struct options *o, struct err *e)
 
 	for (size_t i = 0; i < o->dir.n; i++) {
 		struct err own = ERR_INIT;
-		char dir[PATH_BYTES];
+		struct release_found at;
 
-		if (hub_find(dir, o->dir.item[i], &own) < 0 ||
-			(is_model(dir) ? inspect_model(dir, &own)
-				       : inspect_sae(o, dir, &own)) < 0) {
+		if (find(&at, o->dir.item[i], &own) < 0 ||
+			(is_model(at.path) ? inspect_model(at.path, &own)
+					   : inspect_sae(o, &at, &own)) < 0) {
 			printf("%s\n", own.text);
 			n_bad++;
 		}

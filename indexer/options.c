@@ -42,8 +42,8 @@ static const struct option table[] = {
 		"language model: config.json, *.safetensors, tokenizer.json; or the "
 		"name of one that Hugging Face's cache holds"},
 	{"sae", OPT_LIST, ON_INDEX | ON_DIAGNOSE, AT(sae), 0, 0, 0, NULL, "[NAME=]DIR",
-		"sparse autoencoder; may be repeated; ORG/REPO:FOLDER is looked up in "
-		"Hugging Face's cache"},
+		"sparse autoencoder; may be repeated; ORG/REPO:FOLDER and SAELens' "
+		"RELEASE:ID are looked up in Hugging Face's cache"},
 	{"hook", OPT_STR, ON_INDEX | ON_DIAGNOSE | ON_INSPECT, AT(hook), 0, 0, 0, NULL,
 		"HOOK",
 		"where the SAEs read, as in blocks.8.hook_resid_pre; theirs if absent"},

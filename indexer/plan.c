@@ -3,7 +3,7 @@
 
 #include "indexer/pass.h"
 #include "indexer/rows.h"
-#include "model/hub.h"
+#include "model/lm_name.h"
 #include "util/file.h"
 #include "util/hash.h"
 #include "util/log.h"
@@ -83,34 +83,46 @@ plan_excluded(const struct tok *t, uint32_t n_vocab, bool count_special)
 
 /* ---- SAEs ---------------------------------------------------------------------- */
 
+/* A release's SAE is called RELEASE:ID, without the slashes that an id may have. */
+static void
+name_release(struct plan_sae *s, const char *release)
+{
+	snprintf(s->name, sizeof(s->name), "%.*s", LIMIT_NAME_BYTES - 1, release);
+	for (char *p = s->name; *p; p++)
+		if (*p == '/')
+			*p = '_';
+}
+
 /* NAME=DIR, or DIR with a name from its last part. A path may hold "=" too: what
  * stands in front of the first one is a name if it has no slash. */
 static int
-read_address(struct plan_sae *s, const char *given, struct err *e)
+read_address(struct plan_sae *s, const char *given, struct sae_given *rules,
+	struct err *e)
 {
 	size_t n = strcspn(given, "=/");
+	bool named = given[n] == '=';
+	struct release_found found;
+	int rc;
 
-	if (given[n] != '=')
-		return hub_find(s->dir, given, e) < 0
-			? e->code
-			: set_name(s->name, "sae", NULL, given, e);
-	if (n == 0 || n >= LIMIT_NAME_BYTES || given[n + 1] == '\0')
+	if (named && (n == 0 || n >= LIMIT_NAME_BYTES || given[n + 1] == '\0'))
 		return err_arg(e, ERR_ARG, "sae",
 			"--sae %s: NAME=DIR needs a name of 1 to %d bytes and a "
 			"directory",
 			given, LIMIT_NAME_BYTES - 1);
-	memcpy(s->name, given, n);
-	return hub_find(s->dir, given + n + 1, e);
-}
-
-/* What stands behind the last slash is enough: "google/gemma-2b", "gemma-2b". */
-static bool
-same_model(const struct plan *p, const struct sae_info *info)
-{
-	char name[LIMIT_NAME_BYTES];
-
-	plan_name_of(name, info->model_name);
-	return strcasecmp(name, p->model_name) == 0;
+	if (named)
+		memcpy(s->name, given, n);
+	rc = release_find(&found, named ? given + n + 1 : given, e);
+	if (rc < 0)
+		return rc;
+	*rules = found.given;
+	strcpy(s->dir, found.path);
+	snprintf(s->release, sizeof(s->release), "%s", found.name);
+	if (named)
+		return 0;
+	if (!found.name[0])
+		return set_name(s->name, "sae", NULL, given, e);
+	name_release(s, found.name);
+	return 0;
 }
 
 static int
@@ -146,7 +158,8 @@ check_fit(struct plan *p, const struct plan_sae *s, struct err *e)
 			info->d_out, info->hook_out.name, p->options->model, width);
 	if (p->model_name[0] == '\0')
 		plan_name_of(p->model_name, info->model_name);
-	if (info->model_name[0] != '\0' && !same_model(p, info))
+	if (info->model_name[0] != '\0' &&
+		!lm_name_same(info->model_name, p->model_name))
 		log_put(LOG_WARNING,
 			"%s was trained on a model called %s; this one is called %s",
 			s->dir, info->model_name, p->model_name);
@@ -181,7 +194,7 @@ static int
 open_saes(struct plan *p, struct err *e)
 {
 	const struct option_list *list = &p->options->sae;
-	const struct sae_options given = {.hook = p->options->hook,
+	struct sae_options given = {.hook = p->options->hook,
 		.saelens_rule = p->options->saelens_rule};
 
 	p->sae = mem_new(list->n, sizeof(*p->sae));
@@ -191,7 +204,7 @@ open_saes(struct plan *p, struct err *e)
 	for (uint32_t i = 0; i < p->n_saes; i++) {
 		struct plan_sae *s = &p->sae[i];
 
-		if (read_address(s, list->item[i], e) < 0 ||
+		if (read_address(s, list->item[i], &given.given, e) < 0 ||
 			sae_open_with(&s->sae, s->dir, &given, e) < 0 ||
 			check_fit(p, s, e) < 0 || check_unlike(p, i, e) < 0)
 			return e->code;
@@ -303,7 +316,7 @@ find_model(struct plan *p, struct err *e)
 	char dir[PATH_BYTES];
 
 	if (p->options->model != NULL)
-		return hub_find(p->model_dir, p->options->model, e);
+		return lm_name_find(p->model_dir, p->options->model, e);
 	for (uint32_t i = 0; i < p->n_sources; i++)
 		if (path_join(dir, e, "%s/model", p->source[i]) == 0 &&
 			file_is_dir(dir)) {

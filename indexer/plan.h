@@ -9,6 +9,7 @@
 #include "indexer/options.h"
 #include "indexer/pass.h"
 #include "model/lm.h"
+#include "model/release.h"
 #include "model/sae.h"
 #include "model/tok.h"
 #include "store/store.h"
@@ -20,6 +21,7 @@
 struct plan_sae {
 	char name[LIMIT_NAME_BYTES]; /* in the store */
 	char dir[PATH_BYTES];
+	char release[2 * RELEASE_TEXT_BYTES]; /* RELEASE:ID, or "" */
 	struct sae *sae;
 	char id[STORE_ID_CHARS];
 	uint32_t group;

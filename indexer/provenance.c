@@ -162,12 +162,15 @@ static void
 put_sae(struct out *o, const struct plan_sae *s)
 {
 	const struct sae_info *info = &s->sae->info;
+	const struct sae_given *given = &info->given;
 	char hash[65], file_hash[65];
 
 	hash_hex(s->sae->hash, 32, hash);
 	hash_hex(s->sae->file_hash, 32, file_hash);
 	out_map(o,
-		(size_t)16 + info->transcoder + info->hook_given + info->saelens_rule);
+		(size_t)16 + info->transcoder + info->hook_given + info->saelens_rule +
+			(s->release[0] != '\0') + given->center + given->constant_norm +
+			(given->scale != 0));
 	out_key_str(o, "name", s->name);
 	key_path(o, "path", s->dir);
 	out_key_str(o, "sha256", file_hash);
@@ -183,6 +186,14 @@ put_sae(struct out *o, const struct plan_sae *s)
 		out_key_bool(o, "hook_given", true);
 	if (info->saelens_rule)
 		out_key_bool(o, "saelens_rule", true);
+	if (s->release[0])
+		out_key_str(o, "release", s->release);
+	if (given->center)
+		out_key_bool(o, "center_given", true);
+	if (given->constant_norm)
+		out_key_bool(o, "constant_norm_given", true);
+	if (given->scale != 0)
+		out_key_f64(o, "scale_given", given->scale);
 	out_key_uint(o, "d_in", info->d_in);
 	out_key_uint(o, "d_sae", info->d_sae);
 	out_key_uint(o, "k", info->k);

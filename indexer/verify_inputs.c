@@ -165,6 +165,9 @@ open_sae(struct verify *v, uint32_t slot, const struct value *from, struct err *
 		return e->code;
 	options.hook = is_set(from, "hook_given") ? hook : NULL;
 	options.saelens_rule = is_set(from, "saelens_rule");
+	options.given.center = is_set(from, "center_given");
+	options.given.constant_norm = is_set(from, "constant_norm_given");
+	value_as_float(value_get(from, "scale_given"), &options.given.scale);
 	if (sae_open_with(&s->sae, path, &options, e) < 0 ||
 		same_hash("the SAE", path, s->sae->hash, recorded, e) < 0)
 		return e->code;

@@ -9,11 +9,22 @@
 #include "util/err.h"
 #include "util/file.h"
 
-/* name: a directory, or what can only be a path: returned as it is; or [ORG/]REPO[@REVISION][:FOLDER],
- * REVISION being a branch, a tag or a commit ("main" if absent), as
- * `hf download` or from_pretrained() left it in $HF_HUB_CACHE, $HF_HOME/hub,
- * $XDG_CACHE_HOME/huggingface/hub or ~/.cache/huggingface/hub. ERR_NOTFOUND says
- * where it looked and how to get it there. */
+/* Where something is on the hub. */
+struct hub_place {
+	const char *repo; /* [ORG/]REPO */
+	const char *revision; /* a branch, a tag or a commit; NULL: main */
+	const char *part; /* a folder or file of it; "" for the whole */
+	const char *want; /* what `hf download` must be told to get it */
+};
+
+/* Looks where `hf download` or from_pretrained() left it: in $HF_HUB_CACHE,
+ * $HF_HOME/hub, $XDG_CACHE_HOME/huggingface/hub or ~/.cache/huggingface/hub.
+ * ERR_NOTFOUND says where it looked and how to get it there, and ERR_ARG that
+ * these cannot be names. */
+int hub_locate(char out[PATH_BYTES], const struct hub_place *p, struct err *e);
+
+/* name: a directory, or what can only be a path: returned as it is; or
+ * [ORG/]REPO[@REVISION][:FOLDER], looked up as hub_locate does. */
 int hub_find(char out[PATH_BYTES], const char *name, struct err *e);
 
 #endif

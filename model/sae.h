@@ -17,6 +17,13 @@
 enum sae_kind { SAE_RELU, SAE_JUMPRELU, SAE_TOPK, SAE_GATED, SAE_GROUPMAX };
 enum sae_norm { SAE_NORM_NONE, SAE_NORM_CONSTANT, SAE_NORM_LAYER };
 
+/* What stands beside the files of a release, where SAELens lists it. */
+struct sae_given {
+	bool center; /* it reads the stream less its mean */
+	bool constant_norm; /* normalize_activations is constant_norm_rescale */
+	double scale; /* what activations were multiplied by in training; 0: not told */
+};
+
 struct sae_info {
 	char family[24]; /* "saelens", as in sae_family_at() */
 	char version[24]; /* of the library that wrote it, as recorded, or "" */
@@ -35,6 +42,7 @@ struct sae_info {
 	uint32_t context_size;
 	bool hook_given; /* by the options, not by the files */
 	bool saelens_rule; /* as the options asked */
+	struct sae_given given; /* as the options said, where it was made use of */
 	bool transcoder; /* what decoding gives stands at hook_out, not at hook */
 	struct hook hook, hook_out;
 	char model_name[128];
@@ -66,6 +74,7 @@ struct sae_options {
 	const char *hook; /* NULL: as the files say */
 	/* Llama Scope: fire where SAELens does, not where its authors do. */
 	bool saelens_rule;
+	struct sae_given given;
 };
 
 /* path: a directory as a family leaves it, or the weights' file there

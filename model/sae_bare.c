@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Families that are weights alone, without a config: OpenAI's for GPT-2, Goodfire's
- * and Qwen-Scope's. What the weights do not tell stands in their path.
+ * Families that are weights alone, without a config: OpenAI's for GPT-2, Goodfire's,
+ * qresearch's and Qwen-Scope's. What the weights do not tell stands in their path.
  */
 #include "model/sae_int.h"
 
@@ -185,24 +185,24 @@ openai_load(struct sae_loading *l, struct err *e)
 	return rc == 0 ? openai_weights(l, e) : rc;
 }
 
-/* ---- Goodfire ------------------------------------------------------------------ */
+/* ---- Goodfire and qresearch ------------------------------------------------------ */
 
-/* "Llama-3.1-8B-Instruct-SAE-l19.pth": the model, and the layer whose output. */
-int
-goodfire_load(struct sae_loading *l, struct err *e)
+/* "Llama-3.1-8B-Instruct-SAE-l19.pth": the model, and the layer whose output. names:
+ * of the encoder, its bias, the decoder, its bias. */
+static int
+named_load(struct sae_loading *l, const char *const names[4], struct err *e)
 {
 	struct sae *s = l->s;
 	const struct sae_part parts[] = {
-		{"encoder_linear.weight", {AXIS_SAE, AXIS_IN}, &s->w_enc, false},
-		{"encoder_linear.bias", {AXIS_SAE, AXIS_NONE}, &s->b_enc, false},
-		{"decoder_linear.weight", {AXIS_OUT, AXIS_SAE}, &s->w_dec, true},
-		{"decoder_linear.bias", {AXIS_OUT, AXIS_NONE}, &s->b_dec, false},
+		{names[0], {AXIS_SAE, AXIS_IN}, &s->w_enc, false},
+		{names[1], {AXIS_SAE, AXIS_NONE}, &s->b_enc, false},
+		{names[2], {AXIS_OUT, AXIS_SAE}, &s->w_dec, true},
+		{names[3], {AXIS_OUT, AXIS_NONE}, &s->b_dec, false},
 	};
 	const char *base = base_name(l->path), *end = strstr(base, "-SAE-l");
 	char hook[64] = "";
 	uint32_t layer;
-	int rc = sae_dims(l, "encoder_linear.weight", "encoder_linear.bias",
-		"decoder_linear.bias", e);
+	int rc = sae_dims(l, names[0], names[1], names[3], e);
 
 	s->info.kind = SAE_RELU;
 	s->info.prepend_bos = true;
@@ -215,6 +215,25 @@ goodfire_load(struct sae_loading *l, struct err *e)
 	if (rc == 0)
 		rc = sae_hook_in(l, hook, "the file's name", e);
 	return rc == 0 ? sae_parts(l, parts, 4, NULL, e) : rc;
+}
+
+int
+goodfire_load(struct sae_loading *l, struct err *e)
+{
+	static const char *const names[] = {"encoder_linear.weight",
+		"encoder_linear.bias", "decoder_linear.weight", "decoder_linear.bias"};
+
+	return named_load(l, names, e);
+}
+
+int
+qresearch_load(struct sae_loading *l, struct err *e)
+{
+	static const char *const names[] = {"encoder.weight", "encoder.bias",
+		"decoder.weight", "decoder.bias"};
+
+	l->s->info.context_size = 1024;
+	return named_load(l, names, e);
 }
 
 /* ---- Qwen-Scope ---------------------------------------------------------------- */

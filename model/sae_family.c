@@ -58,6 +58,8 @@ static const struct row rows[] = {
 		"pre_bias", openai_load},
 	{{"goodfire", "encoder_linear in the weights", true, "relu"}, NULL, NULL, "*",
 		"encoder_linear.weight", goodfire_load},
+	{{"qresearch", "MODEL-SAE-lN.*", true, "relu"}, NULL, NULL, "*-SAE-l*",
+		"encoder.weight", qresearch_load},
 };
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -74,6 +76,22 @@ refuse(struct sae_loading *l, struct err *e)
 		"%s: %s: it reads or writes several layers at once, which saedb does "
 		"not do",
 		l->path, l->family);
+}
+
+/* Some families make no use of it; a scale is for those whose files lack one. */
+static int
+check_given(const struct sae_loading *l, struct err *e)
+{
+	const struct sae_given *given = &l->options->given;
+	const struct sae_info *n = &l->s->info;
+
+	if (given->center == n->given.center &&
+		given->constant_norm == n->given.constant_norm)
+		return 0;
+	return err_set(e, ERR_MISMATCH,
+		"%s: its release says that activations are %s, but it is of the family "
+		"%s, where nothing is known of that",
+		l->path, given->center ? "centred" : "rescaled to one norm", l->family);
 }
 
 /* ---- what lies there ------------------------------------------------------- */
@@ -274,6 +292,8 @@ load_known(struct place *p, struct err *e)
 	l->family = rows[i].about.name;
 	snprintf(n->family, sizeof(n->family), "%s", l->family);
 	rc = rows[i].load ? rows[i].load(l, e) : refuse(l, e);
+	if (rc == 0)
+		rc = check_given(l, e);
 	if (rc == 0)
 		rc = tensors_sha256(l->t, l->s->file_hash, e);
 	let_go(l);

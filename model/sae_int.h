@@ -47,6 +47,7 @@ int gemma2_load(struct sae_loading *l, struct err *e);
 int dictionary_load(struct sae_loading *l, struct err *e);
 int openai_load(struct sae_loading *l, struct err *e);
 int goodfire_load(struct sae_loading *l, struct err *e);
+int qresearch_load(struct sae_loading *l, struct err *e);
 int qwen_load(struct sae_loading *l, struct err *e);
 int llama_scope_load(struct sae_loading *l, struct err *e);
 int llama_distill_load(struct sae_loading *l, struct err *e);

@@ -291,6 +291,25 @@ divide_threshold(struct scope *g)
 	sae_note(g->l, "threshold / |W_dec row|");
 }
 
+/* The files do not tell what the activations were multiplied by; a release may. */
+static int
+scale_distill(struct sae_loading *l, struct err *e)
+{
+	double by = l->options->given.scale;
+
+	if (by == 0) {
+		sae_note(l, "no scale of activations is in the files");
+		return 0;
+	}
+	if (!(by > 1e-20 && by < 1e20))
+		return err_set(e, ERR_FORMAT, "%s: the scale of activations is %g",
+			l->path, by);
+	l->s->info.given.scale = by;
+	sae_fold_scale(l->s, (float)by, (float)by);
+	sae_note(l, "x * %.9g, output divided by it", by);
+	return 0;
+}
+
 int
 llama_distill_load(struct sae_loading *l, struct err *e)
 {
@@ -309,11 +328,10 @@ llama_distill_load(struct sae_loading *l, struct err *e)
 			l->s->info.model_name, sizeof(l->s->info.model_name), e);
 	if (rc == 0)
 		rc = read_weights(&g, true, "log_jumprelu_threshold", NULL, e);
-	if (rc == 0)
-		divide_threshold(&g);
-	if (rc == 0)
-		sae_note(l, "no scale of activations is in the files");
-	return rc;
+	if (rc < 0)
+		return rc;
+	divide_threshold(&g);
+	return scale_distill(l, e);
 }
 
 /* ---- the new layout: config.json with sae_type ----------------------------------- */

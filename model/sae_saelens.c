@@ -161,6 +161,10 @@ cfg_norm(struct saelens *g, struct err *e)
 
 	if (rc < 0)
 		return rc;
+	if (g->l->options->given.constant_norm) {
+		strcpy(norm, "constant_norm_rescale");
+		n->given.constant_norm = true;
+	}
 	n->norm = SAE_NORM_NONE;
 	if (strcmp(norm, "constant_norm_rescale") == 0)
 		n->norm = SAE_NORM_CONSTANT;
@@ -273,6 +277,8 @@ cfg_model(struct saelens *g, struct err *e)
 	const struct js *kwargs = js_get(g->meta, "model_from_pretrained_kwargs");
 	int rc = js_opt_bool(c, kwargs, "center_writing_weights", false, &n->center, e);
 
+	n->given.center = g->l->options->given.center;
+	n->center |= n->given.center;
 	if (rc == 0 && n->center && n->transcoder)
 		rc = err_set(e, ERR_UNSUPPORTED,
 			"%s: a transcoder of a centred model is not supported",
@@ -341,11 +347,12 @@ static int
 fold_scale(struct saelens *g, struct err *e)
 {
 	struct sae *s = g->l->s;
-	double by = 0;
-	int rc = find_scaler(g, &by, e);
+	double by = g->l->options->given.scale;
+	int rc = by == 0 ? find_scaler(g, &by, e) : 0;
 
 	if (rc < 0)
 		return rc;
+	s->info.given.scale = g->l->options->given.scale;
 	if (by == 0 && g->old)
 		return err_set(e, ERR_UNSUPPORTED,
 			"%s: normalize_activations is expected_average_only_in, but "
@@ -359,7 +366,7 @@ fold_scale(struct saelens *g, struct err *e)
 	}
 	if (!(by > 1e-20 && by < 1e20))
 		return err_set(e, ERR_FORMAT,
-			"%s: the factor of expected_average_only_in beside it is %g",
+			"%s: the factor of expected_average_only_in is %g",
 			g->l->cfg.name, by);
 	sae_fold_scale(s, (float)by, (float)by);
 	for (size_t i = 0; g->fold_norms && s->threshold && i < s->info.d_sae; i++)

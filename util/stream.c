@@ -25,6 +25,7 @@ struct stream {
 	uint64_t n_lines;
 	uint64_t total_bytes; /* of the file; 0 = unknown */
 	int failed; /* the code of the error that ended it */
+	bool newline; /* ended the last line */
 	bool end;
 };
 
@@ -260,7 +261,8 @@ stream_line(struct stream *s, size_t max_bytes, char **line, size_t *n_bytes,
 	}
 	*line = s->text + s->at;
 	*n_bytes = seen;
-	s->at += seen + (newline != NULL);
+	s->newline = newline != NULL;
+	s->at += seen + s->newline;
 	s->n_lines++;
 	return 1;
 }
@@ -269,6 +271,12 @@ uint64_t
 stream_line_number(const struct stream *s)
 {
 	return s->n_lines;
+}
+
+bool
+stream_line_ended(const struct stream *s)
+{
+	return s->newline;
 }
 
 void

@@ -9,6 +9,7 @@
 
 #include "util/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -28,6 +29,7 @@ ssize_t stream_read(struct stream *s, void *p, size_t n_bytes, struct err *e);
 int stream_line(struct stream *s, size_t max_bytes, char **line, size_t *n_bytes,
 	struct err *e);
 uint64_t stream_line_number(const struct stream *s); /* of the last line, from 1 */
+bool stream_line_ended(const struct stream *s); /* the last line, by a newline */
 /* Compressed bytes consumed and in all (0 = unknown), for progress. */
 void stream_progress(const struct stream *s, uint64_t *done, uint64_t *total);
 

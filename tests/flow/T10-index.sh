@@ -104,9 +104,60 @@ saedb-index list cached >out
 grep -q '^model tiny ' out || fail "the model's name"
 grep -q '^  plain ' out || fail "the SAE's name"
 saedb-index verify cached >out 2>&1 || fail "verify of what was indexed by names"
-refuses 1 'has no models--org--other at revision main' --store cached \
+refuses 1 'has no org/other at revision main; .hf download org/other. puts' --store cached \
 	--model org/other --sae org/tiny:saes/plain --corpus tiny/b.jsonl
-refuses 1 'with saes/jump; .hf download. puts it there' --store cached \
+refuses 1 'with saes/jump; .hf download org/tiny --include "saes/jump/\*". puts' --store cached \
 	--model org/tiny --sae org/tiny:saes/jump --corpus tiny/b.jsonl
 ok "names in Hugging Face's cache"
+
+# An SAE by SAELens' name, with what its list says beside the files: centred.
+id=blocks.1.hook_resid_pre
+at=$HF_HUB_CACHE/models--jbloom--GPT2-Small-SAEs-Reformatted
+mkdir -p "$at/snapshots/main"
+cp -r tiny/sae/plain "$at/snapshots/main/$id"
+saedb-index inspect gpt2-small-res-jb:$id >out 2>&1 || fail "inspect RELEASE:ID"
+grep -q 'rules *float32; x - mean(x); x - b_dec' out || fail "the release's rules"
+index released --sae gpt2-small-res-jb:$id --sae jb=tiny/sae/plain \
+	--corpus tiny/b.jsonl || fail "index RELEASE:ID"
+saedb-index list released >out
+grep -q "^  gpt2-small-res-jb:$id " out || fail "the name of a release's SAE"
+saedb-index verify released >out 2>&1 || fail "verify a release's SAE"
+index released2 --sae jb=gpt2-small-res-jb:$id --corpus tiny/b.jsonl ||
+	fail "NAME=RELEASE:ID"
+saedb-index list released2 >out
+grep -q '^  jb ' out || fail "the given name of a release's SAE"
+# another, whose list tells the factor that activations were scaled by
+at=$HF_HUB_CACHE/models--tommmcgrath--gpt2-small-mlp-out-saes/snapshots/main
+mkdir -p "$at"
+cp -r tiny/sae/plain "$at/sae_group_gpt2_blocks.1.hook_mlp_out_24576:v0"
+sed -i 's/"normalize_activations": "none"/"normalize_activations": "expected_average_only_in"/
+	s/blocks.1.hook_resid_pre/blocks.1.hook_mlp_out/' "$at"/*/cfg.json
+index scaled --sae gpt2-small-mlp-tm:blocks.1.hook_mlp_out --corpus tiny/b.jsonl ||
+	fail "index a scaled SAE"
+saedb-index inspect gpt2-small-mlp-tm:blocks.1.hook_mlp_out >out 2>&1
+grep -q 'x - mean(x); .*expected_average_only_in folded, x \* 2.3693984' out ||
+	fail "the release's factor"
+saedb-index verify scaled >out 2>&1 || fail "verify a scaled SAE"
+refuses 1 'no "blocks.1.resid_pre" among its 13 SAEs; near are blocks.1.hook_resid_pre' \
+	inspect gpt2-small-res-jb:blocks.1.resid_pre
+refuses 1 'among SAELens. releases gpt2-small-res-jb' --store x --model tiny/model \
+	--sae gpt2-small-res:$id --corpus tiny/b.jsonl
+refuses 1 '.hf download jbloom/GPT2-Small-SAEs-Reformatted --include "blocks.2' \
+	--store x --model tiny/model --sae gpt2-small-res-jb:blocks.2.hook_resid_pre \
+	--corpus tiny/b.jsonl
+refuses 1 'not supported: a feature depends on the tokens before' \
+	inspect temporal-sae-gemma-2-2b:blocks.12.hook_resid_post
+ok "names of SAELens' releases"
+
+# A model by TransformerLens' name, under either of the repository's.
+mkdir -p "$HF_HUB_CACHE/models--openai-community--gpt2/snapshots"
+cp -r tiny/model "$HF_HUB_CACHE/models--openai-community--gpt2/snapshots/main"
+saedb-index --quiet --store named --model gpt2-small --sae tiny/sae/plain \
+	--corpus tiny/b.jsonl >out 2>&1 || fail "index gpt2-small"
+saedb-index inspect gpt2 >out 2>&1 || fail "inspect gpt2"
+grep -q 'models--openai-community--gpt2/snapshots/main: a language model' out ||
+	fail "inspect a model by name"
+refuses 1 'gemma-2-2b is no directory, but a name of google/gemma-2-2b: .*hf download' \
+	--store x --model gemma-2-2b --sae tiny/sae/plain --corpus tiny/b.jsonl
+ok "names of models"
 done_testing

@@ -70,6 +70,9 @@ test_text(void **unused)
 	(void)unused;
 	assert_string_equal(READ("note.txt", "one\ntwo\n"), "note.txt|one\ntwo\n|{};");
 	assert_string_equal(READ("note", "one\ntwo\n"), "note|one\ntwo\n|{};");
+	assert_string_equal(READ("line", "one\n"), "line|one\n|{};");
+	assert_string_equal(READ("line", "\n"), "line|\n|{};");
+	assert_string_equal(READ("line", "one"), "line|one|{};");
 	assert_string_equal(READ("code", "{ int a; }\nmore"),
 		"code|{ int a; }\nmore|{};");
 	assert_string_equal(READ("raw.txt", "a\xff\xfez"), "raw.txt|a\xff\xfez|{};");

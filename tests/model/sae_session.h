@@ -6,6 +6,8 @@
 #include "model/sae.h"
 #include "tests/model/fixture.h"
 
+#include <math.h>
+
 struct session {
 	struct sae *s;
 	struct sae_work *w;
@@ -111,6 +113,72 @@ session_decode(const struct session *t, size_t q, const float *dense, float scal
 	sae_decode(t->s, back, acts, n, scale, shift);
 	sae_skip(t->s, back, t->x + q * t->d);
 	mem_free(acts);
+}
+
+/* A value may be off by this much of |y| |w| + |b|; the active sets are equal:
+ * make_fixtures_sae.py sees to it that no value lies close to its threshold. */
+#define CLOSE 1e-5
+
+static inline double
+session_norm(const float *v, size_t n)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += (double)v[i] * (double)v[i];
+	return sqrt(sum);
+}
+
+/* The furthest activation from the reference; infinite when one is active on one
+ * side only. */
+static inline double
+session_worst(const struct session *t, const float *y, const float *got)
+{
+	const struct sae *s = t->s;
+	double worst = 0;
+
+	for (size_t i = 0; i < t->m * t->f; i++) {
+		size_t q = i / t->f, f = i % t->f;
+		double by = session_norm(y + q * t->d, t->d) *
+				session_norm(s->w_enc + f * t->d, t->d) +
+			fabs((double)s->b_enc[f]);
+		double off = fabs((double)got[i] - (double)t->acts[i]);
+
+		if ((got[i] > 0) != (t->acts[i] > 0))
+			return INFINITY;
+		if (s->mag_scale)
+			by = by * (1 + (double)s->mag_scale[f]) +
+				fabs((double)s->mag_bias[f]);
+		if (s->info.rescale_by_decoder_norm)
+			by *= 1 + (double)s->dec_norm[f];
+		worst = off / by > worst ? off / by : worst;
+	}
+	return worst;
+}
+
+/* How far the SAE is from its reference, in activations and decoded. */
+static inline double
+session_distance(const struct session *t)
+{
+	float *y = mem_new(t->m * t->d, sizeof(*y));
+	float *scale = mem_new(t->m, sizeof(*scale));
+	float *shift = mem_new(t->m, sizeof(*shift));
+	float *got = mem_new(t->m * t->f, sizeof(*got));
+	float *back = mem_new(t->m * t->o, sizeof(*back));
+	double worst, off;
+
+	sae_prepare(t->s, y, t->x, t->m, scale, shift);
+	session_encode(t, y, 1000000, got);
+	worst = session_worst(t, y, got);
+	for (size_t q = 0; q < t->m; q++)
+		session_decode(t, q, got, scale[q], shift[q], back + q * t->o);
+	off = worst_row(back, t->back, t->m, t->o);
+	mem_free(y);
+	mem_free(scale);
+	mem_free(shift);
+	mem_free(got);
+	mem_free(back);
+	return off > worst ? off : worst;
 }
 
 #endif

@@ -66,17 +66,22 @@ test_found(void **unused)
 	good("google/gemma-scope@" COMMIT ":layer_20/width_16k",
 		"hub/models--google--gemma-scope/snapshots/" COMMIT
 		"/layer_20/width_16k");
+	put_file(at("hub/models--gpt2/snapshots/" COMMIT "/a.pt"), "x", 1);
+	good("gpt2:a.pt", "hub/models--gpt2/snapshots/" COMMIT "/a.pt");
 }
 
 static void
 test_missing(void **unused)
 {
 	(void)unused;
-	missing("gpt3", "no models--gpt3 at revision main");
+	missing("gpt3", "no gpt3 at revision main");
+	missing("gpt3", "`hf download gpt3`");
 	missing("gpt2@v2", "at revision v2");
-	missing("google/gemma-scope", "models--google--gemma-scope");
+	missing("gpt2@v2", "`hf download gpt2 --revision v2`");
+	missing("google/gemma-scope", "no google/gemma-scope at revision main");
 	missing("google/gemma-scope@" COMMIT ":layer_21", "with layer_21");
-	missing("gpt3", "hf download");
+	missing("google/gemma-scope@" COMMIT ":layer_21", "--include \"layer_21/*\"`");
+	missing("google/gemma-scope:layer_20", "at revision " COMMIT ", not at main");
 }
 
 static void

@@ -1,72 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "tests/model/sae_session.h"
 
-/* A value may be off by this much of |y| |w| + |b|; the active sets are equal:
- * make_fixtures_sae.py sees to it that no value lies close to its threshold. */
-#define CLOSE 1e-5
-
-static double
-row_norm(const float *v, size_t n)
-{
-	double sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-		sum += (double)v[i] * (double)v[i];
-	return sqrt(sum);
-}
-
-/* The furthest activation from the reference; infinite when one is active on one
- * side only. */
-static double
-worst_act(const struct session *t, const float *y, const float *got)
-{
-	const struct sae *s = t->s;
-	double worst = 0;
-
-	for (size_t i = 0; i < t->m * t->f; i++) {
-		size_t q = i / t->f, f = i % t->f;
-		double by = row_norm(y + q * t->d, t->d) *
-				row_norm(s->w_enc + f * t->d, t->d) +
-			fabs((double)s->b_enc[f]);
-		double off = fabs((double)got[i] - (double)t->acts[i]);
-
-		if ((got[i] > 0) != (t->acts[i] > 0))
-			return INFINITY;
-		if (s->mag_scale)
-			by = by * (1 + (double)s->mag_scale[f]) +
-				fabs((double)s->mag_bias[f]);
-		if (s->info.rescale_by_decoder_norm)
-			by *= 1 + (double)s->dec_norm[f];
-		worst = off / by > worst ? off / by : worst;
-	}
-	return worst;
-}
-
-/* How far the SAE is from its reference, in activations and decoded. */
-static double
-distance(const struct session *t)
-{
-	float *y = mem_new(t->m * t->d, sizeof(*y));
-	float *scale = mem_new(t->m, sizeof(*scale));
-	float *shift = mem_new(t->m, sizeof(*shift));
-	float *got = mem_new(t->m * t->f, sizeof(*got));
-	float *back = mem_new(t->m * t->o, sizeof(*back));
-	double worst, off;
-
-	sae_prepare(t->s, y, t->x, t->m, scale, shift);
-	session_encode(t, y, 1000000, got);
-	worst = worst_act(t, y, got);
-	for (size_t q = 0; q < t->m; q++)
-		session_decode(t, q, got, scale[q], shift[q], back + q * t->o);
-	off = worst_row(back, t->back, t->m, t->o);
-	mem_free(y);
-	mem_free(scale);
-	mem_free(shift);
-	mem_free(got);
-	mem_free(back);
-	return off > worst ? off : worst;
-}
-
 /* Ranges change no bit, and the plain path has the same. */
 static void
 check_paths(const struct session *t)
@@ -120,7 +54,7 @@ check_known(const struct known *k, const struct sae_options *options)
 	double off;
 
 	session_open(&t, k->name, k->golden ? k->golden : k->name, options);
-	off = distance(&t);
+	off = session_distance(&t);
 	if (!(off < CLOSE))
 		fail_msg("%s: off by %g", k->name, off);
 	check_paths(&t);
@@ -136,7 +70,7 @@ check_known(const struct known *k, const struct sae_options *options)
 static void
 expect_far(struct session *t, const char *what)
 {
-	double off = distance(t);
+	double off = session_distance(t);
 
 	if (off < 1e-3)
 		fail_msg("%s changes nothing: off by %g", what, off);
@@ -268,6 +202,8 @@ static const struct known others[] = {
 		"circuit-tracer", "blocks.1.hook_resid_mid", "not above 0"},
 	{"fam-circuit-skip/set", "fam-circuit-skip", "circuit-tracer",
 		"blocks.1.hook_resid_mid", "W_skip x"},
+	{"fam-qresearch/sae", "fam-qresearch", "qresearch", "blocks.19.hook_resid_post",
+		"relu(pre)"},
 };
 
 /* Their own hooks are before a layer's mlp, where saedb does not read. */
@@ -325,6 +261,7 @@ test_models(void **state)
 		 "average_l0_5",
 			"google/gemma-2-9b-it"},
 		{"fam-goodfire/sae", "Llama-3.1-8B-Instruct"},
+		{"fam-qresearch/sae", "DeepSeek-R1-Distill-Llama-8B"},
 		{"fam-qwen-scope/SAE-Res-Qwen3-1.7B-Base-W32K-L0_5/"
 		 "layer4.sae.safetensors",
 			"Qwen/Qwen3-1.7B-Base"},
@@ -463,6 +400,7 @@ test_rules(void **state)
 	expect_change(sparsify, "fam-sparsify-groupmax", SUBTRACT);
 	expect_change(sparsify, "fam-sparsify-groupmax", CHOICE);
 	expect_change("fam-goodfire/sae", "fam-goodfire", SUBTRACT);
+	expect_change("fam-qresearch/sae", "fam-qresearch", SUBTRACT);
 	expect_change(others[4].name, others[4].golden, SUBTRACT);
 	expect_change(others[4].name, others[4].golden, CHOICE);
 	expect_change("fam-llama-scope", NULL, BIAS);

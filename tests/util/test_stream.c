@@ -69,6 +69,7 @@ check_lines(const char *path, const struct buf *text, size_t n_lines)
 		assert_memory_equal(line, text->data + from, n);
 		assert_int_equal(stream_line_number(s), i + 1);
 		from += n + 1;
+		assert_int_equal(stream_line_ended(s), from <= text->n_bytes);
 	}
 	assert_int_equal(stream_line(s, 1 << 20, &line, &n, NULL), 0);
 	assert_int_equal(stream_line(s, 1 << 20, &line, &n, NULL), 0);
