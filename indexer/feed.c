@@ -87,6 +87,7 @@ feed_clear(struct feed *f)
 	mem_free(f->number);
 	mem_free(f->image);
 	mem_free(f->image_rank);
+	mem_free(f->image_slot);
 	*f = (struct feed){0};
 }
 

@@ -81,6 +81,8 @@ struct feed {
 	struct feed_image *image; /* (n_images) by hash, after feed_done */
 	uint32_t *image_rank; /* (n_images) by arrival */
 	uint32_t n_images;
+	uint32_t *image_slot; /* (n_slots) a table by hash: number + 1, 0 = free */
+	size_t n_slots; /* a power of two, at most half of them taken */
 	struct feed_acts acts[LIMIT_SAES];
 	uint32_t n_saes;
 	/* After feed_done; the order in which all came does not matter. */
