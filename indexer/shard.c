@@ -426,7 +426,7 @@ read_images(struct shard_windows *w, struct err *e)
 	w->n_images = (uint32_t)t->n_values;
 	if (need(w, "image_grids", &t, e) < 0 ||
 		shard_check_ints(w, t, w->n_images, 2, e) < 0 ||
-		read_ints(w, t, (struct range){1, 4096}, &grids, e) < 0 ||
+		read_ints(w, t, (struct range){1, 1 << 15}, &grids, e) < 0 ||
 		place_images(w, bytes, ends, grids, e) < 0)
 		return e->code;
 	if (need(w, "image_patches", &t, e) < 0 ||

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: ISC
 """Ask about the features of sparse autoencoders: the Python client of saedbd.
 
-Start with open_store(DIRECTORY) or connect(ADDRESS); both give a Client.
+Start with open_store(DIRECTORY) or connect(ADDRESS); both give a Client. What fills a
+store from Python: index(), capture(), from_cache(), ShardWriter and write_corpus().
 """
 
+from .capturing import Captured, capture, from_cache
 from .client import Client, connect, open_store
 from .errors import (
     BadArgument,
@@ -22,6 +24,10 @@ from .errors import (
     Timeout,
     Unsupported,
 )
+from .extras import NotInstalled
+from .indexing import Indexed, index
+from .jsonlines import write_corpus
+from .modeldir import save_model
 from .results import (
     Activations,
     Csr,
@@ -41,6 +47,7 @@ from .results import (
     TokenFeatures,
     Window,
 )
+from .shards import ShardWriter
 
 __version__ = "0.1.0"
 
@@ -49,6 +56,7 @@ __all__ = [
     "BadArgument",
     "BadFormat",
     "Busy",
+    "Captured",
     "Client",
     "ConnectionLost",
     "Corrupt",
@@ -63,6 +71,7 @@ __all__ = [
     "FeatureRow",
     "Histogram",
     "Image",
+    "Indexed",
     "InternalError",
     "Label",
     "LimitExceeded",
@@ -71,6 +80,8 @@ __all__ = [
     "NoSuchMethod",
     "NotFound",
     "Patch",
+    "NotInstalled",
+    "ShardWriter",
     "Stale",
     "Timeout",
     "TokenEffect",
@@ -78,6 +89,11 @@ __all__ = [
     "TokenFeatures",
     "Unsupported",
     "Window",
+    "capture",
     "connect",
+    "from_cache",
+    "index",
     "open_store",
+    "save_model",
+    "write_corpus",
 ]
