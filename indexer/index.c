@@ -64,6 +64,7 @@ describe_sae(const struct run *r, const struct plan_sae *s, struct cat_sae *out)
 	const struct sae_info *info = &s->sae->info;
 
 	*out = (struct cat_sae){.d_in = info->d_in,
+		.d_out = info->d_out,
 		.d_sae = info->d_sae,
 		.k = info->k,
 		.context = info->context_size,
@@ -166,7 +167,7 @@ gather_directions(struct run *r, struct err *e)
 			continue;
 		if (store_decoder(r->view, i, &rows, e) < 0 ||
 			directions_init(&r->directions[r->n_directions], c->sae[i].id,
-				rows, c->sae[i].d_sae, c->sae[i].d_in, e) < 0)
+				rows, c->sae[i].d_sae, c->sae[i].d_out, e) < 0)
 			return e->code;
 		r->n_directions++;
 	}
