@@ -85,6 +85,9 @@ const struct tensor_meta *tensors_meta(const struct tensors *t,
  * infinity is ERR_FORMAT naming file, tensor and index, unless allowed. */
 int tensor_floats(const struct tensor *t, float *out, bool allow_nonfinite,
 	struct err *e);
+/* The same for values [from, from + n), which the tensor has. */
+int tensor_floats_some(const struct tensor *t, size_t from, size_t n, float *out,
+	bool allow_nonfinite, struct err *e);
 /* SHA-256 over the file (all shards, in name order). */
 int tensors_sha256(const struct tensors *t, uint8_t out[32], struct err *e);
 const char *tensors_path(const struct tensors *t);
