@@ -14,6 +14,7 @@
 #include "util/hash.h"
 #include "util/mem.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -97,8 +98,7 @@ write_sae(struct run *r, const struct plan_sae *s, struct err *e)
 	rc = sae_writer_new(&w, &have, r->store, info, s->sae->w_dec, e);
 	if (rc < 0 || w == NULL)
 		return rc;
-	rc = logits_write(w, r->plan->lm, &s->sae->info.hook_out, n_vocab,
-		s->sae->w_dec, info->d_sae, r->pool, e);
+	rc = logits_write(w, r->plan->lm, s->sae, n_vocab, r->pool, e);
 	if (rc == 0)
 		rc = sae_writer_finish(w, e);
 	sae_writer_free(w);
@@ -416,12 +416,15 @@ report(const struct run *r, uint32_t number)
 		r->pass_s > 0 ? (double)n / r->pass_s : 0);
 	for (uint32_t i = 0; i < r->group->n_saes; i++) {
 		const struct pass_result *x = &r->result[i];
+		char explained[16] = "unknown";
 
-		printf("  %-16s L0 %.1f, explained variance %.3f, %llu of %u features "
+		if (!isnan(x->explained))
+			snprintf(explained, sizeof(explained), "%.3f", x->explained);
+		printf("  %-16s L0 %.1f, explained variance %s, %llu of %u features "
 		       "dead among %llu tokens\n",
 			sae_of(r, i)->name,
 			x->n_tokens ? (double)x->n_active / (double)x->n_tokens : 0,
-			x->explained,
+			explained,
 			(unsigned long long)(x->state.n_features - x->n_alive),
 			x->state.n_features, (unsigned long long)x->n_tokens);
 	}

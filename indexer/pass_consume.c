@@ -3,6 +3,7 @@
 
 #include "util/mem.h"
 
+#include <math.h>
 #include <string.h>
 
 #define WINDOWS_PER_ITEM 8
@@ -108,6 +109,8 @@ window_error(struct pass *p, uint32_t sae, uint32_t w, size_t thread, struct err
 	const float *y = p->x[p->job->out_of[sae]];
 	double sum = 0;
 
+	if (c->sae->info.cross_layer)
+		return 0;
 	memset(work->acc, 0, d * sizeof(*work->acc));
 	for (uint32_t i = p->window_start[w]; i < p->window_start[w + 1]; i++) {
 		const struct sae_act *acts;
@@ -240,5 +243,7 @@ pass_conclude(struct pass *p)
 			r->n_active += r->state.feature[f].count;
 		r->explained = variance > 0 ? 1 - error / variance : 0;
 		r->mse = x->n > 0 ? error / (double)x->n : 0;
+		if (p->sae[s].encoder.sae->info.cross_layer)
+			r->explained = r->mse = (double)NAN;
 	}
 }

@@ -143,7 +143,8 @@ put_sae(struct out *o, const struct plan_sae *s)
 	hash_hex(s->sae->hash, 32, hash);
 	hash_hex(s->sae->file_hash, 32, file_hash);
 	out_map(o,
-		(size_t)16 + info->transcoder + info->hook_given + info->saelens_rule);
+		(size_t)16 + 2 * info->transcoder + info->cross_layer +
+			info->hook_given + info->saelens_rule);
 	out_key_str(o, "name", s->name);
 	key_path(o, "path", s->dir);
 	out_key_str(o, "sha256", file_hash);
@@ -160,6 +161,10 @@ put_sae(struct out *o, const struct plan_sae *s)
 	if (info->saelens_rule)
 		out_key_bool(o, "saelens_rule", true);
 	out_key_uint(o, "d_in", info->d_in);
+	if (info->transcoder)
+		out_key_uint(o, "d_out", info->d_out);
+	if (info->cross_layer)
+		out_key_uint(o, "n_targets", info->n_targets);
 	out_key_uint(o, "d_sae", info->d_sae);
 	out_key_uint(o, "k", info->k);
 	out_key_str(o, "dtype", info->dtype_file);
