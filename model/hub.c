@@ -124,7 +124,8 @@ static int
 not_found(const char *name, const char *cache, const struct hub_name *h, struct err *e)
 {
 	return err_set(e, ERR_NOTFOUND,
-		"%s is no directory, and %s has no models--%s at revision %s%s%s; `hf "
+		"%s is no directory or file, and %s has no models--%s at revision "
+		"%s%s%s; `hf "
 		"download` puts it there",
 		name, cache, h->repo, h->revision, h->folder[0] ? " with " : "",
 		h->folder);
@@ -137,7 +138,7 @@ hub_find(char out[PATH_BYTES], const char *name, struct err *e)
 	struct hub_name h;
 	int rc;
 
-	if (file_is_dir(name) || name[0] == '/' || name[0] == '.' ||
+	if (file_exists(name) || name[0] == '/' || name[0] == '.' ||
 		!split_name(&h, name))
 		return path_join(out, e, "%s", name);
 	rc = cache_dir(cache, e);
@@ -148,7 +149,7 @@ hub_find(char out[PATH_BYTES], const char *name, struct err *e)
 	if (rc == 0)
 		rc = path_join(out, e, "%s/snapshots/%s%s%s", repo, commit,
 			h.folder[0] ? "/" : "", h.folder);
-	if (rc == 0 && !file_is_dir(out))
+	if (rc == 0 && !file_exists(out))
 		rc = not_found(name, cache, &h, e);
 	return rc;
 }
