@@ -371,10 +371,10 @@ sae_directions(const struct sae *s, const struct lm *m, uint32_t first, uint32_t
 	if (!part)
 		return err_set(e, ERR_NOMEM, "no memory for a direction");
 	memset(out, 0, n * d * sizeof(*out));
-	for (uint32_t i = 0; i < n * s->info.n_targets; i++) {
+	for (size_t i = 0; i < (size_t)n * s->info.n_targets; i++) {
 		float *sum = out + i / s->info.n_targets * d;
 
-		sae_target(&s->info, i % s->info.n_targets, &hook);
+		sae_target(&s->info, (uint32_t)(i % s->info.n_targets), &hook);
 		lm_directions(m, &hook, row + i * width, 1, part);
 		for (size_t j = 0; j < d; j++)
 			sum[j] += part[j];
