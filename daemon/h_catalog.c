@@ -114,7 +114,7 @@ put_sae(struct out *o, const struct store_catalog *c, uint32_t at)
 	char hex[65];
 
 	hash_hex(s->hash, sizeof(s->hash), hex);
-	out_map(o, 22);
+	out_map(o, 23);
 	out_key_str(o, "id", s->id);
 	out_key(o, "name");
 	out_text(o, s->name, strlen(s->name));
@@ -124,6 +124,7 @@ put_sae(struct out *o, const struct store_catalog *c, uint32_t at)
 	out_key_str(o, "family", s->family);
 	out_key_str(o, "architecture", s->architecture);
 	out_key_uint(o, "d_in", s->d_in);
+	out_key_uint(o, "d_out", s->d_out);
 	out_key_uint(o, "d_sae", s->d_sae);
 	out_key_uint(o, "k", s->k);
 	out_key_uint(o, "context", s->context);

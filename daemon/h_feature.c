@@ -118,7 +118,7 @@ read_card(struct req *q, const struct target *t, struct card *c, struct err *e)
 	if (rc == 0)
 		rc = store_decoder(q->view, t->sae, &rows, e);
 	if (rc == 0)
-		c->norm = row_norm(rows + (size_t)t->index * t->s->d_in, t->s->d_in);
+		c->norm = row_norm(rows + (size_t)t->index * t->s->d_out, t->s->d_out);
 	return rc;
 }
 
@@ -246,12 +246,13 @@ h_feature_vector(struct req *q, struct out *o, struct err *e)
 		rc = store_decoder(q->view, t.sae, &rows, e);
 	if (rc < 0)
 		return rc;
-	row = rows + (size_t)t.index * t.s->d_in;
-	put_head(o, q, 4);
+	row = rows + (size_t)t.index * t.s->d_out;
+	put_head(o, q, 5);
 	out_key(o, "vector");
-	out_bin(o, row, t.s->d_in * sizeof(*row));
+	out_bin(o, row, t.s->d_out * sizeof(*row));
 	out_key_uint(o, "d_in", t.s->d_in);
-	out_key_f64(o, "norm", row_norm(row, t.s->d_in));
+	out_key_uint(o, "d_out", t.s->d_out);
+	out_key_f64(o, "norm", row_norm(row, t.s->d_out));
 	out_key_str(o, "sae", t.s->name);
 	out_end(o);
 	return 0;

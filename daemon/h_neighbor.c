@@ -153,7 +153,7 @@ static int
 read_vector(struct req *q, const struct target *t, const float **out, struct err *e)
 {
 	const struct value *v = args_get(&q->args, "vector");
-	uint32_t d = t->s->d_in;
+	uint32_t d = t->s->d_out;
 	size_t n = v->type == VALUE_BIN ? v->n / sizeof(float) : v->n;
 	float *x = req_alloc(q, d, sizeof(*x), e);
 	bool zero = true;

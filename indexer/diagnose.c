@@ -125,20 +125,15 @@ static bool
 neighbor_hook(const struct lm *m, const struct hook *at, int layer, struct hook *out)
 {
 	struct err e = ERR_INIT;
-	const char *number = strchr(at->name, '.');
 	int64_t wanted = (int64_t)at->layer + layer;
-	char name[sizeof(at->name)];
 
-	if (layer == 0) {
-		*out = *at;
+	*out = *at;
+	if (layer == 0)
 		return true;
-	}
-	if (wanted < 0 || number == NULL)
+	if (wanted < 0)
 		return false;
-	number++;
-	snprintf(name, sizeof(name), "%.*s%" PRId64 "%s", (int)(number - at->name),
-		at->name, wanted, number + strspn(number, "0123456789"));
-	return hook_parse(out, name, &e) == 0 && lm_check_hook(m, out, &e) == 0;
+	hook_move(out, (uint32_t)wanted);
+	return lm_check_hook(m, out, &e) == 0;
 }
 
 static int
@@ -345,8 +340,14 @@ static int
 diagnose_sae(struct diagnosis *d, size_t *n_other, struct err *e)
 {
 	size_t best;
-	int rc = read_text(d, e);
+	int rc;
 
+	if (d->s->sae->info.cross_layer)
+		return err_set(e, ERR_UNSUPPORTED,
+			"%s is a layer of a cross-layer transcoder: it gives only a "
+			"part of what stands at %s, so no rule can be held against it",
+			d->s->dir, d->s->sae->info.hook_out.name);
+	rc = read_text(d, e);
 	if (rc == 0)
 		rc = run_model(d, e);
 	for (size_t i = 0; rc == 0 && i < N_TRIALS; i++)

@@ -114,22 +114,23 @@ logits_of(struct sae_writer *w, const struct lm *lm, uint32_t n_vocab,
 }
 
 int
-logits_write(struct sae_writer *w, const struct lm *lm, const struct hook *hook,
-	uint32_t n_vocab, const float *rows, uint32_t n, struct pool *pool,
-	struct err *e)
+logits_write(struct sae_writer *w, const struct lm *lm, const struct sae *sae,
+	uint32_t n_vocab, struct pool *pool, struct err *e)
 {
+	uint32_t n = sae->info.d_sae;
 	float *stream;
 	int rc;
 
-	if (!lm_has_unembed(lm) || !lm_has_directions(lm, hook))
+	if (!lm_has_unembed(lm) || !lm_has_directions(lm, &sae->info.hook_out))
 		return 0;
-	if (hook->site != HOOK_Z)
-		return logits_of(w, lm, n_vocab, rows, n, pool, e);
+	if (sae->info.hook_out.site != HOOK_Z && sae->info.n_targets == 1)
+		return logits_of(w, lm, n_vocab, sae->w_dec, n, pool, e);
 	stream = mem_new_aligned(n, lm_info(lm)->d_model * sizeof(*stream));
 	if (stream == NULL)
 		return err_set(e, ERR_NOMEM, "no memory for %u directions", n);
-	lm_directions(lm, hook, rows, n, stream);
-	rc = logits_of(w, lm, n_vocab, stream, n, pool, e);
+	rc = sae_directions(sae, lm, 0, n, stream, e);
+	if (rc == 0)
+		rc = logits_of(w, lm, n_vocab, stream, n, pool, e);
 	mem_free(stream);
 	return rc;
 }

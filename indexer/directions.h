@@ -9,15 +9,15 @@
 
 #include "indexer/progress.h"
 #include "model/lm.h"
+#include "model/sae.h"
 #include "store/store.h"
 #include "util/pool.h"
 
-/* Writes the logit effects of rows (n, d_in) at a hook = lm_directions() W_U,
- * without the final norm's gain, among the first n_vocab tokens. Writes none where
- * the model is a head that has no unembedding, or no directions at the hook. */
-int logits_write(struct sae_writer *w, const struct lm *lm, const struct hook *hook,
-	uint32_t n_vocab, const float *rows, uint32_t n, struct pool *pool,
-	struct err *e);
+/* Writes the logit effects of an SAE's rows = sae_directions() W_U, without the
+ * final norm's gain, among the first n_vocab tokens. Writes none where the model is a
+ * head that has no unembedding, or no directions at the hook. */
+int logits_write(struct sae_writer *w, const struct lm *lm, const struct sae *sae,
+	uint32_t n_vocab, struct pool *pool, struct err *e);
 
 /* The decoder of one SAE. */
 struct directions {

@@ -3,6 +3,7 @@
 
 #include "util/mem.h"
 
+#include <math.h>
 #include <string.h>
 
 struct fit_work { /* of one thread */
@@ -71,6 +72,8 @@ fit_window(struct fit *f, const struct encoder *c, const float *x, const float *
 	size_t d = f->sae->info.d_out;
 	double sum = 0;
 
+	if (f->sae->info.cross_layer)
+		return 0;
 	memset(work->acc, 0, d * sizeof(*work->acc));
 	for (uint32_t i = from; i < to; i++) {
 		const struct sae_act *acts;
@@ -107,4 +110,6 @@ fit_conclude(struct fit *f, const struct stream_stats *y, double *explained,
 	error = exact64_get(&f->error[0]);
 	*explained = variance > 0 ? 1 - error / variance : 0;
 	*mse = y->n > 0 ? error / (double)y->n : 0;
+	if (f->sae->info.cross_layer)
+		*explained = *mse = (double)NAN;
 }

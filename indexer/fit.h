@@ -27,7 +27,8 @@ int fit_window(struct fit *f, const struct encoder *c, const float *x, const flo
 	const uint8_t *counts, uint32_t from, uint32_t to, size_t thread,
 	struct err *e);
 /* Once, after the last window; y: the sums of what it stands for. explained is the
- * fraction of variance, mse the mean squared error of a position. */
+ * fraction of variance, mse the mean squared error of a position; NaN of a layer of a
+ * cross-layer transcoder, which gives only a part. */
 void fit_conclude(struct fit *f, const struct stream_stats *y, double *explained,
 	double *mse);
 

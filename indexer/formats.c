@@ -42,8 +42,7 @@ print_saes(void)
 	const struct sae_family *f;
 
 	for (size_t i = 0; (f = sae_family_at(i)) != NULL; i++)
-		printf("| %s | `%s` | %s%s |\n", f->name, f->needs,
-			f->loads ? "" : "no: ", f->kinds);
+		printf("| %s | `%s` | %s |\n", f->name, f->needs, f->kinds);
 }
 
 static void

@@ -73,6 +73,7 @@ describe_sae(const struct run *r, const struct plan_sae *s, struct cat_sae *out)
 	const struct sae_info *info = &s->sae->info;
 
 	*out = (struct cat_sae){.d_in = info->d_in,
+		.d_out = info->d_out,
 		.d_sae = info->d_sae,
 		.k = info->k,
 		.context = info->context_size,
@@ -105,8 +106,7 @@ write_sae(struct run *r, const struct plan_sae *s, struct err *e)
 	rc = sae_writer_new(&w, &have, r->store, info, s->sae->w_dec, e);
 	if (rc < 0 || w == NULL)
 		return rc;
-	rc = logits_write(w, r->plan->lm, &s->sae->info.hook_out, n_vocab,
-		s->sae->w_dec, info->d_sae, r->pool, e);
+	rc = logits_write(w, r->plan->lm, s->sae, n_vocab, r->pool, e);
 	if (rc == 0)
 		rc = sae_writer_finish(w, e);
 	sae_writer_free(w);
@@ -175,7 +175,7 @@ gather_directions(struct run *r, struct err *e)
 			continue;
 		if (store_decoder(r->view, i, &rows, e) < 0 ||
 			directions_init(&r->directions[r->n_directions], c->sae[i].id,
-				rows, c->sae[i].d_sae, c->sae[i].d_in, e) < 0)
+				rows, c->sae[i].d_sae, c->sae[i].d_out, e) < 0)
 			return e->code;
 		r->n_directions++;
 	}

@@ -30,6 +30,9 @@ struct ingest {
 	size_t max_tokens, batch; /* room for; the next one's size */
 	struct plan_memory memory;
 	float *x[PASS_MAX_HOOKS]; /* (max_tokens, width) */
+	/* Only what a transcoder gives stands there, and the shards lack it: how well it
+	 * fits is not known. */
+	bool absent[PASS_MAX_HOOKS];
 	uint8_t *counts; /* (max_tokens) */
 	struct encoder encoder[LIMIT_SAES];
 	struct fit fit[LIMIT_SAES];
@@ -133,12 +136,16 @@ fit_item(void *ctx, size_t i, size_t thread)
 		if (of < g->n_saes) {
 			const struct plan_sae *x = sae_of(g, (uint32_t)of);
 
+			if (g->absent[x->out])
+				continue;
 			fit_window(&g->fit[of], &g->encoder[of], g->x[x->hook],
 				g->x[x->out], g->counts, from, to, thread,
 				&g->err[thread]);
 		} else {
 			size_t h = of - g->n_saes, d = hook_width(g, (uint32_t)h);
 
+			if (g->absent[h])
+				continue;
 			stream_stats_add(&g->stats[h * g->n_threads + thread],
 				g->x[h] + from * d, d, g->counts + from, to - from);
 		}
@@ -183,6 +190,8 @@ read_hooks(struct ingest *g, uint32_t from, uint32_t n, struct err *e)
 		const struct tensor *all;
 		struct tensor part;
 
+		if (g->absent[h])
+			continue;
 		if (shard_hook(&g->shard, group->hook[h].name, hook_width(g, h), &all,
 			    e) < 0)
 			return e->code;
@@ -259,6 +268,24 @@ next_batch(const struct ingest *g)
 	return encoder_batch(density, g->memory.batch_tokens, g->memory.hits_bytes);
 }
 
+/* Hooks that no SAE reads may be missing. */
+static void
+look_for_outputs(struct ingest *g)
+{
+	for (uint32_t i = 0; i < g->n_saes; i++) {
+		const struct plan_sae *s = sae_of(g, i);
+		const struct tensor *t;
+		bool is_read = false;
+
+		for (uint32_t j = 0; j < g->n_saes; j++)
+			is_read |= sae_of(g, j)->hook == s->out;
+		if (!is_read &&
+			shard_hook(&g->shard, g->job->group->hook[s->out].name,
+				hook_width(g, s->out), &t, NULL) < 0)
+			g->absent[s->out] = true;
+	}
+}
+
 static int
 take_activations(struct ingest *g, struct err *e)
 {
@@ -266,6 +293,7 @@ take_activations(struct ingest *g, struct err *e)
 
 	if (batch_room(g, e) < 0)
 		return e->code;
+	look_for_outputs(g);
 	for (uint32_t at = 0, n; at < s->n_windows; at += n) {
 		n = windows_that_fit(g, at);
 		if (encode_batch(g, at, n, e) < 0 || stop_check(e) < 0)
@@ -418,6 +446,18 @@ fits_init(struct ingest *g, struct err *e)
 }
 
 static void
+conclude_one(struct ingest *g, uint32_t i)
+{
+	struct ingest_fit *fit = &g->result->fit[i];
+	uint32_t out = sae_of(g, i)->out;
+
+	fit_conclude(&g->fit[i], &g->stats[out * g->n_threads], &fit->explained,
+		&fit->mse);
+	if (g->absent[out])
+		*fit = (struct ingest_fit){(double)NAN, (double)NAN};
+}
+
+static void
 fits_conclude(struct ingest *g)
 {
 	for (uint32_t h = 0; h < g->job->group->n_hooks; h++)
@@ -425,8 +465,7 @@ fits_conclude(struct ingest *g)
 			stream_stats_merge(&g->stats[h * g->n_threads],
 				&g->stats[h * g->n_threads + i]);
 	for (uint32_t i = 0; i < g->n_saes; i++)
-		fit_conclude(&g->fit[i], &g->stats[sae_of(g, i)->out * g->n_threads],
-			&g->result->fit[i].explained, &g->result->fit[i].mse);
+		conclude_one(g, i);
 }
 
 static int

@@ -57,8 +57,14 @@ static void
 print_sae(const char *dir, const struct sae *s, const struct odd *o)
 {
 	const struct sae_info *n = &s->info;
+	char gives[128] = "";
 
-	printf("%s: %s\n", dir, n->transcoder ? "a transcoder" : "an SAE");
+	if (n->transcoder)
+		sae_gives(n, gives, sizeof(gives));
+	printf("%s: %s\n", dir,
+		n->cross_layer          ? "a layer of a cross-layer transcoder"
+			: n->transcoder ? "a transcoder"
+					: "an SAE");
 	printf("  %-11s %s%s%s, %s (%s)\n", "family", n->family,
 		n->version[0] ? " " : "", n->version, n->architecture,
 		sae_kind_name(n->kind));
@@ -66,8 +72,11 @@ print_sae(const char *dir, const struct sae *s, const struct odd *o)
 	       ", %s\n",
 		"shape", n->d_in, n->d_sae, n->d_out, n->dtype_file);
 	printf("  %-11s %s%s%s%s%s\n", "hook", n->hook.name, n->transcoder ? ">" : "",
-		n->transcoder ? n->hook_out.name : "", n->model_name[0] ? " of " : "",
-		n->model_name);
+		gives, n->model_name[0] ? " of " : "", n->model_name);
+	if (n->cross_layer)
+		printf("  %-11s %" PRIu32 ", %" PRIu32
+		       " dimensions each: a part of what stands there\n",
+			"targets", n->n_targets, n->d_out / n->n_targets);
 	printf("  %-11s %" PRIu32 " tokens, %s BOS\n", "context", n->context_size,
 		n->prepend_bos ? "with" : "without");
 	line("rules", n->rules);

@@ -30,7 +30,8 @@ struct pass_job {
 	uint32_t n_hooks;
 	const struct sae *const *sae; /* (n_saes) */
 	const uint32_t *hook_of; /* (n_saes) index in hook of what it reads */
-	const uint32_t *out_of; /* (n_saes) of what its decoder gives */
+	/* (n_saes) of what its decoder gives; of cross-layer ones, what it reads */
+	const uint32_t *out_of;
 	uint32_t n_saes;
 	/* Active features from elsewhere: no model runs, there are no hooks, and how well
 	 * SAEs fit is not computed. NULL: it does. */
@@ -45,7 +46,8 @@ struct pass_result { /* of one SAE */
 	uint64_t *
 		acts_of_token; /* (n_vocab) activations on each token id, counted ones */
 	uint64_t n_tokens, n_active, n_alive;
-	double explained, mse; /* 0 out of a feed */
+	/* NaN where it gives only a part (cross-layer); 0 out of a feed */
+	double explained, mse;
 };
 
 /* out: (n_saes). new: pass_result_clear() each, also on error. */

@@ -129,11 +129,13 @@ static int
 check_fit(struct plan *p, const struct plan_sae *s, struct err *e)
 {
 	const struct sae_info *info = &s->sae->info;
+	struct hook last;
 	uint32_t width;
 
-	if (lm_check_hook(p->lm, &info->hook, e) < 0)
-		return err_wrap(e, "%s", s->dir);
-	if (lm_check_hook(p->lm, &info->hook_out, e) < 0)
+	sae_target(info, info->n_targets - 1, &last);
+	if (lm_check_hook(p->lm, &info->hook, e) < 0 ||
+		lm_check_hook(p->lm, &info->hook_out, e) < 0 ||
+		lm_check_hook(p->lm, &last, e) < 0)
 		return err_wrap(e, "%s", s->dir);
 	if (info->center && !hook_in_stream(&info->hook))
 		return err_set(e, ERR_UNSUPPORTED,
@@ -146,16 +148,12 @@ check_fit(struct plan *p, const struct plan_sae *s, struct err *e)
 		return err_set(e, ERR_MISMATCH,
 			"%s reads %u dimensions, but %s of %s has %u", s->dir,
 			info->d_in, info->hook.name, p->options->model, width);
-	if (info->d_out != info->d_in)
-		return err_set(e, ERR_UNSUPPORTED,
-			"%s reads %u dimensions and gives %u, which cannot be indexed "
-			"yet: only as many as it reads",
-			s->dir, info->d_in, info->d_out);
 	width = lm_hook_width(p->lm, &info->hook_out);
-	if (info->d_out != width)
+	if (info->d_out / info->n_targets != width)
 		return err_set(e, ERR_MISMATCH,
 			"%s gives %u dimensions, but %s of %s has %u", s->dir,
-			info->d_out, info->hook_out.name, p->options->model, width);
+			info->d_out / info->n_targets, info->hook_out.name,
+			p->options->model, width);
 	if (p->model_name[0] == '\0')
 		plan_name_of(p->model_name, info->model_name);
 	if (info->model_name[0] != '\0' &&
@@ -185,9 +183,12 @@ static void
 set_stream(struct plan_sae *s)
 {
 	const struct sae_info *n = &s->sae->info;
+	char gives[128] = "";
 
+	if (n->transcoder)
+		sae_gives(n, gives, sizeof(gives));
 	snprintf(s->stream, sizeof(s->stream), "%.47s%s%.47s", n->hook.name,
-		n->transcoder ? ">" : "", n->transcoder ? n->hook_out.name : "");
+		n->transcoder ? ">" : "", gives);
 }
 
 static int
@@ -245,6 +246,18 @@ add_hook(struct plan_group *g, const struct hook *hook)
 	return g->n_hooks++;
 }
 
+static void
+join(struct plan *p, struct plan_group *g, uint32_t i)
+{
+	struct plan_sae *s = &p->sae[i];
+
+	s->hook = add_hook(g, &s->sae->info.hook);
+	/* what a layer gives in part is held against nothing */
+	s->out = s->sae->info.cross_layer ? s->hook
+					  : add_hook(g, &s->sae->info.hook_out);
+	g->sae[g->n_saes++] = i;
+}
+
 /* Windows are as they came: one group. */
 static int
 make_fed_group(struct plan *p, struct err *e)
@@ -253,13 +266,8 @@ make_fed_group(struct plan *p, struct err *e)
 
 	if (p->rows && context_of(p, &p->sae[0], &g->context, e) < 0)
 		return e->code;
-	for (uint32_t i = 0; i < p->n_saes; i++) {
-		struct plan_sae *s = &p->sae[i];
-
-		s->hook = add_hook(g, &s->sae->info.hook);
-		s->out = add_hook(g, &s->sae->info.hook_out);
-		g->sae[g->n_saes++] = i;
-	}
+	for (uint32_t i = 0; i < p->n_saes; i++)
+		join(p, g, i);
 	return 0;
 }
 
@@ -300,9 +308,7 @@ make_groups(struct plan *p, struct err *e)
 				s->dir);
 		g = find_group(p, context, bos);
 		s->group = (uint32_t)(g - p->group);
-		s->hook = add_hook(g, &s->sae->info.hook);
-		s->out = add_hook(g, &s->sae->info.hook_out);
-		g->sae[g->n_saes++] = i;
+		join(p, g, i);
 	}
 	return 0;
 }
@@ -449,8 +455,9 @@ fixed_bytes(const struct plan *p, const struct plan_group *g)
 	for (uint32_t i = 0; i < p->n_saes; i++) {
 		const struct sae_info *s = &p->sae[i].sae->info;
 
-		bytes += (size_t)s->d_sae * s->d_in * 3 * sizeof(float);
-		if (s->hook.site == HOOK_Z) /* its rows, for their logit effects */
+		bytes += (size_t)s->d_sae * (s->d_in * 2 + (size_t)s->d_out) *
+			sizeof(float);
+		if (s->hook_out.site == HOOK_Z || s->n_targets > 1) /* logit effects */
 			bytes += (size_t)s->d_sae * lm_info(p->lm)->d_model *
 				sizeof(float);
 	}

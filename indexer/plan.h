@@ -26,8 +26,9 @@ struct plan_sae {
 	char id[STORE_ID_CHARS];
 	uint32_t group;
 	uint32_t hook, out; /* what it reads and gives: indexes in its group's hooks */
-	/* The store's word for both: the hook, "IN>OUT" for transcoders. Only SAEs
-	 * of one stream have neighbors in one another. */
+	/* The store's word for both: the hook, "IN>OUT" for transcoders, with all the
+	 * layers that a cross-layer one gives to. Only SAEs of one stream have
+	 * neighbors in one another. */
 	char stream[96];
 };
 

@@ -168,7 +168,8 @@ put_sae(struct out *o, const struct plan_sae *s)
 	hash_hex(s->sae->hash, 32, hash);
 	hash_hex(s->sae->file_hash, 32, file_hash);
 	out_map(o,
-		(size_t)16 + info->transcoder + info->hook_given + info->saelens_rule +
+		(size_t)16 + 2 * info->transcoder + info->cross_layer +
+			info->hook_given + info->saelens_rule +
 			(s->release[0] != '\0') + given->center + given->constant_norm +
 			(given->scale != 0));
 	out_key_str(o, "name", s->name);
@@ -195,6 +196,10 @@ put_sae(struct out *o, const struct plan_sae *s)
 	if (given->scale != 0)
 		out_key_f64(o, "scale_given", given->scale);
 	out_key_uint(o, "d_in", info->d_in);
+	if (info->transcoder)
+		out_key_uint(o, "d_out", info->d_out);
+	if (info->cross_layer)
+		out_key_uint(o, "n_targets", info->n_targets);
 	out_key_uint(o, "d_sae", info->d_sae);
 	out_key_uint(o, "k", info->k);
 	out_key_str(o, "dtype", info->dtype_file);

@@ -415,8 +415,8 @@ check_logits(struct check *c, struct err *e)
 	stream = arena_alloc(&c->arena, d, sizeof(*stream));
 	if (all == NULL || stream == NULL)
 		return err_set(e, ERR_NOMEM, "no memory to verify");
-	lm_directions(c->v->lm, &s->info.hook_out,
-		s->w_dec + (size_t)c->feature * s->info.d_in, 1, stream);
+	if (sae_directions(s, c->v->lm, c->feature, 1, stream, e) < 0)
+		return e->code;
 	for (uint32_t i = 0; i < n; i++)
 		all[i] = (struct rec_scored){i,
 			kernel_dot(stream, lm_unembed(c->v->lm) + i * d, d)};
@@ -434,7 +434,7 @@ check_logits(struct check *c, struct err *e)
 static void
 unit_row(const struct sae *s, uint32_t i, float *out)
 {
-	size_t d = s->info.d_in;
+	size_t d = s->info.d_out;
 	const float *row = s->w_dec + i * d;
 	float norm = kernel_norm(row, d);
 
@@ -449,7 +449,7 @@ check_graph(struct check *c, uint32_t graph, const struct sae *to, bool to_self,
 	const struct sae *from = c->v->sae[c->slot].sae;
 	struct store_place place = {TABLE_NEIGHBORS, graph, 0};
 	const struct rec_scored *stored;
-	size_t d = from->info.d_in, n_stored;
+	size_t d = from->info.d_out, n_stored;
 	float *x = arena_alloc(&c->arena, 2 * d, sizeof(*x));
 	struct rec_scored *all = arena_alloc(&c->arena, to->info.d_sae, sizeof(*all));
 	struct store_value value;

@@ -176,7 +176,7 @@ open_sae(struct verify *v, uint32_t slot, const struct value *from, struct err *
 		check_rule(v, &s->sae->info, path, e) < 0 ||
 		store_decoder(v->view, s->index, &rows, e) < 0)
 		return e->code;
-	n = (size_t)s->sae->info.d_sae * s->sae->info.d_in;
+	n = (size_t)s->sae->info.d_sae * s->sae->info.d_out;
 	if (memcmp(rows, s->sae->w_dec, n * sizeof(*rows)) != 0)
 		verify_wrong(v, "%s: the stored decoder rows differ", cat->name);
 	return 0;

@@ -209,7 +209,7 @@ hub_find(char out[PATH_BYTES], const char *name, struct err *e)
 	struct hub_place p;
 	int rc = 0;
 
-	if (file_is_dir(name) || !split_name(copy, name, &p))
+	if (file_exists(name) || file_is_dir(name) || !split_name(copy, name, &p))
 		return path_join(out, e, "%s", name);
 	if (p.part[0])
 		rc = path_join(want, e, "--include \"%s/*\"", p.part);

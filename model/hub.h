@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * hub: directories by the name that Hugging Face's hub knows them by, found in
- * the cache that its libraries leave on this machine. Never uses the network.
+ * hub: directories, and files in them, by the name that Hugging Face's hub knows
+ * them by, found in the cache that its libraries leave on this machine. Never uses the network.
  */
 #ifndef MODEL_HUB_H
 #define MODEL_HUB_H
@@ -23,8 +23,9 @@ struct hub_place {
  * these cannot be names. */
 int hub_locate(char out[PATH_BYTES], const struct hub_place *p, struct err *e);
 
-/* name: a directory, or what can only be a path: returned as it is; or
- * [ORG/]REPO[@REVISION][:FOLDER], looked up as hub_locate does. */
+/* name: a directory or a file, or what can only be a path: returned as it is; or
+ * [ORG/]REPO[@REVISION][:FOLDER] (a folder, or a file in one), looked up as
+ * hub_locate does. */
 int hub_find(char out[PATH_BYTES], const char *name, struct err *e);
 
 #endif

@@ -45,6 +45,8 @@ struct hook {
 };
 /* ERR_ARG, naming what was understood and the hooks there are. */
 int hook_parse(struct hook *h, const char *name, struct err *e);
+/* The same place in another layer. */
+void hook_move(struct hook *h, uint32_t layer);
 
 struct lm; /* opaque */
 struct lm_info {

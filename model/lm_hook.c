@@ -145,6 +145,21 @@ hook_parse(struct hook *h, const char *name, struct err *e)
 	return no_hook(name, site && *site ? site : NULL, layer, e);
 }
 
+void
+hook_move(struct hook *h, uint32_t layer)
+{
+	const char *number = strchr(h->name, '.'), *rest;
+	char name[sizeof(h->name)];
+
+	if (!number)
+		return;
+	rest = number + 1 + strspn(number + 1, "0123456789");
+	snprintf(name, sizeof(name), "%.*s.%u%.64s", (int)(number - h->name), h->name,
+		layer, rest);
+	memcpy(h->name, name, sizeof(name));
+	h->layer = layer;
+}
+
 int
 lm_check_hook(const struct lm *m, const struct hook *h, struct err *e)
 {

@@ -84,7 +84,7 @@ hash_canonical(struct sae *s, struct err *e)
 	hash_floats(&h, s->mag_scale, f);
 	hash_floats(&h, s->mag_bias, f);
 	if (s->w_skip)
-		hash_floats(&h, s->w_skip, d * n->d_out);
+		hash_floats(&h, s->w_skip, d * (n->d_out / n->n_targets));
 	sha256_final(&h, s->hash);
 	return 0;
 }

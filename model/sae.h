@@ -45,6 +45,11 @@ struct sae_info {
 	struct sae_given given; /* as the options said, where it was made use of */
 	bool transcoder; /* what decoding gives stands at hook_out, not at hook */
 	struct hook hook, hook_out;
+	/* A layer of a cross-layer transcoder (then transcoder too) gives to n_targets
+	 * layers, from hook_out's on: their rows lie end to end. It gives only a part:
+	 * the layers below it give the rest. The others have one target. */
+	bool cross_layer;
+	uint32_t n_targets;
 	char model_name[128];
 	char dtype_file[12]; /* of W_enc in the file */
 	char rules[512]; /* one line: every rule applied on loading and encoding */
@@ -55,8 +60,8 @@ struct sae {
 	float *w_enc; /* (d_sae, d_in), one row per feature; owned */
 	float *b_enc; /* (d_sae); gated: b_gate */
 	float *w_dec; /* (d_sae, d_out), one row per feature */
-	float *b_dec; /* (d_out) */
-	float *w_skip; /* (d_out, d_in), skip transcoders only, else NULL */
+	float *b_dec; /* (d_out); cross-layer: of the first target, then 0 */
+	float *w_skip; /* (d_out / n_targets, d_in), to the first; skip transcoders only */
 	float *threshold; /* (d_sae), JumpReLU only, else NULL */
 	float *mag_scale; /* (d_sae) exp(r_mag), gated only, else NULL */
 	float *mag_bias; /* (d_sae) b_mag, gated only, else NULL */
@@ -65,7 +70,8 @@ struct sae {
 	/* SHA-256 of the canonical float32 tensors and the rules: what labels are
 	 * keyed by. */
 	uint8_t hash[32];
-	uint8_t file_hash[32]; /* SHA-256 of the weights file */
+	/* SHA-256 of the weights file; where they are two, of the hashes of both. */
+	uint8_t file_hash[32];
 	struct kernel_rows *rows; /* w_enc, prepared */
 };
 
@@ -88,11 +94,15 @@ void sae_close(struct sae *s);
 struct sae_family {
 	const char *name;
 	const char *needs; /* the files by which it is known */
-	bool loads; /* false: known, and refused by name */
 	const char *kinds; /* which of them, by the names of sae_kind_name */
 };
 const struct sae_family *sae_family_at(size_t i); /* NULL past the last */
 const char *sae_kind_name(enum sae_kind kind);
+/* Where target i < n_targets stands. */
+void sae_target(const struct sae_info *n, uint32_t i, struct hook *out);
+/* Where what it gives stands, in one word: "blocks.3.hook_mlp_out", of several
+ * layers "blocks.3-11.hook_mlp_out". */
+void sae_gives(const struct sae_info *n, char *out, size_t size);
 /* Whether it chooses among features: then hits are candidates until
  * sae_topk_merge() has decided, and at most k stay for a token. */
 bool sae_chooses(const struct sae *s);
@@ -130,6 +140,10 @@ size_t sae_topk_merge(const struct sae *s, struct kernel_hit *hits, size_t n);
 /* x_hat (d_out) of one token from its active features, normalisation undone. */
 void sae_decode(const struct sae *s, float *x_hat, const struct sae_act *acts, size_t n,
 	float scale, float shift);
+/* What decoder rows [first, first + n) add to the stream, out (n, d_model): where
+ * there are several targets the sum over them, in their order. */
+int sae_directions(const struct sae *s, const struct lm *m, uint32_t first, uint32_t n,
+	float *out, struct err *e);
 /* Adds what a skip transcoder passes on of the raw token x (d_in); nothing for
  * the others. */
 void sae_skip(const struct sae *s, float *x_hat, const float *x);

@@ -39,19 +39,16 @@ yaml_get(const char *text, const char *key, char *out, size_t size)
 	}
 }
 
-struct yaml {
-	char kind[64], in[96], out[96], model[128], k[16];
-};
-
-static int
-read_yaml(const struct sae_loading *l, struct yaml *y, struct err *e)
+int
+circuit_config(const struct sae_loading *l, const char *kind, struct circuit_config *y,
+	struct err *e)
 {
 	char path[PATH_BYTES];
 	struct buf b = {0};
 	const char *text;
 	int rc = path_join(path, e, "%s/config.yaml", l->dir);
 
-	*y = (struct yaml){{0}, {0}, {0}, {0}, {0}};
+	*y = (struct circuit_config){{0}, {0}, {0}, {0}, {0}};
 	if (rc < 0 || !file_exists(path))
 		return rc;
 	rc = file_read(path, YAML_MAX_BYTES, &b, e);
@@ -67,10 +64,11 @@ read_yaml(const struct sae_loading *l, struct yaml *y, struct err *e)
 	}
 	rc = text ? 0 : err_set(e, ERR_NOMEM, "%s: memory ran out", path);
 	buf_clear(&b);
-	if (rc == 0 && y->kind[0] && strcmp(y->kind, "transcoder_set") != 0)
+	if (rc == 0 && y->kind[0] && strcmp(y->kind, kind) != 0)
 		rc = err_set(e, ERR_UNSUPPORTED,
-			"%s: model_kind \"%s\" is not supported (transcoder_set is)",
-			path, y->kind);
+			"%s: model_kind \"%s\" is not supported (%s is, beside a file "
+			"such as %s)",
+			path, y->kind, kind, strrchr(l->path, '/') + 1);
 	return rc;
 }
 
@@ -86,13 +84,11 @@ hook_of(char *out, size_t size, const char *name, bool known, uint32_t layer)
 		snprintf(out, size, "blocks.%u.%s", layer, name);
 }
 
-static int
-read_hooks(struct sae_loading *l, const struct yaml *y, struct err *e)
+int
+circuit_hooks(struct sae_loading *l, const struct circuit_config *y, bool known,
+	uint32_t layer, struct err *e)
 {
-	const char *base = strrchr(l->path, '/');
 	char in[160], out[160];
-	uint32_t layer = 0;
-	bool known = sae_path_number(base, "layer_", &layer);
 	int rc;
 
 	hook_of(in, sizeof(in), y->in, known, layer);
@@ -103,7 +99,7 @@ read_hooks(struct sae_loading *l, const struct yaml *y, struct err *e)
 
 /* A threshold makes it a JumpReLU, a k a TopK. Neither has a relu there. */
 static int
-read_kind(struct sae_loading *l, const struct yaml *y, struct err *e)
+read_kind(struct sae_loading *l, const struct circuit_config *y, struct err *e)
 {
 	struct sae_info *n = &l->s->info;
 	bool jump = tensors_find(l->t, "activation_function.threshold") != NULL, found;
@@ -130,8 +126,8 @@ read_kind(struct sae_loading *l, const struct yaml *y, struct err *e)
 }
 
 /* Below a threshold under 0 the library lets negative values through. */
-static int
-check_threshold(const struct sae_loading *l, struct err *e)
+int
+circuit_check_threshold(const struct sae_loading *l, struct err *e)
 {
 	const struct sae *s = l->s;
 
@@ -172,25 +168,27 @@ read_weights(struct sae_loading *l, struct err *e)
 	if (rc == 0)
 		sae_note(l, skip ? "gives %s, with W_skip x" : "gives %s",
 			s->info.hook_out.name);
-	return rc == 0 ? check_threshold(l, e) : rc;
+	return rc == 0 ? circuit_check_threshold(l, e) : rc;
 }
 
 int
 circuit_load(struct sae_loading *l, struct err *e)
 {
 	struct sae_info *n = &l->s->info;
-	struct yaml y;
+	struct circuit_config y;
+	uint32_t layer = 0;
+	bool known = sae_path_number(strrchr(l->path, '/'), "layer_", &layer);
 	int rc = sae_dims(l, "W_enc", "b_enc", "b_dec", e);
 
 	n->transcoder = true;
 	n->prepend_bos = true;
 	if (rc == 0)
-		rc = read_yaml(l, &y, e);
+		rc = circuit_config(l, "transcoder_set", &y, e);
 	if (rc < 0)
 		return rc;
 	snprintf(n->model_name, sizeof(n->model_name), "%s", y.model);
 	rc = read_kind(l, &y, e);
 	if (rc == 0)
-		rc = read_hooks(l, &y, e);
+		rc = circuit_hooks(l, &y, known, layer, e);
 	return rc == 0 ? read_weights(l, e) : rc;
 }

@@ -350,8 +350,37 @@ sae_skip(const struct sae *s, float *x_hat, const float *x)
 {
 	size_t d = s->info.d_in;
 
-	for (size_t i = 0; s->w_skip && i < s->info.d_out; i++)
+	for (size_t i = 0; s->w_skip && i < s->info.d_out / s->info.n_targets; i++)
 		x_hat[i] += kernel_dot(s->w_skip + i * d, x, d);
+}
+
+int
+sae_directions(const struct sae *s, const struct lm *m, uint32_t first, uint32_t n,
+	float *out, struct err *e)
+{
+	const float *row = s->w_dec + (size_t)first * s->info.d_out;
+	size_t d = lm_info(m)->d_model, width = s->info.d_out / s->info.n_targets;
+	struct hook hook;
+	float *part;
+
+	if (s->info.n_targets == 1) {
+		lm_directions(m, &s->info.hook_out, row, n, out);
+		return 0;
+	}
+	part = mem_new_aligned(d, sizeof(*part));
+	if (!part)
+		return err_set(e, ERR_NOMEM, "no memory for a direction");
+	memset(out, 0, n * d * sizeof(*out));
+	for (size_t i = 0; i < (size_t)n * s->info.n_targets; i++) {
+		float *sum = out + i / s->info.n_targets * d;
+
+		sae_target(&s->info, (uint32_t)(i % s->info.n_targets), &hook);
+		lm_directions(m, &hook, row + i * width, 1, part);
+		for (size_t j = 0; j < d; j++)
+			sum[j] += part[j];
+	}
+	mem_free(part);
+	return 0;
 }
 
 /* ---- the plainest path -------------------------------------------------- */

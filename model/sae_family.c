@@ -4,6 +4,7 @@
  * who loads it.
  */
 #include "model/sae_int.h"
+#include "util/hash.h"
 #include "util/mem.h"
 
 #include <fnmatch.h>
@@ -14,8 +15,7 @@
 typedef int load_fn(struct sae_loading *l, struct err *e);
 
 /* A family, and how it is known: the config it must have, a key in it, the weights'
- * name (a pattern, without suffix), a tensor in them. NULL: not needed. load is NULL
- * for what is not loaded. */
+ * name (a pattern, without suffix), a tensor in them. NULL: not needed. */
 struct row {
 	struct sae_family about;
 	const char *config, *key, *weights, *tensor;
@@ -24,41 +24,42 @@ struct row {
 
 /* In the order of the questions; what more signs tell comes first. */
 static const struct row rows[] = {
-	{{"saelens", "cfg.json, sae_weights.*", true,
+	{{"saelens", "cfg.json, sae_weights.*",
 		 "relu, jumprelu, topk, gated; transcoders; SAELens 3 and later"},
 		"cfg.json", NULL, "sae_weights", NULL, saelens_load},
-	{{"sparsify", "cfg.json, sae.*", true, "topk, groupmax; transcoders"},
-		"cfg.json", NULL, "sae", NULL, sparsify_load},
-	{{"dictionary_learning", "config.json with trainer, ae.*", true,
+	{{"sparsify", "cfg.json, sae.*", "topk, groupmax; transcoders"}, "cfg.json",
+		NULL, "sae", NULL, sparsify_load},
+	{{"dictionary_learning", "config.json with trainer, ae.*",
 		 "relu, jumprelu, topk, gated"},
 		"config.json", "trainer", "ae", NULL, dictionary_load},
-	{{"llama-scope", "hyperparams.json, checkpoints/final.*", true,
+	{{"llama-scope", "hyperparams.json, checkpoints/final.*",
 		 "relu, jumprelu, topk; transcoders"},
 		"hyperparams.json", NULL, "checkpoints/final", NULL, llama_scope_load},
-	{{"llama-scope-r1", "config.json, sae_weights.*", true, "jumprelu"},
-		"config.json", NULL, "sae_weights", "log_jumprelu_threshold",
-		llama_distill_load},
-	{{"llamascopium", "config.json with sae_type, any weights", true,
+	{{"llama-scope-r1", "config.json, sae_weights.*", "jumprelu"}, "config.json",
+		NULL, "sae_weights", "log_jumprelu_threshold", llama_distill_load},
+	{{"llamascopium", "config.json with sae_type, any weights",
 		 "relu, jumprelu, topk; transcoders"},
 		"config.json", "sae_type", "*", NULL, llamascopium_load},
-	{{"gemma-scope", "params.*", true, "jumprelu; transcoders"}, NULL, NULL,
-		"params", "W_enc", gemma_load},
-	{{"gemma-scope-2", "params.*, config.json", true, "jumprelu; transcoders"},
-		NULL, NULL, "params", "w_enc", gemma2_load},
-	{{"gemma-scope-2-clt", "params_layer_N.*", false, "cross-layer transcoders"},
-		NULL, NULL, "params_layer_*", NULL, NULL},
-	{{"circuit-tracer-clt", "W_enc_N.*", false, "cross-layer transcoders"}, NULL,
-		NULL, "W_enc_*", NULL, NULL},
-	{{"circuit-tracer", "layer_N.*, config.yaml", true,
+	{{"gemma-scope", "params.*", "jumprelu; transcoders"}, NULL, NULL, "params",
+		"W_enc", gemma_load},
+	{{"gemma-scope-2", "params.*, config.json", "jumprelu; transcoders"}, NULL,
+		NULL, "params", "w_enc", gemma2_load},
+	{{"gemma-scope-2-clt", "params_layer_N.*",
+		 "jumprelu; cross-layer transcoders, one layer each"},
+		NULL, NULL, "params_layer_*", "w_enc", gemma_clt_load},
+	{{"circuit-tracer-clt", "W_enc_N.*, W_dec_N.*",
+		 "relu, jumprelu; cross-layer transcoders, one layer each"},
+		NULL, NULL, "W_enc_*", NULL, circuit_clt_load},
+	{{"circuit-tracer", "layer_N.*, config.yaml",
 		 "transcoders: relu, jumprelu, topk"},
 		NULL, NULL, "layer_*", "W_enc", circuit_load},
-	{{"qwen-scope", "layerN.sae.*", true, "topk"}, NULL, NULL, "layer*.sae",
-		"W_enc", qwen_load},
-	{{"openai", "pre_bias in the weights", true, "relu, topk"}, NULL, NULL, "*",
+	{{"qwen-scope", "layerN.sae.*", "topk"}, NULL, NULL, "layer*.sae", "W_enc",
+		qwen_load},
+	{{"openai", "pre_bias in the weights", "relu, topk"}, NULL, NULL, "*",
 		"pre_bias", openai_load},
-	{{"goodfire", "encoder_linear in the weights", true, "relu"}, NULL, NULL, "*",
+	{{"goodfire", "encoder_linear in the weights", "relu"}, NULL, NULL, "*",
 		"encoder_linear.weight", goodfire_load},
-	{{"qresearch", "MODEL-SAE-lN.*", true, "relu"}, NULL, NULL, "*-SAE-l*",
+	{{"qresearch", "MODEL-SAE-lN.*", "relu"}, NULL, NULL, "*-SAE-l*",
 		"encoder.weight", qresearch_load},
 };
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -67,15 +68,6 @@ const struct sae_family *
 sae_family_at(size_t i)
 {
 	return i < N_ROWS ? &rows[i].about : NULL;
-}
-
-static int
-refuse(struct sae_loading *l, struct err *e)
-{
-	return err_set(e, ERR_UNSUPPORTED,
-		"%s: %s: it reads or writes several layers at once, which saedb does "
-		"not do",
-		l->path, l->family);
 }
 
 /* Some families make no use of it; a scale is for those whose files lack one. */
@@ -212,8 +204,9 @@ static void
 let_go(struct sae_loading *l)
 {
 	tensors_close(l->t);
+	tensors_close(l->more);
 	js_close(&l->cfg);
-	l->t = NULL;
+	l->t = l->more = NULL;
 	l->cfg = (struct js_doc){0};
 	l->says = l->path;
 }
@@ -236,7 +229,7 @@ try_family(struct place *p, const struct row *g, bool *is, struct err *e)
 		rc = sae_config(l, g->config, e);
 	if (rc == 0 && g->key)
 		*is = js_get(l->cfg.root, g->key) != NULL;
-	if (rc == 0 && *is && g->load)
+	if (rc == 0 && *is)
 		rc = tensors_open(&l->t, l->path, e);
 	if (l->t) /* as training scripts save it, beside an epoch and the like */
 		tensors_enter(l->t, "state_dict.");
@@ -250,7 +243,7 @@ try_family(struct place *p, const struct row *g, bool *is, struct err *e)
 static int
 unknown(const struct place *p, struct err *e)
 {
-	char seen[120] = "nothing", known[520] = "";
+	char seen[90] = "nothing", known[600] = "";
 	size_t at = 0;
 
 	for (size_t i = 0; i < p->n && at < sizeof(seen) - 1; i++)
@@ -262,13 +255,26 @@ unknown(const struct place *p, struct err *e)
 	for (size_t i = 0; i < N_ROWS; i++) {
 		const struct sae_family *f = &rows[i].about;
 
-		if (f->loads && at < sizeof(known))
+		if (at < sizeof(known))
 			at += (size_t)snprintf(known + at, sizeof(known) - at,
 				"%s%s (%s)", at ? "; " : "", f->name, f->needs);
 	}
 	return err_set(e, ERR_NOTFOUND,
 		"%s: no SAE that saedb knows; seen there: %s; known: %s", p->l->dir,
 		seen, known);
+}
+
+static int
+hash_files(struct sae_loading *l, struct err *e)
+{
+	uint8_t both[64];
+	int rc = tensors_sha256(l->t, l->s->file_hash, e);
+
+	if (rc < 0 || !l->more)
+		return rc;
+	memcpy(both, l->s->file_hash, 32);
+	rc = tensors_sha256(l->more, both + 32, e);
+	return rc < 0 ? rc : sha256_of(both, sizeof(both), l->s->file_hash, e);
 }
 
 static int
@@ -291,11 +297,11 @@ load_known(struct place *p, struct err *e)
 		return unknown(p, e);
 	l->family = rows[i].about.name;
 	snprintf(n->family, sizeof(n->family), "%s", l->family);
-	rc = rows[i].load ? rows[i].load(l, e) : refuse(l, e);
+	rc = rows[i].load(l, e);
 	if (rc == 0)
 		rc = check_given(l, e);
 	if (rc == 0)
-		rc = tensors_sha256(l->t, l->s->file_hash, e);
+		rc = hash_files(l, e);
 	let_go(l);
 	return rc;
 }
@@ -331,6 +337,7 @@ sae_family_load(struct sae *s, const char *path, const struct sae_options *optio
 		return err_set(e, ERR_NOMEM, "%s: memory ran out", path);
 	l->s = s;
 	l->options = options;
+	s->info.n_targets = 1;
 	rc = split_path(&p, path, e);
 	if (rc == 0)
 		rc = dir_list(l->dir, &p.names, &p.n, e);

@@ -139,6 +139,27 @@ sae_hook_out(struct sae_loading *l, const char *said, const char *where, struct 
 	return set_hook(l, &l->s->info.hook_out, said, where, e);
 }
 
+void
+sae_target(const struct sae_info *n, uint32_t i, struct hook *out)
+{
+	*out = n->hook_out;
+	if (i > 0)
+		hook_move(out, n->hook_out.layer + i);
+}
+
+void
+sae_gives(const struct sae_info *n, char *out, size_t size)
+{
+	const char *name = n->hook_out.name, *number = strchr(name, '.');
+
+	if (n->n_targets == 1 || !number)
+		snprintf(out, size, "%s", name);
+	else
+		snprintf(out, size, "%.*s.%u-%u%s", (int)(number - name), name,
+			n->hook_out.layer, n->hook_out.layer + n->n_targets - 1,
+			number + 1 + strspn(number + 1, "0123456789"));
+}
+
 bool
 sae_path_number(const char *path, const char *what, uint32_t *out)
 {

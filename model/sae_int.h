@@ -23,7 +23,7 @@ struct sae_loading {
 	char dir[PATH_BYTES]; /* that holds the config and the weights */
 	char path[PATH_BYTES]; /* of the weights */
 	struct js_doc cfg; /* root is NULL where the family has none */
-	struct tensors *t;
+	struct tensors *t, *more; /* more: a second file of weights, or NULL */
 	const char
 		*says; /* who tells the shapes, for errors: the config or the weights */
 };
@@ -53,6 +53,19 @@ int llama_scope_load(struct sae_loading *l, struct err *e);
 int llama_distill_load(struct sae_loading *l, struct err *e);
 int llamascopium_load(struct sae_loading *l, struct err *e);
 int circuit_load(struct sae_loading *l, struct err *e);
+int circuit_clt_load(struct sae_loading *l, struct err *e);
+int gemma_clt_load(struct sae_loading *l, struct err *e);
+
+/* What circuit-tracer's config.yaml says; "" for what it does not, or when there is
+ * none. kind: the model_kind that it must be. */
+struct circuit_config {
+	char kind[64], in[96], out[96], model[128], k[16];
+};
+int circuit_config(const struct sae_loading *l, const char *kind,
+	struct circuit_config *y, struct err *e);
+int circuit_hooks(struct sae_loading *l, const struct circuit_config *y, bool known,
+	uint32_t layer, struct err *e);
+int circuit_check_threshold(const struct sae_loading *l, struct err *e);
 
 /* ---- sae_hook.c ----------------------------------------------------------- */
 

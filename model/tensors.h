@@ -95,6 +95,9 @@ const char *tensors_note(const struct tensors *t, const char *key);
  * infinity is ERR_FORMAT naming file, tensor and index, unless allowed. */
 int tensor_floats(const struct tensor *t, float *out, bool allow_nonfinite,
 	struct err *e);
+/* The same for values [from, from + n), which the tensor has. */
+int tensor_floats_some(const struct tensor *t, size_t from, size_t n, float *out,
+	bool allow_nonfinite, struct err *e);
 /* The rows [first, first + n) of dimension 0, which must be there (assert). */
 struct tensor tensor_rows(const struct tensor *t, size_t first, size_t n);
 /* Whether its values are integers of at most 64 bits. */

@@ -139,21 +139,30 @@ static convert_fn *const converters[] = {
 };
 
 int
-tensor_floats(const struct tensor *t, float *out, bool allow_nonfinite, struct err *e)
+tensor_floats_some(const struct tensor *t, size_t from, size_t n, float *out,
+	bool allow_nonfinite, struct err *e)
 {
+	size_t size = t->n_values > 0 ? t->n_bytes / t->n_values : 0;
+
 	if (!converters[t->dtype])
 		return err_set(e, ERR_UNSUPPORTED,
 			"%s: tensor %s has dtype %s, which is not supported (F32, "
 			"F16, BF16, F64 and integers are)",
 			t->path, t->name, t->dtype_name);
-	converters[t->dtype](out, t->data, t->n_values);
-	for (size_t i = 0; !allow_nonfinite && i < t->n_values; i++) {
+	converters[t->dtype](out, t->data + from * size, n);
+	for (size_t i = 0; !allow_nonfinite && i < n; i++) {
 		if (!isfinite(out[i]))
 			return err_set(e, ERR_FORMAT,
 				"%s: tensor %s holds %s at index %zu; the weights are "
 				"damaged",
 				t->path, t->name, isnan(out[i]) ? "NaN" : "infinity",
-				i);
+				from + i);
 	}
 	return 0;
+}
+
+int
+tensor_floats(const struct tensor *t, float *out, bool allow_nonfinite, struct err *e)
+{
+	return tensor_floats_some(t, 0, t->n_values, out, allow_nonfinite, e);
 }

@@ -69,11 +69,40 @@ catalog_put_cut(struct db *db, const struct cat_cut *c, struct err *e)
 		&columns_cut, c, e);
 }
 
+/* Only a width of its own is written, in a column that the first SAE to have one
+ * adds: stores without are as they have always been. */
+static int
+put_d_out(struct db *db, const struct cat_sae *x, struct err *e)
+{
+	struct stmt *s;
+	int rc = db_prepare(db, &s,
+		"SELECT 1 FROM pragma_table_info('sae') WHERE name='d_out'", e);
+
+	if (rc == 0)
+		rc = stmt_step(s, e);
+	if (rc == 1)
+		stmt_reset(s);
+	else if (rc == 0)
+		rc = db_exec(db, "ALTER TABLE sae ADD COLUMN d_out INTEGER", e);
+	if (rc >= 0)
+		rc = db_prepare(db, &s, "UPDATE sae SET d_out=? WHERE id=?", e);
+	if (rc != 0)
+		return rc;
+	stmt_i64(s, 1, x->d_out);
+	stmt_str(s, 2, x->id);
+	return stmt_done(s, e);
+}
+
 int
 catalog_put_sae(struct db *db, const struct cat_sae *x, struct err *e)
 {
-	return put_row(db, "INSERT INTO sae VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	int rc = put_row(db,
+		"INSERT INTO sae(id, hash, name, model_id, hook, kind, family,"
+		" architecture, rules, d_in, d_sae, k, context, prepend_bos,"
+		" weights_sha256, created_s) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		&columns_sae, x, e);
+
+	return rc == 0 && x->d_out != x->d_in ? put_d_out(db, x, e) : rc;
 }
 
 int

@@ -95,6 +95,26 @@ each_run(struct generation *g, const struct stmt *s, void *row, struct err *e)
 	return 0;
 }
 
+/* Behind the columns, if it is there. */
+static int
+each_sae(struct generation *g, const struct stmt *s, void *row, struct err *e)
+{
+	struct cat_sae *x = row;
+	int at = (int)columns_sae.n;
+	int64_t d_out;
+
+	(void)g;
+	x->d_out = x->d_in;
+	if (row_n(s) <= at || row_null(s, at))
+		return 0;
+	d_out = row_i64(s, at);
+	if (d_out < 1 || d_out > UINT32_MAX)
+		return err_set(e, ERR_CORRUPT,
+			"the catalogue has a d_out that does not fit");
+	x->d_out = (uint32_t)d_out;
+	return 0;
+}
+
 static int
 each_run_sae(struct generation *g, const struct stmt *s, void *row, struct err *e)
 {
@@ -127,7 +147,7 @@ static const struct loader load_models = {"SELECT * FROM model ORDER BY rowid",
 static const struct loader load_cuts = {"SELECT * FROM cut ORDER BY rowid",
 	&columns_cut, sizeof(struct cat_cut), 0, NULL};
 static const struct loader load_saes = {"SELECT * FROM sae ORDER BY rowid",
-	&columns_sae, sizeof(struct cat_sae), 0, NULL};
+	&columns_sae, sizeof(struct cat_sae), 0, each_sae};
 static const struct loader load_runs = {"SELECT * FROM run ORDER BY number",
 	&columns_run, sizeof(struct cat_run), 1, each_run};
 static const struct loader load_run_saes = {"SELECT * FROM run_sae ORDER BY run, slot",

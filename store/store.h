@@ -64,6 +64,7 @@ struct cat_sae {
 	char model_id[STORE_ID_CHARS];
 	char hook[96], kind[16], family[24], architecture[32], rules[512];
 	uint32_t d_in, d_sae, k, context;
+	uint32_t d_out; /* of decoder rows: d_in, but for transcoders */
 	bool prepend_bos;
 	char weights_sha256[65];
 	int64_t created_s;
@@ -155,10 +156,10 @@ int store_acts(struct store_view *v, uint32_t run, uint32_t slot, uint32_t windo
 	uint32_t first, uint32_t n, struct rec_acts *out, struct arena *arena,
 	struct err *e);
 
-/* Decoder rows (d_sae, d_in) of a SAE, mapped; borrowed until the view ends. */
+/* Decoder rows (d_sae, d_out) of a SAE, mapped; borrowed until the view ends. */
 int store_decoder(struct store_view *v, uint32_t sae, const float **rows,
 	struct err *e);
-/* The k features nearest by cosine to vector (d_in), best first, by FAISS; fewer
+/* The k features nearest by cosine to vector (d_out), best first, by FAISS; fewer
  * where the SAE has fewer. Slow on first use of a SAE (the index is built). */
 int store_nearest(struct store_view *v, uint32_t sae, const float *vector, uint32_t k,
 	struct rec_scored *out, uint32_t *n_out, struct err *e);
@@ -345,7 +346,7 @@ int cut_reader_window(struct cut_reader *r, uint32_t window, struct rec_window *
 	struct arena *arena, struct err *e);
 
 struct sae_writer;
-/* Decoder rows (d_sae, d_in). If the store has that SAE (by hash) already, *out is
+/* Decoder rows (d_sae, d_out). If the store has that SAE (by hash) already, *out is
  * NULL and *have its index (its name stays). A name that another SAE has is
  * ERR_ARG. */
 int sae_writer_new(struct sae_writer **out, int64_t *have, struct store *s,

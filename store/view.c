@@ -404,10 +404,10 @@ store_decoder(struct store_view *v, uint32_t sae, const float **rows, struct err
 	if (rc != 0)
 		return perhaps_stale(v, rc, e);
 	info = &v->gen->catalog.sae[sae];
-	if (!mem_mul(info->d_sae, info->d_in, &n) || !mem_mul(n, sizeof(float), &n) ||
+	if (!mem_mul(info->d_sae, info->d_out, &n) || !mem_mul(n, sizeof(float), &n) ||
 		n != map->n_bytes)
 		return err_set(e, ERR_CORRUPT, "%s/%s: not %u x %u floats", o->dir,
-			FILE_DECODER, info->d_sae, info->d_in);
+			FILE_DECODER, info->d_sae, info->d_out);
 	*rows = (const float *)(const void *)map->data;
 	return 0;
 }
@@ -427,7 +427,7 @@ store_nearest(struct store_view *v, uint32_t sae, const float *vector, uint32_t 
 	mutex_lock(o->lock);
 	if (o->ann == NULL)
 		rc = ann_new(&o->ann, rows, v->gen->catalog.sae[sae].d_sae,
-			v->gen->catalog.sae[sae].d_in, e);
+			v->gen->catalog.sae[sae].d_out, e);
 	mutex_unlock(o->lock);
 	return rc == 0 ? ann_search(o->ann, vector, k, out, n_out, e) : rc;
 }

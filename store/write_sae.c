@@ -37,10 +37,10 @@ write_decoder(const struct pending *p, const struct cat_sae *info, const float *
 
 	if (rc != 0)
 		return rc;
-	if (!mem_mul(info->d_sae, info->d_in, &n) || !mem_mul(n, sizeof(float), &n) ||
+	if (!mem_mul(info->d_sae, info->d_out, &n) || !mem_mul(n, sizeof(float), &n) ||
 		n == 0)
 		return err_set(e, ERR_ARG, "%s: a decoder of %u x %u", info->name,
-			info->d_sae, info->d_in);
+			info->d_sae, info->d_out);
 	return file_write_atomic(path, decoder, n, e);
 }
 

@@ -76,7 +76,7 @@ fails("bad_argument", None, "server.ping", 1)
 has(call("model.list")["models"][0], *"""id name family architecture dtype n_layers d_model
 n_vocab n_ctx n_params weights_sha256 tokenizer_sha256 created_s""".split())
 r = call("sae.list")["saes"]
-has(r[0], *"""id name model hook kind family architecture d_in d_sae k context prepend_bos
+has(r[0], *"""id name model hook kind family architecture d_in d_out d_sae k context prepend_bos
 hash weights_sha256 rules created_s runs l0 explained n_alive n_dead n_tokens""".split())
 assert [s["name"] for s in r] == ["alpha", "Beta"]
 assert len(call("sae.list", "TINY")["saes"]) == 2
@@ -191,7 +191,8 @@ fails("not_found", "sae", "feature.neighbors", feature="beta/3", sae="alpha")
 fails("bad_argument", "k", "feature.neighbors", feature="alpha/3", k=33)
 
 r = call("feature.vector", "alpha/3")
-has(r, "vector", "d_in", "norm", "sae")
+has(r, "vector", "d_in", "d_out", "norm", "sae")
+assert r["d_out"] == r["d_in"] == 8
 v = struct.unpack("<8f", r["vector"])
 assert abs(sum(x * x for x in v) ** 0.5 - r["norm"]) < 1e-6
 for vector in (r["vector"], list(v)):

@@ -46,7 +46,8 @@ row()
 }
 : >seen
 find "$srcdir"/tests/model/data/fam-* "$srcdir"/tests/model/data/sae-* -type d >places
-find "$srcdir"/tests/model/data/fam-* -name '*.sae.safetensors' >>places
+find "$srcdir"/tests/model/data/fam-* -name '*.sae.safetensors' -o \
+	-name 'W_enc_*' -o -name 'params_layer_*' >>places
 while read -r dir; do
 	saedb-index inspect "$dir" >out 2>/dev/null ||
 		saedb-index inspect --hook blocks.0.hook_resid_pre "$dir" >out 2>/dev/null ||

@@ -20,6 +20,8 @@ static const struct place families[] = {
 	{"config.json", "params.safetensors",
 		"fam-gemma-scope-2-resid-post/resid_post/layer_1_width_16k_l0_small"},
 	{"config.yaml", "layer_1.safetensors", "fam-circuit-topk/set"},
+	{"config.json", "params_layer_1.safetensors",
+		"fam-clt-gemma/clt/width_262k_l0_big"},
 };
 
 enum { N = sizeof(families) / sizeof(families[0]) };

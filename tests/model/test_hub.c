@@ -53,6 +53,9 @@ lay_out(void **state)
 	put_file(at(path), "../../../etc", 12);
 	snprintf(path, sizeof(path), "%s/snapshots/" COMMIT "/layer_20/width_16k", sae);
 	dir_make(at(path), NULL);
+	snprintf(path, sizeof(path), "%s/snapshots/" COMMIT "/layer_20/width_16k/x.npz",
+		sae);
+	put_file(at(path), "x", 1);
 	return setenv("HF_HUB_CACHE", at("hub"), 1);
 }
 
@@ -68,6 +71,25 @@ test_found(void **unused)
 		"/layer_20/width_16k");
 	put_file(at("hub/models--gpt2/snapshots/" COMMIT "/a.pt"), "x", 1);
 	good("gpt2:a.pt", "hub/models--gpt2/snapshots/" COMMIT "/a.pt");
+	good("google/gemma-scope@" COMMIT ":layer_20/width_16k/x.npz",
+		"hub/models--google--gemma-scope/snapshots/" COMMIT
+		"/layer_20/width_16k/x.npz");
+}
+
+/* A file here comes before a repository's name. */
+static void
+test_file(void **unused)
+{
+	struct err e;
+
+	(void)unused;
+	assert_int_equal(chdir(scratch), 0);
+	dir_make("set", NULL);
+	put_file("set/layer_1.npz", "x", 1);
+	assert_int_equal(find("set/layer_1.npz", &e), 0);
+	assert_string_equal(found, "set/layer_1.npz");
+	missing("set/layer_2.npz", "has no set/layer_2.npz");
+	assert_int_equal(chdir("/"), 0);
 }
 
 static void
@@ -137,6 +159,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_found),
+		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_evil),
 		cmocka_unit_test(test_paths),

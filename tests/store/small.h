@@ -167,6 +167,7 @@ static inline struct cat_sae
 small_sae_info(uint32_t slot)
 {
 	struct cat_sae x = {.d_in = D_IN,
+		.d_out = D_IN,
 		.d_sae = small_d_sae[slot],
 		.k = 0,
 		.context = TOKENS,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include "store/inner.h"
 #include "tests/store/small.h"
 
 static void
@@ -233,6 +234,121 @@ test_shared(void **state)
 	assert_int_equal(dir_size(at("shared/tmp"), (uint64_t[1]){0}, NULL), 0);
 }
 
+#define MOST_OUT (D_IN + 3)
+
+/* Publishes an SAE of three rows of that width, named after it. */
+static void
+publish_wide(struct store *s, uint32_t d_out)
+{
+	struct cat_sae info = small_sae_info(0);
+	struct store_publish p = {.sae = &info, .n_saes = 1};
+	float rows[3 * MOST_OUT];
+	struct sae_writer *w;
+	uint32_t number;
+	int64_t have;
+
+	for (uint32_t i = 0; i < 3 * d_out; i++)
+		rows[i] = i / d_out == i % d_out ? 1 : 0.25f;
+	memset(info.hash, (int)d_out, sizeof(info.hash));
+	hash_hex(info.hash, 8, info.id);
+	snprintf(info.name, sizeof(info.name), "wide%u", d_out);
+	info.d_sae = 3;
+	info.d_out = d_out;
+	OK(sae_writer_new(&w, &have, s, &info, rows, e));
+	OK(sae_writer_finish(w, e));
+	sae_writer_free(w);
+	OK(store_publish(s, &p, &number, e));
+}
+
+static void
+check_wide(struct store *s, uint32_t sae, uint32_t d_out)
+{
+	float vector[MOST_OUT] = {0};
+	struct rec_scored got[3];
+	struct store_view *v;
+	const float *rows;
+	uint32_t n;
+
+	OK(store_view_open(&v, s, e));
+	assert_int_equal(store_view_catalog(v)->sae[sae].d_in, D_IN);
+	assert_int_equal(store_view_catalog(v)->sae[sae].d_out, d_out);
+	OK(store_decoder(v, sae, &rows, e));
+	assert_true(rows[2 * d_out + 2] == 1 && rows[3 * d_out - 1] == 0.25f);
+	vector[2] = 1;
+	OK(store_nearest(v, sae, vector, 3, got, &n, e));
+	assert_true(n == 3 && got[0].id == 2);
+	store_view_close(v);
+}
+
+/* A width of its own adds a column, and only that. */
+static void
+test_d_out(void **state)
+{
+	static const char ask[] = "SELECT d_out FROM sae WHERE d_out IS NOT NULL";
+	char *dir = small_store("d_out");
+	struct store *s;
+	struct stmt *st;
+	struct db *db;
+
+	(void)state;
+	OK(store_open(&s, dir, STORE_WRITE, e));
+	publish_wide(s, D_IN);
+	OK(db_open(&db, at("d_out/catalog.db"), DB_READ, e));
+	FAILS(ERR_INTERNAL, db_prepare(db, &st, ask, e));
+	db_close(db);
+	publish_wide(s, MOST_OUT);
+	publish_wide(s, 4);
+	OK(db_open(&db, at("d_out/catalog.db"), DB_READ, e));
+	OK(db_prepare(db, &st, ask, e));
+	assert_int_equal(stmt_step(st, NULL), 1);
+	assert_int_equal(row_i64(st, 0), MOST_OUT);
+	assert_int_equal(stmt_step(st, NULL), 1);
+	assert_int_equal(stmt_step(st, NULL), 0);
+	db_close(db);
+	check_wide(s, 2, D_IN);
+	check_wide(s, 3, MOST_OUT);
+	check_wide(s, 4, 4);
+	store_close(s);
+}
+
+/* Says that the decoder of the SAE at 3 has another width. */
+static void
+set_d_out(const char *sql)
+{
+	struct db *db;
+
+	OK(db_open(&db, at("d_out/catalog.db"), DB_WRITE, e));
+	OK(db_begin(db, e));
+	OK(db_exec(db, sql, e));
+	OK(catalog_seal(db, e));
+	OK(db_commit(db, e));
+	db_close(db);
+}
+
+static void
+test_d_out_wrong(void **state)
+{
+	char *dir = at("d_out"); /* as the test before leaves it */
+	const float *rows;
+	struct store_view *v;
+	struct store *s;
+
+	(void)state;
+	set_d_out("UPDATE sae SET d_out=d_out+1 WHERE name='wide4'");
+	OK(store_open(&s, dir, STORE_READ, e));
+	OK(store_view_open(&v, s, e));
+	FAILS(ERR_CORRUPT, store_decoder(v, 4, &rows, e));
+	store_view_close(v);
+	store_close(s);
+	set_d_out("UPDATE sae SET d_out=0 WHERE name='wide4'");
+	FAILS(ERR_CORRUPT, store_open(&s, dir, STORE_READ, e));
+	set_d_out("UPDATE sae SET d_out=1<<32 WHERE name='wide4'");
+	FAILS(ERR_CORRUPT, store_open(&s, dir, STORE_READ, e));
+	set_d_out("UPDATE sae SET d_out=NULL WHERE name='wide4'");
+	OK(store_open(&s, dir, STORE_READ, e));
+	store_close(s);
+}
+
 static void
 test_pending_goes(void **state)
 {
@@ -464,6 +580,8 @@ main(void)
 		cmocka_unit_test(test_modes),
 		cmocka_unit_test(test_version),
 		cmocka_unit_test(test_shared),
+		cmocka_unit_test(test_d_out),
+		cmocka_unit_test(test_d_out_wrong),
 		cmocka_unit_test(test_pending_goes),
 		cmocka_unit_test(test_manage),
 		cmocka_unit_test(test_many_acts),

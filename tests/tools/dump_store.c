@@ -261,7 +261,7 @@ dump_sae(uint32_t sae)
 
 	must(store_decoder(view, sae, &rows, &e), "decoder");
 	printf("sae %s %s decoder %016" PRIx64 "\n", s->name, s->id,
-		hash64(rows, (size_t)s->d_sae * s->d_in * sizeof(*rows), 0));
+		hash64(rows, (size_t)s->d_sae * s->d_out * sizeof(*rows), 0));
 	for (uint32_t i = 0; i < s->d_sae; i++) {
 		struct store_value v = get(TABLE_LOGITS, sae, 0, i);
 

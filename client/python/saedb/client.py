@@ -313,7 +313,7 @@ class Client:
 
     @rpc("feature.vector")
     def vector(self, feature: str) -> "numpy.ndarray[Any, Any]":
-        """The decoder row: a numpy array (d_in,), float32."""
+        """The decoder row: a numpy array (d_out,), float32."""
         import numpy as np
 
         data = self.call("feature.vector", feature=feature)["vector"]
@@ -336,7 +336,7 @@ class Client:
         sae: str,
         k: int = 10,
     ) -> List[Neighbor]:
-        """The k features nearest to a vector (d_in,) by cosine of decoder rows."""
+        """The k features nearest to a vector (d_out,) by cosine of decoder rows."""
         if hasattr(vector, "astype"):
             vector = vector.astype("<f4").tobytes()
         r = self.call("vector.neighbors", vector=vector, sae=sae, k=k)
