@@ -145,7 +145,7 @@ ask()
 
 index s --sae c0=tiny/clt/W_enc_0.safetensors --sae c1=tiny/clt/W_enc_1.safetensors \
 	--sae plt=tiny/plt --corpus tiny/a.jsonl || fail "cross-layer"
-[ "$(grep -c '^  c[01] .*explained variance unknown' out)" = 2 ] || fail "explained"
+[ "$(grep -c '^  c[01] .*explained variance not known' out)" = 2 ] || fail "explained"
 grep -q '^  plt .*explained variance -\?[0-9]' out || fail "explained of one layer"
 saedb-index verify s --features 96 >out 2>&1 || fail "verify"
 for sae in c0 c1 plt; do

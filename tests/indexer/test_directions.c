@@ -16,6 +16,7 @@ written(struct store **s, const char *name, const struct lm *lm, const char *hoo
 	struct sae_writer *w;
 	struct store_view *v;
 	struct pool *pool;
+	struct sae sae = {.info = {.n_targets = 1, .d_sae = N}};
 	struct hook hook;
 	uint32_t number, d;
 	int64_t have;
@@ -23,7 +24,7 @@ written(struct store **s, const char *name, const struct lm *lm, const char *hoo
 
 	OK(hook_parse(&hook, hook_name, e));
 	OK(lm_check_hook(lm, &hook, e));
-	d = info.d_in = lm_hook_width(lm, &hook);
+	d = info.d_in = info.d_out = lm_hook_width(lm, &hook);
 	rows = mem_new(N, d * sizeof(*rows));
 	for (uint32_t i = 0; i < N * d; i++)
 		rows[i] = (float)(i * 37 % 101) / 50 - 1;
@@ -31,7 +32,10 @@ written(struct store **s, const char *name, const struct lm *lm, const char *hoo
 	OK(pool_new(&pool, 2, e));
 	OK(store_open(s, at(name), STORE_CREATE, e));
 	OK(sae_writer_new(&w, &have, *s, &info, rows, e));
-	OK(logits_write(w, lm, &hook, lm_info(lm)->n_vocab, rows, N, pool, e));
+	sae.info.hook = sae.info.hook_out = hook;
+	sae.info.d_in = sae.info.d_out = d;
+	sae.w_dec = rows;
+	OK(logits_write(w, lm, &sae, lm_info(lm)->n_vocab, pool, e));
 	OK(sae_writer_finish(w, e));
 	sae_writer_free(w);
 	OK(store_publish(*s, &p, &number, e));
