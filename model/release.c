@@ -305,7 +305,7 @@ no_release(const struct parts *s, struct err *e)
 	snprintf(said, sizeof(said), "%s", e->text);
 	if (text[0])
 		return err_set(e, ERR_NOTFOUND,
-			"%s; among SAELens' releases %s is near", said, text);
+			"%s; SAELens' releases that are near: %s", said, text);
 	return err_set(e, ERR_NOTFOUND, "%s; and no release of SAELens' is called so",
 		said);
 }
@@ -376,7 +376,7 @@ release_find(struct release_found *out, const char *name, struct err *e)
 	*out = (struct release_found){.name = ""};
 	if (rc < 0)
 		return rc;
-	r = file_is_dir(name) ? NULL : find_release(s.release);
+	r = file_exists(name) ? NULL : find_release(s.release);
 	if (!r) {
 		rc = hub_find(out->path, name, e);
 		return rc == ERR_NOTFOUND ? no_release(&s, e) : rc;

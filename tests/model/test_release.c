@@ -337,8 +337,8 @@ test_wrong(void **unused)
 	BAD("gpt2-small-res-jb:../../x", ERR_NOTFOUND, "no \"../../x\"");
 	BAD("gpt2-small-rs-jb:blocks.8.hook_resid_pre", ERR_NOTFOUND,
 		"no gpt2-small-rs-jb at revision main", "gpt2-small-res-jb");
-	BAD("GPT2-small-res-JB:blocks.8.hook_resid_pre", ERR_NOTFOUND, "is near",
-		"gpt2-small-res-jb");
+	BAD("GPT2-small-res-JB:blocks.8.hook_resid_pre", ERR_NOTFOUND,
+		"that are near: gpt2-small-res-jb");
 	BAD("zzz:x", ERR_NOTFOUND, "no release of SAELens' is called so");
 	BAD("gpt2-small-res-jb@../x:blocks.8.hook_resid_pre", ERR_ARG,
 		"cannot be on a hub");
