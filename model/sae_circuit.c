@@ -89,15 +89,18 @@ hook_of(char *out, size_t size, const char *name, bool known, uint32_t layer)
 static int
 read_hooks(struct sae_loading *l, const struct yaml *y, struct err *e)
 {
-	const char *base = strrchr(l->path, '/');
+	const char *base = strrchr(l->path, '/'), *site = l->options->given.site;
 	char in[160], out[160];
 	uint32_t layer = 0;
 	bool known = sae_path_number(base, "layer_", &layer);
 	int rc;
 
-	hook_of(in, sizeof(in), y->in, known, layer);
+	if (y->in[0] || l->options->hook)
+		site = NULL;
+	hook_of(in, sizeof(in), site ? site : y->in, known, layer);
 	hook_of(out, sizeof(out), y->out[0] ? y->out : "hook_mlp_out", known, layer);
 	rc = sae_hook_in(l, in, "config.yaml", e);
+	l->s->info.hook_given |= site != NULL;
 	return rc == 0 ? sae_hook_out(l, out, "config.yaml", e) : rc;
 }
 
