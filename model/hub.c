@@ -128,7 +128,7 @@ find_other(char out[NAME_MAX_BYTES], const char *repo, const struct hub_place *p
 		if (!out[0] && strlen(names[i]) < NAME_MAX_BYTES && p->part[0] &&
 			path_join(path, NULL, "%s/snapshots/%s/%s", repo, names[i],
 				p->part) == 0 &&
-			(file_is_dir(path) || file_exists(path)))
+			file_exists(path))
 			strcpy(out, names[i]);
 		mem_free(names[i]);
 	}
@@ -176,7 +176,7 @@ hub_locate(char out[PATH_BYTES], const struct hub_place *p, struct err *e)
 	if (rc == 0)
 		rc = path_join(out, e, "%s/snapshots/%s%s%s", repo, commit,
 			p->part[0] ? "/" : "", p->part);
-	if (rc == 0 && !file_is_dir(out) && !(p->part[0] && file_exists(out)))
+	if (rc == 0 && !(p->part[0] ? file_exists(out) : file_is_dir(out)))
 		rc = not_found(cache, repo, p, e);
 	return rc;
 }
@@ -209,7 +209,7 @@ hub_find(char out[PATH_BYTES], const char *name, struct err *e)
 	struct hub_place p;
 	int rc = 0;
 
-	if (file_exists(name) || file_is_dir(name) || !split_name(copy, name, &p))
+	if (file_exists(name) || !split_name(copy, name, &p))
 		return path_join(out, e, "%s", name);
 	if (p.part[0])
 		rc = path_join(want, e, "--include \"%s/*\"", p.part);

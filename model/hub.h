@@ -23,7 +23,7 @@ struct hub_place {
  * these cannot be names. */
 int hub_locate(char out[PATH_BYTES], const struct hub_place *p, struct err *e);
 
-/* name: a directory or a file, or what can only be a path: returned as it is; or
+/* name: what is there, or what can only be a path: returned as it is; or
  * [ORG/]REPO[@REVISION][:FOLDER] (a folder, or a file in one), looked up as
  * hub_locate does. */
 int hub_find(char out[PATH_BYTES], const char *name, struct err *e);

@@ -13,25 +13,26 @@ static const struct loader {
 	const char *name;
 	bool is_file; /* an id is a file, not a folder */
 	const char *beside; /* what else the file needs */
+	const char *site; /* where it reads if a file that may be missing tells */
 	const char *refused; /* why it does not load */
 } loaders[] = {
-	{"mwhanna_transcoder", true, " config.yaml", NULL},
-	{"qwen_scope", true, "", NULL},
-	{"goodfire", true, "", NULL},
-	{"deepseek_r1", true, "", NULL},
-	{"connor_rob_hook_z", true, "",
+	{"mwhanna_transcoder", true, " config.yaml", "mlp.hook_in", NULL},
+	{"qwen_scope", true, "", NULL, NULL},
+	{"goodfire", true, "", NULL, NULL},
+	{"deepseek_r1", true, "", NULL, NULL},
+	{"connor_rob_hook_z", true, "", NULL,
 		"its files, NAME.pt beside NAME_cfg.json, are of no family that saedb "
 		"knows"},
-	{"mntss_clt_layer_transcoder", false, "",
+	{"mntss_clt_layer_transcoder", false, "", NULL,
 		"it is one layer of a cross-layer transcoder, which writes several"},
-	{"temporal", false, "",
+	{"temporal", false, "", NULL,
 		"a feature depends on the tokens before as well (temporal)"},
 };
 
 static const struct loader *
 loader_of(const struct release *r)
 {
-	static const struct loader plain = {"", false, "", NULL};
+	static const struct loader plain = {"", false, "", NULL, NULL};
 
 	for (size_t i = 0; i < sizeof(loaders) / sizeof(loaders[0]); i++)
 		if (strcmp(loaders[i].name, r->loader) == 0)
@@ -171,6 +172,7 @@ release_sae_at(const struct release *r, size_t i, struct release_sae *out)
 			.center = r->flags & RELEASE_CENTER,
 			.constant_norm = r->flags & RELEASE_CONSTANT_NORM,
 			.scale = strtod(scale, NULL),
+			.site = loader_of(r)->site,
 		};
 		return true;
 	}
@@ -305,7 +307,7 @@ no_release(const struct parts *s, struct err *e)
 	snprintf(said, sizeof(said), "%s", e->text);
 	if (text[0])
 		return err_set(e, ERR_NOTFOUND,
-			"%s; among SAELens' releases %s is near", said, text);
+			"%s; SAELens' releases that are near: %s", said, text);
 	return err_set(e, ERR_NOTFOUND, "%s; and no release of SAELens' is called so",
 		said);
 }
@@ -376,7 +378,7 @@ release_find(struct release_found *out, const char *name, struct err *e)
 	*out = (struct release_found){.name = ""};
 	if (rc < 0)
 		return rc;
-	r = file_is_dir(name) ? NULL : find_release(s.release);
+	r = file_exists(name) ? NULL : find_release(s.release);
 	if (!r) {
 		rc = hub_find(out->path, name, e);
 		return rc == ERR_NOTFOUND ? no_release(&s, e) : rc;

@@ -22,6 +22,8 @@ struct sae_given {
 	bool center; /* it reads the stream less its mean */
 	bool constant_norm; /* normalize_activations is constant_norm_rescale */
 	double scale; /* what activations were multiplied by in training; 0: not told */
+	const char *
+		site; /* where in a layer it reads, if its files do not tell; or NULL */
 };
 
 struct sae_info {

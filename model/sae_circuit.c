@@ -88,12 +88,16 @@ int
 circuit_hooks(struct sae_loading *l, const struct circuit_config *y, bool known,
 	uint32_t layer, struct err *e)
 {
+	const char *site = l->options->given.site;
 	char in[160], out[160];
 	int rc;
 
-	hook_of(in, sizeof(in), y->in, known, layer);
+	if (y->in[0] || l->options->hook)
+		site = NULL;
+	hook_of(in, sizeof(in), site ? site : y->in, known, layer);
 	hook_of(out, sizeof(out), y->out[0] ? y->out : "hook_mlp_out", known, layer);
 	rc = sae_hook_in(l, in, "config.yaml", e);
+	l->s->info.hook_given |= site != NULL;
 	return rc == 0 ? sae_hook_out(l, out, "config.yaml", e) : rc;
 }
 

@@ -140,7 +140,7 @@ grep -q 'x - mean(x); .*expected_average_only_in folded, x \* 2.3693984' out ||
 saedb-index verify scaled >out 2>&1 || fail "verify a scaled SAE"
 refuses 1 'no "blocks.1.resid_pre" among its 13 SAEs; near are blocks.1.hook_resid_pre' \
 	inspect gpt2-small-res-jb:blocks.1.resid_pre
-refuses 1 'among SAELens. releases gpt2-small-res-jb' --store x --model tiny/model \
+refuses 1 'releases that are near: gpt2-small-res-jb' --store x --model tiny/model \
 	--sae gpt2-small-res:$id --corpus tiny/b.jsonl
 refuses 1 '.hf download jbloom/GPT2-Small-SAEs-Reformatted --include "blocks.2' \
 	--store x --model tiny/model --sae gpt2-small-res-jb:blocks.2.hook_resid_pre \

@@ -130,6 +130,11 @@ test_paths(void **unused)
 		assert_string_equal(found, paths[i]);
 	}
 	good(at("hub"), "hub");
+	assert_int_equal(chdir(at("")), 0);
+	put_file("gpt2", "x", 1);
+	assert_int_equal(find("gpt2", &e), 0);
+	assert_string_equal(found, "gpt2");
+	remove("gpt2");
 }
 
 /* The order in which huggingface_hub asks the environment. */
