@@ -35,7 +35,9 @@ main(int argc, char **argv)
 		fprintf(stderr, "make_store: %s\n", e.text);
 		return 1;
 	}
-	first = store_view_catalog(v)->n_runs + (argc > 3 ? SMALL_IMAGES : 0);
+	first = store_view_catalog(v)->n_runs;
+	if (argc > 3 && strcmp(argv[3], "images") == 0)
+		first += SMALL_IMAGES;
 	store_view_close(v);
 	for (int i = 0; i < n_runs; i++) {
 		if (small_publish(s, first + (unsigned)i, &number, &e) < 0) {
