@@ -143,9 +143,10 @@ def behind_biases(model, i, hook):
         i > 0 or hook in ("hook_mlp_out", "hook_resid_post"))
 
 
-def load(name, processed):
+def load(path, processed=False):
+    """The Hugging Face directory as a HookedTransformer."""
     hf = transformers.AutoModelForCausalLM.from_pretrained(
-        DATA / f"lm-{name}", dtype=torch.float32, attn_implementation="eager").eval()
+        path, dtype=torch.float32, attn_implementation="eager").eval()
     move, options = FAMILIES[hf.config.model_type](hf.config)
     if processed:
         options["normalization_type"] += "Pre"
@@ -164,7 +165,7 @@ def load(name, processed):
 
 def make(name, processed=False):
     torch.manual_seed(5)
-    model = load(name, processed)
+    model = load(DATA / f"lm-{name}", processed)
     n = min(9, model.cfg.n_ctx)
     ids = torch.randint(model.cfg.d_vocab, (1, n), dtype=torch.int32)
     inputs, handles = {}, []
