@@ -10,7 +10,8 @@ by default: norms folded, writing weights centred, value biases folded.
 
 Where TransformerLens has no name for a hook of ours, or no way to say what a config
 says, this says what is taken instead:
- - mlp.hook_in (TransformerBridge, circuit-tracer) is the output of the module ln2.
+ - mlp.hook_in is TransformerBridge's, which calls transformers' own modules; what both
+   have at the other hooks must agree.
  - The converters of Llama and Qwen3 drop attention's biases: they are put in. Biases
    of a gated MLP it adds elsewhere, behind the product with the gate: what reads
    them in lm-llama is left out.
@@ -27,6 +28,7 @@ import safetensors.torch
 import torch
 import transformers
 from transformer_lens import HookedTransformer, HookedTransformerConfig
+from transformer_lens.model_bridge.sources.transformers import boot
 from transformer_lens.pretrained import weight_conversions as convert
 
 warnings.filterwarnings("ignore")
@@ -163,15 +165,27 @@ def load(path, processed=False):
     return model.eval()
 
 
+def bridged(name, ids, others):
+    """mlp.hook_in of every layer."""
+    hf = transformers.AutoModelForCausalLM.from_pretrained(
+        DATA / f"lm-{name}", dtype=torch.float32, attn_implementation="eager").eval()
+    tokenizer = transformers.PreTrainedTokenizerFast(  # any: there is no text
+        tokenizer_file=str(DATA / "tok-gpt2/tokenizer.json"), eos_token="<|end|>")
+    bridge = boot(str(DATA / f"lm-{name}"), hf_model=hf, tokenizer=tokenizer, device="cpu")
+    with torch.no_grad():
+        _, cache = bridge.run_with_cache(ids.long())
+    for at, value in others.items():
+        if at in cache:
+            off = (cache[at][0].reshape(value.shape) - value).abs().max()
+            assert off < 1e-5 * value.norm(dim=-1).max(), (name, at, off)
+    return {at: cache[at][0].clone() for at in cache if at.endswith(".mlp.hook_in")}
+
+
 def make(name, processed=False):
     torch.manual_seed(5)
     model = load(DATA / f"lm-{name}", processed)
     n = min(9, model.cfg.n_ctx)
     ids = torch.randint(model.cfg.d_vocab, (1, n), dtype=torch.int32)
-    inputs, handles = {}, []
-    for i, block in enumerate(model.blocks):
-        handles.append(block.ln2.register_forward_hook(
-            lambda m, a, out, at=f"blocks.{i}.mlp.hook_in": inputs.update({at: out})))
     with torch.no_grad():
         _, cache = model.run_with_cache(ids.long())
     out = {}
@@ -180,9 +194,8 @@ def make(name, processed=False):
             at = f"blocks.{i}.{hook}"
             if at in cache and not behind_biases(model, i, hook):
                 out[at] = cache[at][0].reshape(n, -1).clone()
-        if not processed and not behind_biases(model, i, "mlp.hook_in"):
-            at = f"blocks.{i}.mlp.hook_in"
-            out[at] = inputs[at][0].clone()
+    if not processed:
+        out |= bridged(name, ids, out)
     out["ids"] = ids[0]
     out["window_start"] = torch.tensor([0, n], dtype=torch.int32)
     path = DATA / "lens" / f"{name}{'-centred' if processed else ''}.safetensors"
