@@ -245,6 +245,67 @@ test_tensors(void **state)
 		"without its tensor");
 	PICKLED("ctorch._utils\n_rebuild_parameter\n)R.", ERR_FORMAT,
 		"without its tensor");
+	PICKLED("ctorch._utils\n_rebuild_parameter\n(ctorch\nSize\n(K\1t\x85R\x88}tR.",
+		ERR_FORMAT, "without its tensor");
+	PICKLED("ctorch\nSize\n]\x85R.", ERR_FORMAT, "torch.Size of no tuple");
+	PICKLED("ctorch\nSize\n))\x86R.", ERR_FORMAT, "torch.Size of no tuple");
+}
+
+/* The same over another persistent id, of two values. */
+#define OVER(id) "ctorch._utils\n_rebuild_tensor_v2\n(" id "K\0(K\2t(K\1t\x89}tR."
+#define FLOATS "ctorch\nFloatStorage\n"
+#define CPU "U\3cpu"
+
+static void
+test_storages(void **state)
+{
+	static const char says[] = "not as PyTorch writes",
+			  rest[] = "K\6tQK\0(K\2t(K\1t\x89}tR.";
+	struct buf b;
+
+	(void)state;
+	PICKLED(OVER("(U\7storage" FLOATS ZERO CPU "K\6tQ"), 0, NULL);
+	PICKLED(OVER("N"), ERR_FORMAT, says);
+	PICKLED(OVER("(U\7storage" FLOATS ZERO CPU "K\6t"), ERR_FORMAT, says);
+	PICKLED(OVER("NQ"), ERR_FORMAT, says);
+	PICKLED(OVER("](U\7storage" FLOATS ZERO CPU "K\6eQ"), ERR_FORMAT, says);
+	PICKLED(OVER("(U\7storage" FLOATS ZERO CPU "tQ"), ERR_FORMAT, says);
+	PICKLED(OVER("(U\7storage" FLOATS ZERO CPU "K\6NtQ"), ERR_FORMAT, says);
+	PICKLED(OVER("(U\7sturage" FLOATS ZERO CPU "K\6tQ"), ERR_FORMAT, says);
+	PICKLED(OVER("(N" FLOATS ZERO CPU "K\6tQ"), ERR_FORMAT, says);
+	PICKLED(OVER("(U\7storageN" ZERO CPU "K\6tQ"), ERR_FORMAT, says);
+	PICKLED(OVER("(U\7storagectorch\nfloat32\n" ZERO CPU "K\6tQ"), ERR_FORMAT,
+		says);
+	PICKLED(OVER("(U\7storagectorch\nSize\n" ZERO CPU "K\6tQ"), ERR_FORMAT, says);
+	PICKLED(OVER("(U\7storage" FLOATS "N" CPU "K\6tQ"), ERR_FORMAT, says);
+	PICKLED(OVER("(U\7storage" FLOATS ZERO CPU "NtQ"), ERR_FORMAT, says);
+	PICKLED(OVER("(U\7storage" FLOATS ZERO CPU "J\xff\xff\xff\xfftQ"), ERR_FORMAT,
+		says);
+	PICKLED(OVER("(U\7storage" FLOATS ZERO CPU
+		     "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7ftQ"),
+		ERR_FORMAT, "24 bytes, not"); /* times 4 overflows */
+	/* its key is longer than a member's name may be */
+	buf_init(&b);
+	buf_put(&b, "\x80\2", 2);
+	buf_puts(&b, "ctorch._utils\n_rebuild_tensor_v2\n((U\7storage" FLOATS);
+	buf_puts(&b, "X");
+	buf_u32(&b, 600);
+	for (int i = 0; i < 600; i++)
+		buf_u8(&b, '0');
+	buf_puts(&b, CPU);
+	buf_put(&b, rest, sizeof(rest) - 1);
+	pickled_n(b.data, b.n_bytes, ERR_FORMAT, says);
+	buf_clear(&b);
+	/* sizes and strides are tuples */
+	PICKLED("ctorch._utils\n_rebuild_tensor_v2\n((U\7storage" FLOATS ZERO CPU
+		"K\6tQK\0](K\2e(K\1t\x89}tR.",
+		ERR_FORMAT, "no tuple");
+	PICKLED("ctorch._utils\n_rebuild_tensor_v2\n((U\7storage" FLOATS ZERO CPU
+		"K\6tQK\0(K\2tK\1\x89}tR.",
+		ERR_FORMAT, "no tuple");
+	PICKLED("ctorch._utils\n_rebuild_tensor_v2\n((U\7storage" FLOATS ZERO CPU
+		"K\6tQN(K\2t(K\1t\x89}tR.",
+		ERR_FORMAT, "no tensor as PyTorch");
 }
 
 /* What stands beside the pickle. */
@@ -297,6 +358,7 @@ main(void)
 		cmocka_unit_test(test_pickles),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_tensors),
+		cmocka_unit_test(test_storages),
 		cmocka_unit_test(test_members),
 		cmocka_unit_test(test_broken),
 	};
