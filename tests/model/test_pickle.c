@@ -117,6 +117,10 @@ test_pickles(void **state)
 	PICKLED("}Na.", ERR_FORMAT, "added to a dict");
 	PICKLED("]NNs.", ERR_FORMAT, "added to a list");
 	PICKLED("}(Nu.", ERR_FORMAT, "added to a dict");
+	PICKLED("}(Ne.", ERR_FORMAT, "added to a dict");
+	PICKLED("](NNu.", ERR_FORMAT, "added to a list");
+	PICKLED("](N\x90.", ERR_FORMAT, "added to a list");
+	PICKLED("N(Ne.", ERR_FORMAT, "added to None");
 	PICKLED("h\0.", ERR_FORMAT, "not kept");
 	PICKLED("Nr\xff\xff\xff\xff.", ERR_LIMIT, "1000000 values");
 	PICKLED("q\0.", ERR_FORMAT, "value is missing");
@@ -130,6 +134,7 @@ test_pickles(void **state)
 	PICKLED("cos\nsystem\nU\4true\x85R.", ERR_UNSUPPORTED, "os.system");
 	PICKLED("U\2osU\6system\x93.", ERR_UNSUPPORTED, "os.system");
 	PICKLED("NU\6system\x93.", ERR_FORMAT, "no string");
+	PICKLED("U\2osN\x93.", ERR_FORMAT, "no string");
 	PICKLED("cos\nsystem", ERR_FORMAT, "cut short");
 	PICKLED("cbuiltins\neval\n.", ERR_UNSUPPORTED, "builtins.eval");
 	PICKLED("ctorch\nFloatStorage\n)R.", ERR_UNSUPPORTED, "torch.FloatStorage");
@@ -148,6 +153,7 @@ test_pickles(void **state)
 	PICKLED("NQ.", ERR_UNSUPPORTED, "bare storage");
 	pickled_n("(dp0\n.", 6, ERR_UNSUPPORTED, "protocol 2 to 5");
 	pickled_n("\x80\6N.", 4, ERR_UNSUPPORTED, "protocol 6");
+	pickled_n("\x80\1N.", 4, ERR_UNSUPPORTED, "protocol 1");
 }
 
 /* More of everything than can be kept. */
@@ -175,6 +181,29 @@ test_limits(void **state)
 		buf_puts(&b, "q\1(h\1h\1h\1h\1h\1h\1h\1h\1h\1h\1t");
 	buf_puts(&b, "t.");
 	pickled_n(b.data, b.n_bytes, ERR_LIMIT, "more than 1000000 values");
+	/* one value a million times and one, in one list */
+	buf_reset(&b);
+	buf_put(&b, "\x80\2Nq\0]", 6);
+	for (int i = 0; i < 1001; i++) {
+		buf_u8(&b, '(');
+		for (int j = 0; j < 1000; j++)
+			buf_put(&b, "h\0", 2);
+		buf_u8(&b, 'e');
+	}
+	buf_u8(&b, '.');
+	pickled_n(b.data, b.n_bytes, ERR_LIMIT, "1000000 values in one");
+	/* three lists of half a million values each */
+	buf_reset(&b);
+	buf_put(&b, "\x80\2]", 3);
+	for (int i = 0; i < 1500; i++) {
+		buf_puts(&b, i % 500 == 0 ? "](" : "(");
+		for (int j = 0; j < 1000; j++)
+			buf_u8(&b, 'N');
+		buf_puts(&b, i % 500 == 499 ? "ea" : "e");
+	}
+	buf_u8(&b, '.');
+	pickled_n(b.data, b.n_bytes, ERR_LIMIT,
+		"of the pickle: more than 1000000 values");
 	/* a name past the limit */
 	buf_reset(&b);
 	buf_put(&b, "\x80\2}X", 4);

@@ -152,6 +152,8 @@ test_members(void **state)
 	one("b.npy", (struct zip_says){.method = 12}, ERR_UNSUPPORTED, "method 12");
 	one("b.npy", (struct zip_says){.crc = 1}, ERR_FORMAT, "checksum");
 	one("b.npy", (struct zip_says){.own_name = "c.npy"}, ERR_FORMAT, "contradicts");
+	one("b.npy", (struct zip_says){.own_name = "b.npyy"}, ERR_FORMAT,
+		"contradicts");
 	one("b.npy", (struct zip_says){.n_bytes = 74}, ERR_FORMAT, "two sizes differ");
 	one("b.npy", (struct zip_says){.n_bytes = 500, .n_packed = 500}, ERR_FORMAT,
 		"beyond the data");
@@ -208,6 +210,7 @@ test_headers(void **state)
 	field(f, LOCAL, 1, 18, 7, 4, "contradicts"); /* packed size */
 	field(f, LOCAL, 1, 8, 0, 2, "contradicts"); /* method */
 	field(f, LOCAL, 1, 14, 7, 4, "contradicts"); /* crc */
+	field(f, LOCAL, 1, 6, 1, 2, "contradicts"); /* encrypted */
 	field(f, LOCAL, 1, 0, 0, 4, "no header");
 	field(f, CENTRAL, 0, 42, 0x7fffffff, 4, "beyond the data");
 	field(f, CENTRAL, 1, 42, 0, 4, "contradicts"); /* the first one's place */
@@ -370,6 +373,8 @@ test_refused(void **state)
 	SEEN("\x89HDF\r\n\x1a\n", ERR_UNSUPPORTED, "HDF5");
 	SEEN("\x80\2}q\0.", ERR_UNSUPPORTED, "bare pickle");
 	SEEN("Entry not found, says this server", ERR_FORMAT, "Entry not found,");
+	SEEN("\1\2\3\4\5\6\7\1\2\3\4\5\6\7\1\2\3\4", ERR_FORMAT,
+		"it is truncated or no safetensors file");
 	SEEN("PK\5\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 0, NULL);
 	SEEN("PK\5\6\0\0\0\0\1\0\1\0\0\0\0\0\0\0\0\0\0\0", ERR_FORMAT, "directory");
 	expect_open(fixture("files/bad-legacy.pt"), ERR_UNSUPPORTED,
