@@ -337,6 +337,67 @@ test_storages(void **state)
 		ERR_FORMAT, "no tensor as PyTorch");
 }
 
+/* Opens a .pt of this pickle, which is good. */
+static struct tensors *
+open_pickle(const struct buf *pickle)
+{
+	struct err e = ERR_INIT;
+	struct tensors *t = NULL;
+
+	pickled_n(pickle->data, pickle->n_bytes, 0, NULL);
+	if (tensors_open(&t, at("p.pt"), &e) < 0)
+		fail_msg("%s", e.text);
+	return t;
+}
+
+/* Every type of storage, and every dtype as a value. */
+static void
+test_types(void **state)
+{
+	static const struct {
+		const char *storage, *dtype, *value;
+		uint8_t n; /* values in 24 bytes */
+	} types[] = {
+		{"Float", "F32", "float32", 6},
+		{"Half", "F16", "float16", 12},
+		{"BFloat16", "BF16", "bfloat16", 12},
+		{"Double", "F64", "float64", 3},
+		{"Long", "I64", "int64", 3},
+		{"Int", "I32", "int32", 6},
+		{"Short", "I16", "int16", 12},
+		{"Char", "I8", "int8", 24},
+		{"Byte", "U8", "uint8", 24},
+		{"Bool", "BOOL", "bool", 24},
+	};
+	static const char rest[] = "tQK\0(K\2t(K\1t\x89}tR.";
+	struct tensors *t;
+	struct buf b;
+
+	(void)state;
+	buf_init(&b);
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		buf_reset(&b);
+		buf_put(&b, "\x80\2", 2);
+		buf_printf(&b, "ctorch\n%s\n.", types[i].value);
+		t = open_pickle(&b);
+		assert_int_equal(tensors_n_meta(t), 1);
+		assert_string_equal(tensors_meta_at(t, 0)->str, types[i].value);
+		tensors_close(t);
+		buf_reset(&b);
+		buf_put(&b, "\x80\2", 2);
+		buf_puts(&b, "ctorch._utils\n_rebuild_tensor_v2\n((U\7storage");
+		buf_printf(&b, "ctorch\n%sStorage\n" ZERO CPU "K%c", types[i].storage,
+			types[i].n);
+		buf_put(&b, rest, sizeof(rest) - 1);
+		t = open_pickle(&b);
+		assert_int_equal(tensors_n(t), 1);
+		assert_string_equal(tensors_at(t, 0)->dtype_name, types[i].dtype);
+		assert_int_equal(tensors_at(t, 0)->n_bytes, 2 * 24 / types[i].n);
+		tensors_close(t);
+	}
+	buf_clear(&b);
+}
+
 /* What stands beside the pickle. */
 static void
 test_members(void **state)
@@ -388,6 +449,7 @@ main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_tensors),
 		cmocka_unit_test(test_storages),
+		cmocka_unit_test(test_types),
 		cmocka_unit_test(test_members),
 		cmocka_unit_test(test_broken),
 	};
