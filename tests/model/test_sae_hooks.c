@@ -305,6 +305,43 @@ test_saelens(void **state)
 	}
 }
 
+/* hook_mlp_in is before the norm, unless Hugging Face's module says where it is. */
+static void
+test_saelens_hf(void **state)
+{
+	static const struct {
+		const char *hook, *hf, *reads;
+	} cases[] = {
+		{"blocks.1.hook_mlp_in", NULL, "blocks.1.hook_mlp_in"},
+		{"blocks.1.hook_mlp_in", "null", "blocks.1.hook_mlp_in"},
+		{"blocks.1.hook_mlp_in",
+			"\"model.layers.1.pre_feedforward_layernorm.output\"",
+			"blocks.1.mlp.hook_in"},
+		{"blocks.1.hook_mlp_in",
+			"\"model.language_model.layers.1.pre_feedforward_layernorm."
+			"output\"",
+			"blocks.1.mlp.hook_in"},
+		{"blocks.1.hook_mlp_in", "\"model.layers.1.q_proj\"", NULL},
+		{"blocks.1.hook_resid_mid", "\"model.layers.1\"",
+			"blocks.1.hook_resid_mid"},
+	};
+	char by[200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fresh();
+		lay("fam-saelens-jumprelu-transcoder/sae_weights.safetensors", "x",
+			"sae_weights.safetensors");
+		lay("fam-saelens-jumprelu-transcoder/cfg.json", "x", "cfg.json");
+		snprintf(by, sizeof(by), "%s\"%s%s", cases[i].hook,
+			cases[i].hf ? ", \"hf_hook_name\": " : "",
+			cases[i].hf ? cases[i].hf : "");
+		edit_file("x/cfg.json", "blocks.1.hook_resid_mid\"", by);
+		expect_hook("x", cases[i].reads,
+			cases[i].reads ? "blocks.1.hook_mlp_out" : "hf_hook_name");
+	}
+}
+
 int
 main(void)
 {
@@ -317,6 +354,7 @@ main(void)
 		cmocka_unit_test(test_sparsify),
 		cmocka_unit_test(test_openai),
 		cmocka_unit_test(test_saelens),
+		cmocka_unit_test(test_saelens_hf),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
