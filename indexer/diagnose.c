@@ -6,12 +6,10 @@
  */
 #include "indexer/diagnose.h"
 
+#include "indexer/diagnose_int.h"
 #include "indexer/encode.h"
-#include "indexer/plan.h"
-#include "indexer/sample.h"
 #include "indexer/stats.h"
 #include "util/mem.h"
-#include "util/pool.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -20,83 +18,231 @@
 
 /* Another rule must leave this share of the error to be called better. */
 #define CLEARLY 0.9
-#define N_LAYERS 3 /* the hook's, the one below, the one above */
+/* More features explain more by themselves: n times as many leave no less than 1 / sqrt(n)
+ * of the error where lower thresholds let them through. But an SAE that hardly fires by
+ * its own rule tells no number to compare with. */
+#define MOST_PENALTY 2.0
+#define UNIT_SLACK 0.02f /* norms and factors this near to 1 change nothing */
 
 struct trial {
 	const char *what; /* of what is other than the files say */
-	int layer; /* -1, 0, 1: from the hook's */
-	bool scaled; /* input times sqrt(d) / mean |x| */
-	void (*change)(struct sae_info *n); /* NULL: nothing */
+	enum diagnose_at at;
+	/* x and y, (n_tokens, d_in and d_out), to d->x and d->y. NULL: as they are. */
+	void (*input)(struct diagnosis *d, const struct diagnose_stream *s);
+	/* Of a copy whose tensors are the SAE's: they are replaced, not changed.
+	 * NULL: nothing. */
+	void (*change)(const struct diagnosis *d, struct sae *s);
 };
 
+/* ---- rules ----------------------------------------------------------------------- */
+
 static void
-b_dec_subtracted(struct sae_info *n)
+b_dec_subtracted(const struct diagnosis *d, struct sae *s)
 {
-	n->subtract_b_dec = true;
+	(void)d;
+	s->info.subtract_b_dec = s->info.d_in == s->info.d_out;
 }
 
 static void
-b_dec_left(struct sae_info *n)
+b_dec_left(const struct diagnosis *d, struct sae *s)
 {
-	n->subtract_b_dec = false;
+	(void)d;
+	s->info.subtract_b_dec = false;
 }
 
 static void
-centred(struct sae_info *n)
+centred(const struct diagnosis *d, struct sae *s)
 {
-	n->center = true;
+	(void)d;
+	s->info.center = true;
 }
 
 static void
-not_centred(struct sae_info *n)
+not_centred(const struct diagnosis *d, struct sae *s)
 {
-	n->center = false;
+	(void)d;
+	s->info.center = false;
 }
 
 static void
-ranked_by_norm(struct sae_info *n)
+ranked_by_norm(const struct diagnosis *d, struct sae *s)
 {
-	n->rescale_by_decoder_norm = n->kind == SAE_TOPK;
+	(void)d;
+	s->info.rescale_by_decoder_norm = s->info.kind == SAE_TOPK;
 }
 
 static void
-ranked_alone(struct sae_info *n)
+ranked_alone(const struct diagnosis *d, struct sae *s)
 {
-	n->rescale_by_decoder_norm = false;
+	(void)d;
+	s->info.rescale_by_decoder_norm = false;
 }
 
 static void
-norm_none(struct sae_info *n)
+norm_none(const struct diagnosis *d, struct sae *s)
 {
-	n->norm = SAE_NORM_NONE;
+	(void)d;
+	s->info.norm = SAE_NORM_NONE;
 }
 
 static void
-norm_constant(struct sae_info *n)
+norm_constant(const struct diagnosis *d, struct sae *s)
 {
-	n->norm = SAE_NORM_CONSTANT;
+	(void)d;
+	s->info.norm = SAE_NORM_CONSTANT;
 }
 
 static void
-norm_layer(struct sae_info *n)
+norm_layer(const struct diagnosis *d, struct sae *s)
 {
-	n->norm = SAE_NORM_LAYER;
+	(void)d;
+	s->info.norm = SAE_NORM_LAYER;
+}
+
+/* Every threshold times by, and times the norm of its decoder row to that power. */
+static void
+thresholds(const struct diagnosis *d, struct sae *s, float by, int power)
+{
+	bool other = fabsf(by - 1) > UNIT_SLACK;
+
+	for (size_t i = 0; s->threshold != NULL && i < s->info.d_sae; i++) {
+		float norm = s->dec_norm[i];
+
+		d->threshold[i] = s->threshold[i] * by;
+		if (power != 0 && norm > 0)
+			d->threshold[i] *= power > 0 ? norm : 1 / norm;
+		other |= power != 0 && fabsf(norm - 1) > UNIT_SLACK;
+	}
+	if (s->threshold != NULL && other)
+		s->threshold = d->threshold;
+}
+
+static void
+thresholds_left(const struct diagnosis *d, struct sae *s)
+{
+	thresholds(d, s, (float)(1 / d->factor), 0);
+}
+
+static void
+thresholds_twice(const struct diagnosis *d, struct sae *s)
+{
+	thresholds(d, s, (float)d->factor, 0);
+}
+
+static void
+thresholds_of_unit(const struct diagnosis *d, struct sae *s)
+{
+	thresholds(d, s, 1, -1);
+}
+
+static void
+thresholds_by_norm(const struct diagnosis *d, struct sae *s)
+{
+	thresholds(d, s, 1, 1);
+}
+
+static void
+skip_turned(const struct diagnosis *d, struct sae *s)
+{
+	size_t n = s->info.d_in;
+
+	if (s->w_skip == NULL || s->info.d_out != n)
+		return;
+	for (size_t i = 0; i < n * n; i++)
+		d->w_skip[i] = s->w_skip[i % n * n + i / n];
+	s->w_skip = d->w_skip;
+}
+
+/* ---- what is done to the streams --------------------------------------------------- */
+
+/* A transcoder's output has a norm of its own. */
+static void
+scale(struct diagnosis *d, const struct diagnose_stream *s, bool up)
+{
+	const struct sae_info *n = &d->s->sae->info;
+	size_t n_tokens = s->text->sample.n_tokens;
+	const float *from[2] = {s->x, s->y};
+	float *to[2] = {d->x, d->y};
+	size_t width[2] = {n->d_in, n->d_out};
+
+	for (size_t k = 0; k < 2; k++) {
+		double norm = diagnose_mean_norm(s->text, from[k], width[k]);
+		double by = norm > 0 ? sqrt((double)width[k]) / norm : 1;
+
+		for (size_t i = 0; i < n_tokens * width[k]; i++)
+			to[k][i] = from[k][i] * (float)(up ? by : 1 / by);
+	}
+}
+
+static void
+scaled(struct diagnosis *d, const struct diagnose_stream *s)
+{
+	scale(d, s, true);
+}
+
+static void
+scaled_back(struct diagnosis *d, const struct diagnose_stream *s)
+{
+	scale(d, s, false);
+}
+
+/* Each head's first dimension, then each one's second. */
+static void
+interleaved(struct diagnosis *d, const struct diagnose_stream *s)
+{
+	const struct sae_info *n = &d->s->sae->info;
+	size_t heads = lm_info(d->p->lm)->n_heads, width = n->d_in / heads;
+
+	for (size_t t = 0; t < s->text->sample.n_tokens; t++)
+		for (size_t h = 0; h < heads; h++)
+			for (size_t i = 0; i < width; i++)
+				d->x[t * n->d_in + i * heads + h] =
+					s->x[t * n->d_in + h * width + i];
+	memcpy(d->y, n->transcoder ? s->y : d->x,
+		s->text->sample.n_tokens * n->d_out * sizeof(*d->y));
 }
 
 static const struct trial trials[] = {
-	{"as its files say", 0, false, NULL},
-	{"b_dec subtracted from the input", 0, false, b_dec_subtracted},
-	{"b_dec not subtracted from the input", 0, false, b_dec_left},
-	{"input centred: its mean over dimensions removed", 0, false, centred},
-	{"input not centred", 0, false, not_centred},
-	{"ranked by pre times the decoder row's norm", 0, false, ranked_by_norm},
-	{"ranked by pre alone", 0, false, ranked_alone},
-	{"input not normalised", 0, false, norm_none},
-	{"input scaled to norm sqrt(d), each token", 0, false, norm_constant},
-	{"input with mean 0 and deviation 1, each token", 0, false, norm_layer},
-	{"input scaled to norm sqrt(d) on average (an unfolded SAE)", 0, true, NULL},
-	{"the hook one layer below", -1, false, NULL},
-	{"the hook one layer above", 1, false, NULL},
+	{"as its files say", AT_HOOK, NULL, NULL},
+	{"b_dec subtracted from the input", AT_HOOK, NULL, b_dec_subtracted},
+	{"b_dec not subtracted from the input", AT_HOOK, NULL, b_dec_left},
+	{"input centred: its mean over dimensions removed", AT_HOOK, NULL, centred},
+	{"input not centred", AT_HOOK, NULL, not_centred},
+	{"ranked by pre times the decoder row's norm", AT_HOOK, NULL, ranked_by_norm},
+	{"ranked by pre alone", AT_HOOK, NULL, ranked_alone},
+	{"thresholds for pre times the decoder row's norm", AT_HOOK, NULL,
+		thresholds_of_unit},
+	{"thresholds times the decoder row's norm", AT_HOOK, NULL, thresholds_by_norm},
+	{"thresholds for input of norm sqrt(d) on average (not folded)", AT_HOOK, NULL,
+		thresholds_left},
+	{"thresholds times sqrt(d) / mean |x| (folded twice)", AT_HOOK, NULL,
+		thresholds_twice},
+	{"input not normalised", AT_HOOK, NULL, norm_none},
+	{"input scaled to norm sqrt(d), each token", AT_HOOK, NULL, norm_constant},
+	{"input with mean 0 and deviation 1, each token", AT_HOOK, NULL, norm_layer},
+	{"input scaled to norm sqrt(d) on average (an unfolded SAE)", AT_HOOK, scaled,
+		NULL},
+	{"input scaled the other way (an SAE folded twice)", AT_HOOK, scaled_back,
+		NULL},
+	{"heads interleaved: the first dimension of each, then the second", AT_HOOK,
+		interleaved, NULL},
+	{"W_skip the other way round", AT_HOOK, NULL, skip_turned},
+	{"the hook one layer below", AT_BELOW, NULL, NULL},
+	{"the hook one layer above", AT_ABOVE, NULL, NULL},
+	{"hook_resid_pre of its layer", AT_PRE, NULL, NULL},
+	{"hook_resid_mid of its layer", AT_MID, NULL, NULL},
+	{"hook_resid_post of its layer", AT_POST, NULL, NULL},
+	{"hook_mlp_in, before the norm", AT_MLP_IN, NULL, NULL},
+	{"ln2.hook_normalized, before the norm's gain", AT_NORMALIZED, NULL, NULL},
+	{"mlp.hook_in, behind the norm's gain", AT_MLP_INPUT, NULL, NULL},
+	{"hook_mlp_out, behind the norm that follows the MLP", AT_MLP_OUT, NULL, NULL},
+	{"the MLP's output before the norm that follows it", AT_MLP_MODULE, NULL, NULL},
+	{"hook_attn_out, behind the norm that follows attention", AT_ATTN_OUT, NULL,
+		NULL},
+	{"attention's output before the norm that follows it", AT_ATTN_MODULE, NULL,
+		NULL},
+	{"BOS in front of each window", AT_WITH_BOS, NULL, NULL},
+	{"no BOS in front of windows", AT_WITHOUT_BOS, NULL, NULL},
 };
 #define N_TRIALS (sizeof(trials) / sizeof(trials[0]))
 
@@ -105,119 +251,15 @@ struct fit {
 	double l0, fvu;
 };
 
-/* One SAE and the streams it is tried on. */
-struct diagnosis {
-	const struct plan *p;
-	const struct plan_sae *s;
-	struct pool *pool;
-	struct sample sample;
-	uint8_t *counts; /* (n_tokens) */
-	/* What it reads, (n_tokens, d_in), and what it is to give, (n_tokens, d_out):
-	 * the same but for transcoders. NULL: there is no such layer. */
-	float *x[N_LAYERS], *y[N_LAYERS];
-	float *scaled; /* (n_tokens, d_in) */
-	struct fit fit[N_TRIALS];
-};
-
-/* ---- the streams --------------------------------------------------------------- */
-
-static bool
-neighbor_hook(const struct lm *m, const struct hook *at, int layer, struct hook *out)
-{
-	struct err e = ERR_INIT;
-	int64_t wanted = (int64_t)at->layer + layer;
-
-	*out = *at;
-	if (layer == 0)
-		return true;
-	if (wanted < 0)
-		return false;
-	hook_move(out, (uint32_t)wanted);
-	return lm_check_hook(m, out, &e) == 0;
-}
-
-static int
-run_model(struct diagnosis *d, struct err *e)
-{
-	const struct sample *s = &d->sample;
-	const struct sae_info *n = &d->s->sae->info;
-	struct hook hook[2 * N_LAYERS];
-	float *out[2 * N_LAYERS];
-	struct lm_work *w = NULL;
-	size_t n_hooks = 0;
-	int rc = 0;
-
-	for (int i = 0; i < N_LAYERS; i++) {
-		struct hook *at = &hook[n_hooks];
-
-		if (!neighbor_hook(d->p->lm, &n->hook, i - 1, at) ||
-			!neighbor_hook(d->p->lm, &n->hook_out, i - 1, at + 1))
-			continue;
-		d->x[i] = mem_new_aligned(s->n_tokens * n->d_in, sizeof(*d->x[i]));
-		d->y[i] = n->transcoder
-			? mem_new_aligned(s->n_tokens * n->d_out, sizeof(*d->y[i]))
-			: d->x[i];
-		if (d->x[i] == NULL || d->y[i] == NULL)
-			return err_set(e, ERR_NOMEM, "no memory for %zu tokens",
-				s->n_tokens);
-		out[n_hooks++] = d->x[i];
-		if (n->transcoder)
-			out[n_hooks++] = d->y[i];
-	}
-	rc = lm_work_new(&w, d->p->lm, s->n_tokens, e);
-	if (rc == 0)
-		rc = lm_forward(d->p->lm, w, s->id, s->window_start, s->n_windows, hook,
-			n_hooks, out, e);
-	lm_work_free(w);
-	return rc;
-}
-
-static int
-read_text(struct diagnosis *d, struct err *e)
-{
-	const struct plan_group *g = &d->p->group[d->s->group];
-	const struct cut_rule rule = {.context = g->context,
-		.prepend_bos = g->prepend_bos,
-		.bos = tok_bos(d->p->tok),
-		.max_tokens = d->p->options->sample};
-	int rc = sample_read(&d->sample, d->p->options, d->p->tok, &rule, e);
-
-	if (rc < 0)
-		return rc;
-	d->counts = mem_new(d->sample.n_tokens, 1);
-	d->scaled = mem_new_aligned(d->sample.n_tokens * d->s->sae->info.d_in,
-		sizeof(*d->scaled));
-	if (d->counts == NULL || d->scaled == NULL)
-		return err_set(e, ERR_NOMEM, "no memory for %zu tokens",
-			d->sample.n_tokens);
-	for (size_t t = 0; t < d->sample.n_tokens; t++)
-		d->counts[t] = !d->p->excluded[d->sample.id[t]];
-	return 0;
-}
-
-static double
-mean_norm(const struct diagnosis *d, const float *x)
-{
-	size_t n = 0, d_in = d->s->sae->info.d_in;
-	double sum = 0;
-
-	for (size_t t = 0; t < d->sample.n_tokens; t++)
-		if (d->counts[t]) {
-			sum += (double)kernel_norm(x + t * d_in, d_in);
-			n++;
-		}
-	return n > 0 ? sum / (double)n : 0;
-}
-
 /* ---- one rule ------------------------------------------------------------------- */
 
 /* What reconstruction leaves of y, by the activations in c and what was read. */
 static int
-measure(const struct diagnosis *d, const struct encoder *c, const float *x,
+measure(const struct diagnose_text *text, const struct encoder *c, const float *x,
 	const float *y, struct fit *fit, struct err *e)
 {
 	size_t d_in = c->sae->info.d_in, d_out = c->sae->info.d_out;
-	size_t n = d->sample.n_tokens, nnz = 0;
+	size_t n = text->sample.n_tokens, nnz = 0;
 	struct stream_stats stats;
 	struct sae_act *acts = mem_new(c->sae->info.d_sae, sizeof(*acts));
 	double *error = mem_new(d_out, sizeof(*error)), all = 0, variance;
@@ -229,7 +271,7 @@ measure(const struct diagnosis *d, const struct encoder *c, const float *x,
 	for (size_t t = 0; rc == 0 && t < n; t++) {
 		uint32_t from = c->acts.row_start[t], to = c->acts.row_start[t + 1];
 
-		if (!d->counts[t])
+		if (!text->counts[t])
 			continue;
 		for (uint32_t i = from; i < to; i++)
 			acts[i - from] =
@@ -240,7 +282,7 @@ measure(const struct diagnosis *d, const struct encoder *c, const float *x,
 		stats_error(error, y + t * d_out, y_hat, d_out);
 	}
 	if (rc == 0) {
-		stream_stats_add(&stats, y, d_out, d->counts, n);
+		stream_stats_add(&stats, y, d_out, text->counts, n);
 		variance = stream_stats_variance(&stats);
 		for (size_t i = 0; i < d_out; i++)
 			all += error[i];
@@ -257,29 +299,27 @@ measure(const struct diagnosis *d, const struct encoder *c, const float *x,
 static int
 try_rule(struct diagnosis *d, const struct trial *t, struct fit *fit, struct err *e)
 {
-	const float *x = d->x[1 + t->layer], *y = d->y[1 + t->layer];
+	const struct diagnose_stream *s = &d->stream[t->at];
+	const float *x = s->x, *y = s->y;
+	size_t n_tokens = s->text->sample.n_tokens;
 	struct sae changed = *d->s->sae;
 	struct err *each = mem_new(d->p->n_threads, sizeof(*each));
 	struct encoder c = {0};
 	int rc = each == NULL ? err_set(e, ERR_NOMEM, "no memory to try a rule") : 0;
 
 	if (t->change != NULL)
-		t->change(&changed.info);
-	if (t->scaled) {
-		size_t n = d->sample.n_tokens * changed.info.d_in;
-		double norm = mean_norm(d, x);
-		float by = norm > 0 ? (float)(sqrt(changed.info.d_in) / norm) : 1;
-
-		for (size_t i = 0; i < n; i++)
-			d->scaled[i] = x[i] * by;
-		x = y = d->scaled;
+		t->change(d, &changed);
+	if (t->input != NULL) {
+		t->input(d, s);
+		x = d->x;
+		y = d->y;
 	}
 	if (rc == 0)
-		rc = encoder_init(&c, &changed, d->p->n_threads, d->sample.n_tokens, e);
+		rc = encoder_init(&c, &changed, d->p->n_threads, n_tokens, e);
 	if (rc == 0)
-		rc = encoder_run(&c, d->pool, x, (uint32_t)d->sample.n_tokens, each, e);
+		rc = encoder_run(&c, d->pool, x, (uint32_t)n_tokens, each, e);
 	if (rc == 0)
-		rc = measure(d, &c, x, y, fit, e);
+		rc = measure(s->text, &c, x, y, fit, e);
 	encoder_clear(&c);
 	mem_free(each);
 	return rc;
@@ -289,20 +329,35 @@ try_rule(struct diagnosis *d, const struct trial *t, struct fit *fit, struct err
 static bool
 is_other(const struct diagnosis *d, const struct trial *t)
 {
-	struct sae_info n = d->s->sae->info;
+	const struct sae *own = d->s->sae;
+	struct sae s = *own;
 
-	if (d->x[1 + t->layer] == NULL || (t->scaled && n.transcoder))
+	if (d->stream[t->at].x == NULL)
 		return false;
+	if (t->input == interleaved)
+		return own->info.hook.site == HOOK_Z;
+	if (t->input == scaled || t->input == scaled_back)
+		return own->info.norm == SAE_NORM_NONE;
 	if (t->change == NULL)
 		return true;
-	t->change(&n);
-	return n.subtract_b_dec != d->s->sae->info.subtract_b_dec ||
-		n.center != d->s->sae->info.center ||
-		n.rescale_by_decoder_norm != d->s->sae->info.rescale_by_decoder_norm ||
-		n.norm != d->s->sae->info.norm;
+	t->change(d, &s);
+	return s.info.subtract_b_dec != own->info.subtract_b_dec ||
+		s.info.center != own->info.center ||
+		s.info.rescale_by_decoder_norm != own->info.rescale_by_decoder_norm ||
+		s.info.norm != own->info.norm || s.threshold != own->threshold ||
+		s.w_skip != own->w_skip;
 }
 
 /* ---- the answer ------------------------------------------------------------------ */
+
+/* The share of the variance that it leaves, more for more features than own has. */
+static double
+score(const struct fit *fit, const struct fit *own)
+{
+	double more = own->l0 > 0 ? sqrt(fit->l0 / own->l0) : MOST_PENALTY;
+
+	return fit->fvu * fmin(fmax(more, 1), MOST_PENALTY);
+}
 
 static size_t
 best_of(const struct fit *fit)
@@ -310,35 +365,56 @@ best_of(const struct fit *fit)
 	size_t best = 0;
 
 	for (size_t i = 1; i < N_TRIALS; i++)
-		if (fit[i].tried && fit[i].fvu < fit[best].fvu)
+		if (fit[i].tried && score(&fit[i], fit) < score(&fit[best], fit))
 			best = i;
-	return fit[best].fvu < CLEARLY * fit[0].fvu ? best : 0;
+	return score(&fit[best], fit) < CLEARLY * fit[0].fvu ? best : 0;
 }
 
 static void
-print_answer(const struct diagnosis *d, size_t best)
+print_answer(const struct diagnosis *d, const struct fit *fit, size_t best)
 {
 	const struct sae_info *n = &d->s->sae->info;
 
 	printf("%s (%s) at %s: %zu tokens, mean |x| %.4g\n", d->s->name, d->s->dir,
-		d->s->stream, d->sample.n_tokens, mean_norm(d, d->x[1]));
+		d->s->stream, d->text[0].sample.n_tokens,
+		diagnose_mean_norm(&d->text[0], d->stream[AT_HOOK].x, n->d_in));
 	printf("  rules: %s\n       L0      FVU\n", n->rules);
 	for (size_t i = 0; i < N_TRIALS; i++)
-		if (d->fit[i].tried)
-			printf("%c %7.1f %8.4f  %s\n", i == best ? '*' : ' ',
-				d->fit[i].l0, d->fit[i].fvu, trials[i].what);
+		if (fit[i].tried)
+			printf("%c %7.1f %8.4f  %s\n", i == best ? '*' : ' ', fit[i].l0,
+				fit[i].fvu, trials[i].what);
 	if (best == 0)
 		printf("  its own rules fit best\n");
 	else
 		printf("  this fits better: %s: it leaves %.4f of the variance, its "
 		       "own "
 		       "rules %.4f\n",
-			trials[best].what, d->fit[best].fvu, d->fit[0].fvu);
+			trials[best].what, fit[best].fvu, fit[0].fvu);
+}
+
+/* What trials change, as long as the longest stream. */
+static int
+make_room(struct diagnosis *d, struct err *e)
+{
+	const struct sae *s = d->s->sae;
+	size_t d_in = s->info.d_in, d_out = s->info.d_out;
+	size_t n = d->text[0].sample.n_tokens;
+
+	d->x = mem_new_aligned(n * d_in, sizeof(*d->x));
+	d->y = mem_new_aligned(n * d_out, sizeof(*d->y));
+	d->threshold = mem_new_aligned(s->info.d_sae, sizeof(*d->threshold));
+	if (s->w_skip != NULL)
+		d->w_skip = mem_new_aligned(d_in * d_out, sizeof(*d->w_skip));
+	if (d->x == NULL || d->y == NULL || d->threshold == NULL ||
+		(s->w_skip != NULL && d->w_skip == NULL))
+		return err_set(e, ERR_NOMEM, "no memory to try rules");
+	return 0;
 }
 
 static int
 diagnose_sae(struct diagnosis *d, size_t *n_other, struct err *e)
 {
+	struct fit fit[N_TRIALS] = {0};
 	size_t best;
 	int rc;
 
@@ -347,25 +423,22 @@ diagnose_sae(struct diagnosis *d, size_t *n_other, struct err *e)
 			"%s is a layer of a cross-layer transcoder: it gives only a "
 			"part of what stands at %s, so no rule can be held against it",
 			d->s->dir, d->s->sae->info.hook_out.name);
-	rc = read_text(d, e);
+	rc = diagnose_streams(d, e);
 	if (rc == 0)
-		rc = run_model(d, e);
+		rc = make_room(d, e);
 	for (size_t i = 0; rc == 0 && i < N_TRIALS; i++)
 		if (is_other(d, &trials[i]))
-			rc = try_rule(d, &trials[i], &d->fit[i], e);
+			rc = try_rule(d, &trials[i], &fit[i], e);
 	if (rc == 0) {
-		best = best_of(d->fit);
+		best = best_of(fit);
 		*n_other += best != 0;
-		print_answer(d, best);
+		print_answer(d, fit, best);
 	}
-	sample_clear(&d->sample);
-	mem_free(d->counts);
-	mem_free(d->scaled);
-	for (int i = 0; i < N_LAYERS; i++) {
-		if (d->y[i] != d->x[i])
-			mem_free(d->y[i]);
-		mem_free(d->x[i]);
-	}
+	diagnose_streams_clear(d);
+	mem_free(d->x);
+	mem_free(d->y);
+	mem_free(d->threshold);
+	mem_free(d->w_skip);
 	return rc;
 }
 

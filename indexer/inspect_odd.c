@@ -138,6 +138,30 @@ look_at_k(struct odd *o, const struct sae *s)
 			s->info.k, s->info.d_sae);
 }
 
+/* SAELens loaded models with centred weights until then, and no config says so. */
+static bool
+before_raw(const char *version)
+{
+	unsigned major = 0, minor = 0, patch = 0;
+
+	if (sscanf(version, "%u.%u.%u", &major, &minor, &patch) < 2)
+		return true; /* older files do not tell */
+	return major < 3 || (major == 3 && (minor < 19 || (minor == 19 && patch < 2)));
+}
+
+static void
+look_at_training(struct odd *o, const struct sae *s)
+{
+	const struct sae_info *n = &s->info;
+
+	if (strcmp(n->family, "saelens") == 0 && !n->center && !n->transcoder &&
+		hook_in_stream(&n->hook) && before_raw(n->version))
+		say(o,
+			"trained before SAELens 3.19.2, which centred what models with "
+			"LayerNorm write: diagnose tells whether its input was "
+			"centred");
+}
+
 int
 odd_find(struct odd *o, const struct sae *s, struct err *e)
 {
@@ -150,6 +174,7 @@ odd_find(struct odd *o, const struct sae *s, struct err *e)
 	look_at_alignment(o, v, s);
 	look_at_threshold(o, v, s);
 	look_at_k(o, s);
+	look_at_training(o, s);
 	mem_free(v);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * inspect_odd: what in the weights of an SAE a user should know before
- * believing its numbers. Looks at the tensors alone; prints nothing.
+ * believing its numbers. Looks at what was loaded alone; prints nothing.
  */
 #ifndef INDEXER_INSPECT_ODD_H
 #define INDEXER_INSPECT_ODD_H

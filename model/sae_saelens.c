@@ -242,6 +242,24 @@ cfg_dims(struct saelens *g, struct err *e)
 	return rc;
 }
 
+/* What SAELens converts from Gemma Scope 2 reads behind the norm, but it calls that
+ * hook_mlp_in, which is before it; Hugging Face's module stands beside. */
+static int
+hf_hook(struct saelens *g, struct err *e)
+{
+	const struct js_doc *c = &g->l->cfg;
+	char hook[128], where[PATH_BYTES];
+	int rc;
+
+	if (g->l->options->hook || g->l->s->info.hook.site != HOOK_MLP_IN)
+		return 0;
+	rc = js_opt_str(c, g->meta, "hf_hook_name", "", hook, sizeof(hook), e);
+	if (rc < 0 || !hook[0])
+		return rc;
+	rc = path_join(where, e, "%s: metadata.hf_hook_name", c->name);
+	return rc == 0 ? sae_hook_in(g->l, hook, where, e) : rc;
+}
+
 static int
 cfg_hook(struct saelens *g, struct err *e)
 {
@@ -258,6 +276,8 @@ cfg_hook(struct saelens *g, struct err *e)
 		rc = js_need_str(c, g->meta, key, hook, sizeof(hook), e);
 	if (rc == 0)
 		rc = sae_hook_in(g->l, hook, where, e);
+	if (rc == 0)
+		rc = hf_hook(g, e);
 	if (rc == 0 && js_type(head) != JS_ABSENT && js_type(head) != JS_NULL)
 		rc = err_set(e, ERR_UNSUPPORTED, "%s: %s is not supported", c->name,
 			index);

@@ -60,6 +60,11 @@ odd many 'k is 60 of 96 features'
 cp -r tiny/sae/plain silent
 plant silent W_enc 0 3072 0
 odd silent '9[0-9]* features can never fire'
+data=$srcdir/tests/model/data
+odd "$data/fam-saelens-old" 'trained before SAELens 3.19.2, which centred'
+odd "$data/fam-saelens-old-points" 'diagnose tells whether its input was centred'
+saedb-index inspect "$data/sae-standard" "$data/sae-standard-centred" >out || fail "inspect"
+! grep -q 'trained before SAELens' out || fail "a new SAE is taken for an old one"
 ok "what is odd"
 
 plant nan W_dec 40 1 nan

@@ -34,7 +34,7 @@ diagnose "$demo/sae/1k"
 [ $status = 0 ] || fail "diagnose ends with $status"
 grep -q '^[*].* as its files say' out || fail "its own rules are not chosen"
 grep -q 'its own rules fit best' out || fail "it does not say so"
-[ "$(grep -c '^[* ]  *[0-9.]\+  *[0-9.]\+  [a-z]' out)" = 8 ] || fail "not eight rules"
+[ "$(grep -c '^[* ]  *[0-9.]\+  *[0-9.]\+  [a-z]' out)" = 13 ] || fail "not 13 rules"
 before=$(sed 's/([^)]*)//' out)
 saedb-index diagnose --model "$demo/model" --sae "$demo/sae/1k" --corpus "$corpus" \
 	--sample 800 --threads 3 >out 2>&1 || fail "three threads"
@@ -55,25 +55,82 @@ done
 names layer1 'the hook one layer above'
 names layer3 'the hook one layer below'
 
-# As trained on inputs of norm sqrt(d) on average, without folding that in.
-wrong unfolded
+wrong bos
+sed -i 's/"prepend_bos": *true/"prepend_bos": false/' bos/cfg.json
+names bos 'BOS in front of each window'
+ok "wrong configs"
+
+# reweigh DIR EXPRESSION: over t, {tensor: floats}; by is sqrt(d) / mean |x|, norm(f) what
+# a decoder row is made as long as.
 diagnose "$demo/sae/1k"
-"$PYTHON" - unfolded/sae_weights.safetensors \
-	"$(sed -n 's/.*mean |x| //p' out)" <<'PY'
+mean=$(sed -n 's/.*tokens, mean |x| //p' out)
+reweigh()
+{
+	[ -d "$1" ] || wrong "$1"
+	"$PYTHON" - "$1/sae_weights.safetensors" "$mean" "$2" <<'PY'
 import json, struct, sys
-path, norm = sys.argv[1], float(sys.argv[2])
+path, mean = sys.argv[1], float(sys.argv[2])
 b = bytearray(open(path, "rb").read())
 n = struct.unpack("<Q", b[:8])[0]
 header = json.loads(b[8:8 + n])
-by = header["b_dec"]["shape"][0] ** 0.5 / norm
-for name in ("b_enc", "b_dec", "threshold"):
-    start, end = (8 + n + at for at in header[name]["data_offsets"])
-    form = "<%de" % header[name]["shape"][0]
-    b[start:end] = struct.pack(form, *(v * by for v in struct.unpack(form, b[start:end])))
-open(path, "wb").write(b)
+at = {k: [8 + n + x for x in v["data_offsets"]] for k, v in header.items()
+      if k != "__metadata__"}
+t = {k: struct.unpack("<%de" % ((e - s) // 2), b[s:e]) for k, (s, e) in at.items()}
+d_sae, d = header["W_dec"]["shape"]
+by = d ** 0.5 / mean
+
+
+def norm(f):
+    return (1, 2, 4)[f % 3]
+
+
+def times(name, factor, per=1, cycle=None):
+    """factor(f), f: the feature of a value, per values or every cycle-th to each."""
+    t[name] = [v * factor(i % cycle if cycle else i // per) for i, v in enumerate(t[name])]
+
+
+exec(sys.argv[3])
+header, data = {}, b""
+for k, v in t.items():
+    shape = json.loads(bytes(b[8:8 + n]))[k]["shape"]
+    header[k] = {"dtype": "F16", "shape": shape, "data_offsets": [len(data), len(data) + 2 * len(v)]}
+    data += struct.pack("<%de" % len(v), *v)
+text = json.dumps(header).encode()
+open(path, "wb").write(struct.pack("<Q", len(text)) + text + data)
 PY
+}
+
+# As trained on inputs of norm sqrt(d) on average, without folding that in.
+reweigh unfolded '
+for k in ("b_enc", "b_dec", "threshold"):
+    times(k, lambda f: by)'
 names unfolded 'input scaled to norm sqrt(d) on average'
-ok "wrong rules"
+reweigh twice '
+times("W_enc", lambda f: by)
+times("W_dec", lambda f: 1 / by)
+times("b_dec", lambda f: 1 / by)'
+names twice 'input scaled the other way (an SAE folded twice)'
+ok "scales"
+
+reweigh high 'times("threshold", lambda f: 1 / by)'
+names high 'thresholds times sqrt(d) / mean |x|'
+# The same SAE with longer decoder rows, but for the thresholds.
+longer='
+times("W_dec", norm, per=d)
+times("W_enc", lambda f: 1 / norm(f), cycle=d_sae)
+times("b_enc", lambda f: 1 / norm(f))'
+reweigh units "$longer"
+names units "thresholds for pre times the decoder row's norm"
+reweigh same "$longer
+times('threshold', lambda f: 1 / norm(f))"
+diagnose same
+[ $status = 0 ] || fail "longer decoder rows alone are taken for a wrong rule"
+# A TopK of those rows that is to rank as if they were of unit norm.
+reweigh rank "$longer
+del t['threshold']"
+sed -i 's/"architecture": *"jumprelu"/"architecture": "topk", "k": 18/' rank/cfg.json
+names rank "ranked by pre times the decoder row's norm"
+ok "thresholds and ranks"
 
 refuses 2 '--corpus is missing' diagnose --model "$demo/model" --sae "$demo/sae/1k"
 refuses 2 '--store is no option of diagnose' diagnose --store s

@@ -34,20 +34,28 @@ golden_ints(const struct tensors *t, const char *name, size_t *n)
 	return out;
 }
 
+/* name: the model; path: what it is to compute. */
 static inline void
-start(struct session *s, const char *name)
+start_with(struct session *s, const char *name, const char *path)
 {
-	char path[128];
 	struct err e = ERR_INIT;
 
 	if (lm_open(&s->m, fixture(name), &e) < 0)
 		fail_msg("%s", e.text);
-	snprintf(path, sizeof(path), "%s/golden.safetensors", name);
 	assert_int_equal(tensors_open(&s->golden, fixture(path), &e), 0);
 	s->ids = golden_ints(s->golden, "ids", &s->n_tokens);
 	s->window_start = golden_ints(s->golden, "window_start", &s->n_windows);
 	s->n_windows--;
 	assert_int_equal(lm_work_new(&s->w, s->m, s->n_tokens, &e), 0);
+}
+
+static inline void
+start(struct session *s, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/golden.safetensors", name);
+	start_with(s, name, path);
 }
 
 static inline void

@@ -117,6 +117,10 @@ test_pickles(void **state)
 	PICKLED("}Na.", ERR_FORMAT, "added to a dict");
 	PICKLED("]NNs.", ERR_FORMAT, "added to a list");
 	PICKLED("}(Nu.", ERR_FORMAT, "added to a dict");
+	PICKLED("}(Ne.", ERR_FORMAT, "added to a dict");
+	PICKLED("](NNu.", ERR_FORMAT, "added to a list");
+	PICKLED("](N\x90.", ERR_FORMAT, "added to a list");
+	PICKLED("N(Ne.", ERR_FORMAT, "added to None");
 	PICKLED("h\0.", ERR_FORMAT, "not kept");
 	PICKLED("Nr\xff\xff\xff\xff.", ERR_LIMIT, "1000000 values");
 	PICKLED("q\0.", ERR_FORMAT, "value is missing");
@@ -130,6 +134,7 @@ test_pickles(void **state)
 	PICKLED("cos\nsystem\nU\4true\x85R.", ERR_UNSUPPORTED, "os.system");
 	PICKLED("U\2osU\6system\x93.", ERR_UNSUPPORTED, "os.system");
 	PICKLED("NU\6system\x93.", ERR_FORMAT, "no string");
+	PICKLED("U\2osN\x93.", ERR_FORMAT, "no string");
 	PICKLED("cos\nsystem", ERR_FORMAT, "cut short");
 	PICKLED("cbuiltins\neval\n.", ERR_UNSUPPORTED, "builtins.eval");
 	PICKLED("ctorch\nFloatStorage\n)R.", ERR_UNSUPPORTED, "torch.FloatStorage");
@@ -148,6 +153,7 @@ test_pickles(void **state)
 	PICKLED("NQ.", ERR_UNSUPPORTED, "bare storage");
 	pickled_n("(dp0\n.", 6, ERR_UNSUPPORTED, "protocol 2 to 5");
 	pickled_n("\x80\6N.", 4, ERR_UNSUPPORTED, "protocol 6");
+	pickled_n("\x80\1N.", 4, ERR_UNSUPPORTED, "protocol 1");
 }
 
 /* More of everything than can be kept. */
@@ -175,6 +181,29 @@ test_limits(void **state)
 		buf_puts(&b, "q\1(h\1h\1h\1h\1h\1h\1h\1h\1h\1h\1t");
 	buf_puts(&b, "t.");
 	pickled_n(b.data, b.n_bytes, ERR_LIMIT, "more than 1000000 values");
+	/* one value a million times and one, in one list */
+	buf_reset(&b);
+	buf_put(&b, "\x80\2Nq\0]", 6);
+	for (int i = 0; i < 1001; i++) {
+		buf_u8(&b, '(');
+		for (int j = 0; j < 1000; j++)
+			buf_put(&b, "h\0", 2);
+		buf_u8(&b, 'e');
+	}
+	buf_u8(&b, '.');
+	pickled_n(b.data, b.n_bytes, ERR_LIMIT, "1000000 values in one");
+	/* three lists of half a million values each */
+	buf_reset(&b);
+	buf_put(&b, "\x80\2]", 3);
+	for (int i = 0; i < 1500; i++) {
+		buf_puts(&b, i % 500 == 0 ? "](" : "(");
+		for (int j = 0; j < 1000; j++)
+			buf_u8(&b, 'N');
+		buf_puts(&b, i % 500 == 499 ? "ea" : "e");
+	}
+	buf_u8(&b, '.');
+	pickled_n(b.data, b.n_bytes, ERR_LIMIT,
+		"of the pickle: more than 1000000 values");
 	/* a name past the limit */
 	buf_reset(&b);
 	buf_put(&b, "\x80\2}X", 4);
@@ -245,6 +274,128 @@ test_tensors(void **state)
 		"without its tensor");
 	PICKLED("ctorch._utils\n_rebuild_parameter\n)R.", ERR_FORMAT,
 		"without its tensor");
+	PICKLED("ctorch._utils\n_rebuild_parameter\n(ctorch\nSize\n(K\1t\x85R\x88}tR.",
+		ERR_FORMAT, "without its tensor");
+	PICKLED("ctorch\nSize\n]\x85R.", ERR_FORMAT, "torch.Size of no tuple");
+	PICKLED("ctorch\nSize\n))\x86R.", ERR_FORMAT, "torch.Size of no tuple");
+}
+
+/* The same over another persistent id, of two values. */
+#define OVER(id) "ctorch._utils\n_rebuild_tensor_v2\n(" id "K\0(K\2t(K\1t\x89}tR."
+#define FLOATS "ctorch\nFloatStorage\n"
+#define CPU "U\3cpu"
+
+static void
+test_storages(void **state)
+{
+	static const char says[] = "not as PyTorch writes",
+			  rest[] = "K\6tQK\0(K\2t(K\1t\x89}tR.";
+	struct buf b;
+
+	(void)state;
+	PICKLED(OVER("(U\7storage" FLOATS ZERO CPU "K\6tQ"), 0, NULL);
+	PICKLED(OVER("N"), ERR_FORMAT, says);
+	PICKLED(OVER("(U\7storage" FLOATS ZERO CPU "K\6t"), ERR_FORMAT, says);
+	PICKLED(OVER("NQ"), ERR_FORMAT, says);
+	PICKLED(OVER("](U\7storage" FLOATS ZERO CPU "K\6eQ"), ERR_FORMAT, says);
+	PICKLED(OVER("(U\7storage" FLOATS ZERO CPU "tQ"), ERR_FORMAT, says);
+	PICKLED(OVER("(U\7storage" FLOATS ZERO CPU "K\6NtQ"), ERR_FORMAT, says);
+	PICKLED(OVER("(U\7sturage" FLOATS ZERO CPU "K\6tQ"), ERR_FORMAT, says);
+	PICKLED(OVER("(N" FLOATS ZERO CPU "K\6tQ"), ERR_FORMAT, says);
+	PICKLED(OVER("(U\7storageN" ZERO CPU "K\6tQ"), ERR_FORMAT, says);
+	PICKLED(OVER("(U\7storagectorch\nfloat32\n" ZERO CPU "K\6tQ"), ERR_FORMAT,
+		says);
+	PICKLED(OVER("(U\7storagectorch\nSize\n" ZERO CPU "K\6tQ"), ERR_FORMAT, says);
+	PICKLED(OVER("(U\7storage" FLOATS "N" CPU "K\6tQ"), ERR_FORMAT, says);
+	PICKLED(OVER("(U\7storage" FLOATS ZERO CPU "NtQ"), ERR_FORMAT, says);
+	PICKLED(OVER("(U\7storage" FLOATS ZERO CPU "J\xff\xff\xff\xfftQ"), ERR_FORMAT,
+		says);
+	PICKLED(OVER("(U\7storage" FLOATS ZERO CPU
+		     "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7ftQ"),
+		ERR_FORMAT, "24 bytes, not"); /* times 4 overflows */
+	/* its key is longer than a member's name may be */
+	buf_init(&b);
+	buf_put(&b, "\x80\2", 2);
+	buf_puts(&b, "ctorch._utils\n_rebuild_tensor_v2\n((U\7storage" FLOATS);
+	buf_puts(&b, "X");
+	buf_u32(&b, 600);
+	for (int i = 0; i < 600; i++)
+		buf_u8(&b, '0');
+	buf_puts(&b, CPU);
+	buf_put(&b, rest, sizeof(rest) - 1);
+	pickled_n(b.data, b.n_bytes, ERR_FORMAT, says);
+	buf_clear(&b);
+	/* sizes and strides are tuples */
+	PICKLED("ctorch._utils\n_rebuild_tensor_v2\n((U\7storage" FLOATS ZERO CPU
+		"K\6tQK\0](K\2e(K\1t\x89}tR.",
+		ERR_FORMAT, "no tuple");
+	PICKLED("ctorch._utils\n_rebuild_tensor_v2\n((U\7storage" FLOATS ZERO CPU
+		"K\6tQK\0(K\2tK\1\x89}tR.",
+		ERR_FORMAT, "no tuple");
+	PICKLED("ctorch._utils\n_rebuild_tensor_v2\n((U\7storage" FLOATS ZERO CPU
+		"K\6tQN(K\2t(K\1t\x89}tR.",
+		ERR_FORMAT, "no tensor as PyTorch");
+}
+
+/* Opens a .pt of this pickle, which is good. */
+static struct tensors *
+open_pickle(const struct buf *pickle)
+{
+	struct err e = ERR_INIT;
+	struct tensors *t = NULL;
+
+	pickled_n(pickle->data, pickle->n_bytes, 0, NULL);
+	if (tensors_open(&t, at("p.pt"), &e) < 0)
+		fail_msg("%s", e.text);
+	return t;
+}
+
+/* Every type of storage, and every dtype as a value. */
+static void
+test_types(void **state)
+{
+	static const struct {
+		const char *storage, *dtype, *value;
+		uint8_t n; /* values in 24 bytes */
+	} types[] = {
+		{"Float", "F32", "float32", 6},
+		{"Half", "F16", "float16", 12},
+		{"BFloat16", "BF16", "bfloat16", 12},
+		{"Double", "F64", "float64", 3},
+		{"Long", "I64", "int64", 3},
+		{"Int", "I32", "int32", 6},
+		{"Short", "I16", "int16", 12},
+		{"Char", "I8", "int8", 24},
+		{"Byte", "U8", "uint8", 24},
+		{"Bool", "BOOL", "bool", 24},
+	};
+	static const char rest[] = "tQK\0(K\2t(K\1t\x89}tR.";
+	struct tensors *t;
+	struct buf b;
+
+	(void)state;
+	buf_init(&b);
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		buf_reset(&b);
+		buf_put(&b, "\x80\2", 2);
+		buf_printf(&b, "ctorch\n%s\n.", types[i].value);
+		t = open_pickle(&b);
+		assert_int_equal(tensors_n_meta(t), 1);
+		assert_string_equal(tensors_meta_at(t, 0)->str, types[i].value);
+		tensors_close(t);
+		buf_reset(&b);
+		buf_put(&b, "\x80\2", 2);
+		buf_puts(&b, "ctorch._utils\n_rebuild_tensor_v2\n((U\7storage");
+		buf_printf(&b, "ctorch\n%sStorage\n" ZERO CPU "K%c", types[i].storage,
+			types[i].n);
+		buf_put(&b, rest, sizeof(rest) - 1);
+		t = open_pickle(&b);
+		assert_int_equal(tensors_n(t), 1);
+		assert_string_equal(tensors_at(t, 0)->dtype_name, types[i].dtype);
+		assert_int_equal(tensors_at(t, 0)->n_bytes, 2 * 24 / types[i].n);
+		tensors_close(t);
+	}
+	buf_clear(&b);
 }
 
 /* What stands beside the pickle. */
@@ -297,6 +448,8 @@ main(void)
 		cmocka_unit_test(test_pickles),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_tensors),
+		cmocka_unit_test(test_storages),
+		cmocka_unit_test(test_types),
 		cmocka_unit_test(test_members),
 		cmocka_unit_test(test_broken),
 	};

@@ -114,11 +114,111 @@ test_bad_entry(void **state)
 	expect("{" T("a", "F32", "[2]", "0", "7") "}", 7, ERR_FORMAT, "do not fill");
 	expect("{" T("a", "F32", "[2]", "0", "4") "}", 4, ERR_FORMAT, "do not fill");
 	expect("{" T("a", "F4", "[1]", "0", "1") "}", 1, ERR_FORMAT, "do not fill");
+	expect("{" T("a", "F4", "[3]", "0", "1") "}", 1, ERR_FORMAT, "do not fill");
+	expect("{" T("a", "F6_E2M3", "[5]", "0", "3") "}", 3, ERR_FORMAT,
+		"do not fill"); /* 30 bits */
+	expect("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":{}}}", 1,
+		ERR_FORMAT, "data_offsets");
 	expect("{" T("a", "U8", "[1]", "1", "0") "}", 1, ERR_FORMAT, "bytes 1 to 0");
 	expect("{" T("a", "U8", "[1]", "-1", "0") "}", 1, ERR_FORMAT, "data_offsets");
 	expect("{" T("a", "U8", "[1]", "0", "18446744073709551615") "}", 1, ERR_FORMAT,
 		NULL);
 	expect("{" T("a", "U8", "[9]", "0", "9") "}", 8, ERR_FORMAT, "truncated");
+}
+
+/* Every dtype of the format has its size; what is not read is refused by name, and
+ * not before its values are asked for. */
+static void
+test_dtypes(void **state)
+{
+	static const struct {
+		const char *name;
+		unsigned n_bits;
+		bool is_read;
+	} dtypes[] = {
+		{"BOOL", 8, true},
+		{"U8", 8, true},
+		{"I8", 8, true},
+		{"I16", 16, true},
+		{"F16", 16, true},
+		{"BF16", 16, true},
+		{"I32", 32, true},
+		{"F32", 32, true},
+		{"I64", 64, true},
+		{"F64", 64, true},
+		{"U16", 16, false},
+		{"U32", 32, false},
+		{"U64", 64, false},
+		{"C64", 64, false},
+		{"F8_E5M2", 8, false},
+		{"F8_E4M3", 8, false},
+		{"F8_E8M0", 8, false},
+		{"F8_E4M3FNUZ", 8, false},
+		{"F8_E5M2FNUZ", 8, false},
+		{"F4", 4, false},
+		{"F6_E2M3", 6, false},
+		{"F6_E3M2", 6, false},
+	};
+	char header[200];
+	float out[8];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(dtypes) / sizeof(dtypes[0]); i++) {
+		struct err e = ERR_INIT;
+		struct tensors *t = NULL;
+		unsigned n = dtypes[i].n_bits; /* bytes of 8 values */
+		int rc;
+
+		snprintf(header, sizeof(header), "{" T("a", "%s", "[8]", "0", "%u") "}",
+			dtypes[i].name, n + 1);
+		expect(header, n + 1, ERR_FORMAT, "do not fill");
+		snprintf(header, sizeof(header), "{" T("a", "%s", "[8]", "0", "%u") "}",
+			dtypes[i].name, n);
+		expect(header, n, 0, NULL);
+		assert_int_equal(tensors_open(&t, at("t.safetensors"), &e), 0);
+		rc = tensor_floats(tensors_at(t, 0), out, true, &e);
+		if (rc != (dtypes[i].is_read ? 0 : ERR_UNSUPPORTED) ||
+			(rc < 0 && !strstr(e.text, dtypes[i].name)))
+			fail_msg("%s: %d %s", dtypes[i].name, rc, e.text);
+		tensors_close(t);
+	}
+}
+
+/* Writers align tensors, readers must not count on it. */
+static void
+test_unaligned(void **state)
+{
+	static const struct {
+		const char *dtype, *to;
+		size_t n;
+	} odd[] = {{"F64", "9", 8}, {"F32", "5", 4}, {"I64", "9", 8}, {"BF16", "3", 2},
+		{"F16", "3", 2}};
+	struct err e = ERR_INIT;
+	char header[200];
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++) {
+		struct tensors *t = NULL;
+		const struct tensor *a;
+		struct tensor copy;
+		uint64_t aligned = 0;
+		float got, want;
+
+		snprintf(header, sizeof(header),
+			"{" T("a", "U8", "[1]", "0", "1") "," T("b", "%s", "[1]", "1",
+				"%s") "}",
+			odd[i].dtype, odd[i].to);
+		put_tensors("t.safetensors", header, odd[i].n + 1);
+		assert_int_equal(tensors_open(&t, at("t.safetensors"), &e), 0);
+		a = tensors_find(t, "b");
+		memcpy(&aligned, a->data, odd[i].n);
+		copy = *a;
+		copy.data = (const uint8_t *)&aligned;
+		assert_int_equal(tensor_floats(a, &got, true, &e), 0);
+		assert_int_equal(tensor_floats(&copy, &want, true, &e), 0);
+		assert_memory_equal(&got, &want, sizeof(got));
+		tensors_close(t);
+	}
 }
 
 static void
@@ -378,6 +478,8 @@ main(void)
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_bad_header),
 		cmocka_unit_test(test_bad_entry),
+		cmocka_unit_test(test_dtypes),
+		cmocka_unit_test(test_unaligned),
 		cmocka_unit_test(test_bad_layout),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_limits),

@@ -132,7 +132,9 @@ static void
 test_members(void **state)
 {
 	static const char *const bad[] = {"/a.npy", "../a.npy", "x/../a.npy", "..",
-		"x//a.npy", "x\\a.npy", "./a.npy", "x\na.npy", "\xff.npy", ""};
+		"x//a.npy", "x\\a.npy", "./a.npy", "x\na.npy", "x\x7f.npy", "\xff.npy",
+		""};
+	char name[1026] = "";
 
 	(void)state;
 	one("b.npy", (struct zip_says){0}, 0, NULL);
@@ -140,12 +142,18 @@ test_members(void **state)
 	one("..b.npy", (struct zip_says){0}, 0, NULL);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		one(bad[i], (struct zip_says){0}, ERR_FORMAT, "plain path");
+	memset(name, 'n', sizeof(name) - 1);
+	one(name, (struct zip_says){0}, ERR_FORMAT, "plain path");
+	name[1024] = '\0';
+	one(name, (struct zip_says){0}, ERR_UNSUPPORTED, "member nnn");
 	one("a.npy", (struct zip_says){0}, ERR_FORMAT, "two members are called a.npy");
 	one("readme", (struct zip_says){0}, ERR_UNSUPPORTED, "member readme");
 	one("b.npy", (struct zip_says){.flags = 1}, ERR_UNSUPPORTED, "encrypted");
 	one("b.npy", (struct zip_says){.method = 12}, ERR_UNSUPPORTED, "method 12");
 	one("b.npy", (struct zip_says){.crc = 1}, ERR_FORMAT, "checksum");
 	one("b.npy", (struct zip_says){.own_name = "c.npy"}, ERR_FORMAT, "contradicts");
+	one("b.npy", (struct zip_says){.own_name = "b.npyy"}, ERR_FORMAT,
+		"contradicts");
 	one("b.npy", (struct zip_says){.n_bytes = 74}, ERR_FORMAT, "two sizes differ");
 	one("b.npy", (struct zip_says){.n_bytes = 500, .n_packed = 500}, ERR_FORMAT,
 		"beyond the data");
@@ -169,15 +177,22 @@ patch(struct buf *b, uint32_t sig, int n, size_t at_byte, uint32_t v, size_t n_b
 
 /* The same with a field of one header changed. */
 static void
-field(const char *from, uint32_t sig, int n, size_t at_byte, uint32_t v, size_t n_bytes,
-	const char *says)
+field_as(const char *from, uint32_t sig, int n, size_t at_byte, uint32_t v,
+	size_t n_bytes, int code, const char *says)
 {
 	struct buf b = read_fixture(from);
 
 	patch(&b, sig, n, at_byte, v, n_bytes);
 	put_file(at("z"), b.data, b.n_bytes);
 	buf_clear(&b);
-	expect_open(at("z"), ERR_FORMAT, says);
+	expect_open(at("z"), code, says);
+}
+
+static void
+field(const char *from, uint32_t sig, int n, size_t at_byte, uint32_t v, size_t n_bytes,
+	const char *says)
+{
+	field_as(from, sig, n, at_byte, v, n_bytes, ERR_FORMAT, says);
 }
 
 #define LOCAL 0x04034b50
@@ -195,6 +210,7 @@ test_headers(void **state)
 	field(f, LOCAL, 1, 18, 7, 4, "contradicts"); /* packed size */
 	field(f, LOCAL, 1, 8, 0, 2, "contradicts"); /* method */
 	field(f, LOCAL, 1, 14, 7, 4, "contradicts"); /* crc */
+	field(f, LOCAL, 1, 6, 1, 2, "contradicts"); /* encrypted */
 	field(f, LOCAL, 1, 0, 0, 4, "no header");
 	field(f, CENTRAL, 0, 42, 0x7fffffff, 4, "beyond the data");
 	field(f, CENTRAL, 1, 42, 0, 4, "contradicts"); /* the first one's place */
@@ -212,6 +228,33 @@ test_headers(void **state)
 	field(g, END64, 0, 32, 1u << 30, 4, "directory"); /* members */
 	field(g, LOCATOR, 0, 8, 0xffffffff, 4, "directory");
 	field(g, CENTRAL, 0, 48 + 8, 200, 2, "directory"); /* extra length */
+	field_as(f, END, 0, 4, 1, 2, ERR_UNSUPPORTED, "split over several"); /* disk */
+	field_as(f, END, 0, 8, 0x00020001, 4, ERR_UNSUPPORTED, "split over several");
+	field(g, LOCATOR, 0, 4, 1, 4, "directory"); /* disk */
+	field(g, END64, 0, 16, 1, 4, "directory");
+	field(g, END64, 0, 20, 1, 4, "directory");
+	field(g, END64, 0, 24, 7, 4, "directory"); /* members here, of all */
+	field(g, END, 0, 8, 0x00070007, 4, "directory"); /* contradicts zip64's */
+	field(g, END, 0, 16, 1, 4, "directory");
+}
+
+/* More members than are read, and more than the directory has room for. */
+static void
+test_many(void **state)
+{
+	struct buf b = read_fixture("files/zip64.npz");
+
+	(void)state;
+	patch(&b, END64, 0, 24, 1000001, 4);
+	patch(&b, END64, 0, 32, 1000001, 4);
+	patch(&b, END, 0, 8, 0xffffffff, 4);
+	put_file(at("z"), b.data, b.n_bytes);
+	expect_open(at("z"), ERR_LIMIT, "1000001 members, at most 1000000");
+	patch(&b, END64, 0, 24, 1000000, 4);
+	patch(&b, END64, 0, 32, 1000000, 4);
+	put_file(at("z"), b.data, b.n_bytes);
+	expect_open(at("z"), ERR_FORMAT, "directory");
+	buf_clear(&b);
 }
 
 /* Two entries of the directory share bytes: the classic bomb. */
@@ -330,6 +373,8 @@ test_refused(void **state)
 	SEEN("\x89HDF\r\n\x1a\n", ERR_UNSUPPORTED, "HDF5");
 	SEEN("\x80\2}q\0.", ERR_UNSUPPORTED, "bare pickle");
 	SEEN("Entry not found, says this server", ERR_FORMAT, "Entry not found,");
+	SEEN("\1\2\3\4\5\6\7\1\2\3\4\5\6\7\1\2\3\4", ERR_FORMAT,
+		"it is truncated or no safetensors file");
 	SEEN("PK\5\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 0, NULL);
 	SEEN("PK\5\6\0\0\0\0\1\0\1\0\0\0\0\0\0\0\0\0\0\0", ERR_FORMAT, "directory");
 	expect_open(fixture("files/bad-legacy.pt"), ERR_UNSUPPORTED,
@@ -355,6 +400,7 @@ main(void)
 		cmocka_unit_test(test_literals),
 		cmocka_unit_test(test_members),
 		cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_overlap),
 		cmocka_unit_test(test_bomb),
 		cmocka_unit_test(test_broken),

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: ISC
+# diagnose names what is wrong with SAEs that are right in closed form by one rule alone
+# (tests/model/make_fixtures_planted.py): where they read, heads, W_skip, centring, BOS.
+set -eu
+: "${PYTHON:=/usr/bin/python3}"
+command -v "$PYTHON" >/dev/null || PYTHON=python3
+if ! command -v "$PYTHON" >/dev/null; then
+	echo "# skip: there is no python3"
+	exit 77
+fi
+n_ok=0
+PYTHONDONTWRITEBYTECODE=1 "$PYTHON" "$srcdir/tests/indexer/planted_model.py" .
+
+fail()
+{
+	echo "not ok - $*"
+	[ ! -s out ] || sed 's/^/# /' out
+	exit 1
+}
+
+ok()
+{
+	n_ok=$((n_ok + 1))
+	echo "ok $n_ok - $*"
+}
+
+diagnose()
+{
+	status=0
+	saedb-index diagnose --model model --sae "$1" --corpus corpus.jsonl >out 2>&1 ||
+		status=$?
+}
+
+own()
+{
+	diagnose "$srcdir/tests/model/data/planted/$1"
+	[ $status = 0 ] || fail "diagnose $1 ends with $status"
+	grep -q 'its own rules fit best' out || fail "another rule than $1's is chosen"
+}
+
+# named SAE WHAT BY TEXT: with BY for WHAT in its config.
+named()
+{
+	rm -rf sae
+	cp -r "$srcdir/tests/model/data/planted/$1" sae
+	chmod -R u+w sae
+	grep -q "$2" sae/cfg.json || fail "$1 has no $2"
+	sed -i "s/$2/$3/" sae/cfg.json
+	diagnose sae
+	[ $status = 1 ] || fail "diagnose of $1 with $3 ends with $status"
+	grep -q "^[*].* $4" out || fail "diagnose of $1 with $3 does not choose '$4'"
+	grep -q "this fits better: $4" out || fail "it does not say '$4'"
+}
+
+for sae in post mid mlp-in mlp-input normalized; do
+	own $sae
+done
+grep -q 'mlp.hook_in, behind the norm' out || fail "what stands behind is not tried"
+! grep -q 'heads interleaved\|W_skip\|thresholds\|one layer above' out ||
+	fail "what cannot be is tried"
+ok "their own rules"
+
+named post hook_resid_post hook_resid_pre 'hook_resid_post of its layer'
+named post hook_resid_post hook_resid_mid 'hook_resid_post of its layer'
+named mid hook_resid_mid hook_resid_post 'hook_resid_mid of its layer'
+named mid hook_resid_mid hook_resid_pre 'hook_resid_mid of its layer'
+ok "before, between and behind"
+
+named mlp-in hook_mlp_in ln2.hook_normalized 'hook_mlp_in, before the norm'
+named mlp-in hook_mlp_in mlp.hook_in 'hook_mlp_in, before the norm'
+named normalized ln2.hook_normalized mlp.hook_in 'ln2.hook_normalized, before the norm'
+# A norm without gain is what scaling each token is.
+named normalized ln2.hook_normalized hook_mlp_in 'input scaled to norm sqrt(d), each token'
+named mlp-input mlp.hook_in ln2.hook_normalized 'mlp.hook_in, behind the norm'
+named mlp-input mlp.hook_in hook_mlp_in 'mlp.hook_in, behind the norm'
+ok "norms and gains"
+
+named z device device 'heads interleaved'
+named skip device device 'W_skip the other way round'
+ok "dimensions in another order"
+
+named centred device device 'input centred'
+named mid '"prepend_bos": true' '"prepend_bos": false' 'BOS in front of each window'
+named mid '"prepend_bos": true' \
+	'"prepend_bos": true, "model_from_pretrained_kwargs": {"center_writing_weights": true}' \
+	'input not centred'
+ok "centring and BOS"
+echo "1..$n_ok"
