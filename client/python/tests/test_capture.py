@@ -241,6 +241,16 @@ def test_spans_against_saedb():
                 (name, text)
 
 
+def test_tokenizers():
+    """A fast one, a bare one; what is none is said."""
+    fast = torch_models.tokenizer()
+    want = fast(TEXTS[3], add_special_tokens=False)["input_ids"]
+    for t in (fast, fast.backend_tokenizer):
+        assert next(Texts(t).encode([TEXTS[3]]))[0].tolist() == want
+    with pytest.raises(saedb.Unsupported, match="object cannot be made a fast one"):
+        Texts(object())
+
+
 def test_dtypes(models):
     """What is written is what was computed, rounded once."""
     model = models("llama")
