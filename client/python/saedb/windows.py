@@ -139,7 +139,8 @@ def rule_of(
         context = most
     if not 1 <= context <= most:
         raise BadArgument(
-            f"context: {context} is not in 1 to {most}, which the model takes", "context"
+            f"context: {context} is not in 1 to {most}, which the model takes",
+            "context",
         )
     bos = getattr(tokenizer, "bos_token_id", None)
     if prepend_bos and bos is None:
@@ -227,7 +228,9 @@ def _windows(
             continue
         if texts is None:
             if tokenizer is None:
-                raise BadArgument("tokenizer: the model has none; give one", "tokenizer")
+                raise BadArgument(
+                    "tokenizer: the model has none; give one", "tokenizer"
+                )
             texts = Texts(tokenizer)
         try:
             (d.text or "").encode()

@@ -262,6 +262,14 @@ def test_exception_leaves_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_forgotten(tmp_path):
+    """A writer that nobody ends leaves nothing, either."""
+    w = saedb.ShardWriter(tmp_path / "dir", shard_bytes=1)
+    w.window([1], {"h": acts(1)})
+    del w
+    assert os.listdir(tmp_path) == []
+
+
 def test_file(tmp_path):
     """Shards follow one another; an old file is replaced."""
     path = tmp_path / "x.safetensors"
