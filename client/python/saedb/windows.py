@@ -98,7 +98,7 @@ class Texts:
         if id in self._added:
             return len(spelled.encode()), False
         if self._by_bytes:
-            return len(spelled), False
+            return len(spelled), spelled[:1] == "\u0120"
         if _BYTE.fullmatch(spelled):
             return 1, False
         return len(spelled.replace("\u2581", " ").encode()), spelled[:1] == "\u2581"
@@ -111,6 +111,8 @@ class Texts:
         if sum(sizes) == stop - start + 1 and lengths[0][1]:
             sizes[0] -= 1  # a space that was put in front stands over nothing
         if sum(sizes) != stop - start:
+            if lengths[0] == (1, True):  # a space that was put in front, alone
+                spans[begin, 1] = start
             return  # letters were composed or changed: whole characters, then
         for i, n in zip(range(begin, end), sizes):
             spans[i] = start, start + n
