@@ -188,5 +188,10 @@ reference()
 	rc=0
 	compare_references "$@" 2>&1 </dev/null | tee "$out.log" || rc=$?
 	tests/run log reference reference.py "$out.log" "$rc" >"$out"
+	rc=0
+	"$python" -m pytest -q -rA --tb=short -p no:cacheprovider client/python/tests \
+		>"$out.client.log" 2>&1 </dev/null || rc=$?
+	tests/run log reference client/python "$out.client.log" "$rc" >>"$out"
+	[ "$rc" -eq 0 ] || tail -n 100 "$out.client.log"
 	finish reference reference
 }

@@ -105,18 +105,30 @@ def joined(pieces: Sequence[Any]) -> Any:
     return need("numpy").concatenate(pieces)
 
 
-def _from_dense(x: Any, what: str) -> Tuple[Any, Any, Any]:
+def _starts(row: Any, n: int) -> Any:
+    """Where each of n rows begins, of the ascending rows of what there is."""
     numpy = need("numpy")
-    if is_tensor(x):
-        row, feature = x.nonzero(as_tuple=True)
-        values = x[row, feature]
-        row, feature = row.cpu().numpy(), feature.cpu().numpy()
-    else:
+    rows = numpy.zeros(n + 1, "i8")
+    numpy.cumsum(numpy.bincount(row, minlength=n), out=rows[1:])
+    return rows
+
+
+def _from_dense(x: Any) -> Tuple[Any, Any, Any]:
+    if not is_tensor(x):
         row, feature = x.nonzero()
-        values = x[row, feature]
-    rows = numpy.zeros(x.shape[0] + 1, "i8")
-    numpy.cumsum(numpy.bincount(row, minlength=x.shape[0]), out=rows[1:])
-    return rows, feature.astype("i8"), values
+        return _starts(row, x.shape[0]), feature, x[row, feature]
+    row, feature = x.nonzero(as_tuple=True)
+    return _starts(row.cpu().numpy(), x.shape[0]), feature, x[row, feature]
+
+
+def _from_sparse(x: Any, what: str) -> Tuple[Any, Any, Any]:
+    if str(x.layout) == "torch.sparse_csr":
+        return x.crow_indices(), x.col_indices(), x.values()
+    if str(x.layout) != "torch.sparse_coo":
+        raise BadArgument(f"{what}: {x.layout} is not supported", what)
+    x = x.detach().coalesce()
+    row, feature = x.indices()
+    return _starts(row.cpu().numpy(), x.shape[0]), feature, x.values()
 
 
 def csr(x: Any, what: str, n: int) -> Tuple[Any, Any, Any]:
@@ -128,12 +140,8 @@ def csr(x: Any, what: str, n: int) -> Tuple[Any, Any, Any]:
     if isinstance(x, (tuple, list)) and len(x) == 3:
         rows, features, values = x
     elif is_tensor(x) and "sparse" in str(x.layout):
-        if str(x.layout) == "torch.sparse_coo":
-            x = x.coalesce().to_sparse_csr()
-        if str(x.layout) != "torch.sparse_csr":
-            raise BadArgument(f"{what}: {x.layout} is not supported", what)
         _rows_are(x, what, n)
-        rows, features, values = x.crow_indices(), x.col_indices(), x.values()
+        rows, features, values = _from_sparse(x, what)
     elif hasattr(x, "indptr") and hasattr(x, "indices"):
         x = x.tocsr()
         _rows_are(x, what, n)
@@ -142,7 +150,7 @@ def csr(x: Any, what: str, n: int) -> Tuple[Any, Any, Any]:
     else:
         x = floats(x, what)
         _rows_are(x, what, n)
-        rows, features, values = _from_dense(x, what)
+        rows, features, values = _from_dense(x)
     return checked_csr(rows, features, values, what, n)
 
 

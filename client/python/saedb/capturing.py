@@ -156,7 +156,7 @@ def _value(x: Any) -> Any:
 def _items(cache: Any) -> Mapping[str, Any]:
     inner = getattr(cache, "cache_dict", None)  # TransformerLens' ActivationCache
     if inner is not None:
-        return inner
+        return dict(inner)
     if not isinstance(cache, Mapping):
         raise BadArgument(
             f"cache: {type(cache).__name__} is no mapping of hooks to arrays", "cache"

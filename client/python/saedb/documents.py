@@ -144,15 +144,15 @@ def _table(path: Path, columns: Optional[Columns]) -> Iterator[Any]:
         raise BadFormat(f"{path}: {e}") from e
 
 
-def _file(
-    path: Path, text_field: str, columns: Optional[Columns]
-) -> Iterator[Any]:
+def _file(path: Path, text_field: str, columns: Optional[Columns]) -> Iterator[Any]:
     if path.is_dir():
         datasets = need("datasets")
         yield from _dataset(datasets.load_from_disk(str(path)), columns)
         return
     if not path.exists():
-        raise NotFound(f"{path}: no such file; texts themselves go in a list", "dataset")
+        raise NotFound(
+            f"{path}: no such file; texts themselves go in a list", "dataset"
+        )
     ending = _ending(path)
     if ending in _JSON:
         yield from _lines(path)
@@ -202,7 +202,9 @@ def rows_of(
         )
     for row in dataset:
         if isinstance(row, os.PathLike) or (
-            isinstance(row, str) and isinstance(dataset, (list, tuple)) and _is_file(row)
+            isinstance(row, str)
+            and isinstance(dataset, (list, tuple))
+            and _is_file(row)
         ):
             yield from _file(Path(row), text_field, columns)
         else:

@@ -11,7 +11,7 @@ from .errors import Unsupported
 _EXTRA = {"pyarrow": "parquet"}
 
 
-class NotInstalled(Unsupported, ImportError):
+class NotInstalled(Unsupported, ImportError):  # type: ignore[misc]
     """A library that is needed for this is not installed."""
 
 

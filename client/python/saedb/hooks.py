@@ -8,9 +8,20 @@ its manual, Hooks), or a module by its path, which stands for its output.
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 from .errors import BadArgument, NotFound, Unsupported
 from .extras import need
@@ -360,7 +371,9 @@ class LensRunner(Runner):
         name = hook
         if m:
             part = {None: "resid_post", "mlp": "mlp_out"}.get(m.group(2), "attn_out")
-            behind = getattr(self.model.cfg, "use_normalization_before_and_after", False)
+            behind = getattr(
+                self.model.cfg, "use_normalization_before_and_after", False
+            )
             if behind and m.group(2):
                 raise Unsupported(
                     f"{hook}: TransformerLens has it only behind the norm that follows; "
@@ -399,9 +412,10 @@ class LensRunner(Runner):
         names = [self._names[h] for h in hooks]
         got: Dict[str, Any] = {}
 
-        def keep(x: Any, hook: Any = None, name: Optional[str] = None) -> None:
+        def keep(x: Any, hook: Any, name: str) -> None:
+            del hook  # the bridge calls it by its own name
             x = x.detach()
-            got[name or hook.name] = x.reshape(*x.shape[:2], -1).clone()
+            got[name] = x.reshape(*x.shape[:2], -1).clone()
 
         needs_in = any(n.endswith(".hook_mlp_in") for n in names)
         before = getattr(model.cfg, "use_hook_mlp_in", False)
@@ -422,7 +436,11 @@ class LensRunner(Runner):
             model.run_with_hooks(
                 ids.to(model.cfg.device),
                 return_type=None,
-                fwd_hooks=[(n, keep) for n in names if n in model.hook_dict],
+                fwd_hooks=[
+                    (n, functools.partial(keep, name=n))
+                    for n in names
+                    if n in model.hook_dict
+                ],
                 **kwargs,
             )
         finally:
@@ -441,7 +459,7 @@ class LensRunner(Runner):
         mlp = self.model.blocks[int(m.group(1))].mlp
 
         def hook(_: Any, args: Any) -> None:
-            keep(args[0], name=name)
+            keep(args[0], None, name)
 
         return mlp.register_forward_pre_hook(hook)
 

@@ -76,14 +76,14 @@ class _Sae:
         self.directory = directory
         self.sae = sae
         meta = sae.cfg.metadata
-        self.hook = getattr(meta, "hook_name", None)
+        self.hook: str = getattr(meta, "hook_name", None) or ""
         if not self.hook:
             raise BadArgument(f"{name}: its config names no hook_name", "sae")
         if getattr(meta, "hook_head_index", None) is not None:
             raise Unsupported(f"{name}: an SAE of one head (hook_head_index)", "sae")
-        self.hook_out = getattr(meta, "hook_name_out", None) or self.hook
-        if "Transcoder" not in type(sae).__name__:
-            self.hook_out = self.hook
+        self.hook_out: str = self.hook
+        if "Transcoder" in type(sae).__name__:
+            self.hook_out = getattr(meta, "hook_name_out", None) or self.hook
         self.context = getattr(meta, "context_size", None)
         self.prepend_bos = getattr(meta, "prepend_bos", None)
         self.fit = _Fit()
@@ -232,7 +232,9 @@ def find_index() -> str:
     path = os.environ.get("PATH", os.defpath)
     found = shutil.which("saedb-index", path=os.pathsep.join([path, *places]))
     if found is None:
-        raise NotFound("saedb-index is not to be found; set $SAEDB_INDEX to where it is")
+        raise NotFound(
+            "saedb-index is not to be found; set $SAEDB_INDEX to where it is"
+        )
     return found
 
 
@@ -250,7 +252,7 @@ class _Index:
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
         assert self._process.stdin is not None
-        self.stdin = self._process.stdin
+        self.stdin: Any = self._process.stdin
 
     def _listen(self) -> None:
         assert self._process.stderr is not None
@@ -410,7 +412,13 @@ def index(
                 Path(scratch) / _file_name(runner),
                 tokenizer=runner.tokenizer,
             )
-        command = [program, "--store", os.fspath(store), "--model", os.fspath(model_dir)]
+        command = [
+            program,
+            "--store",
+            os.fspath(store),
+            "--model",
+            os.fspath(model_dir),
+        ]
         for s in saes:
             command += ["--sae", f"{s.name}={s.directory}"]
         command += ["--latents" if encode == "here" else "--activations", "-"]

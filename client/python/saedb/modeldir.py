@@ -10,7 +10,8 @@ from typing import Any, Dict, Optional, Union
 
 from .errors import BadArgument
 from .extras import need
-from .hooks import FAMILIES, is_lens, normalized, text_config
+from .hooks import FAMILIES, is_lens, text_config
+from .shards import CONTEXT_MAX
 from .tensorfile import Tensors
 from .windows import backend
 
@@ -54,29 +55,39 @@ def _final_norm(model: Any) -> Any:
 
 
 def gain_of(norm: Any) -> Any:
-    """A norm's gain as it is applied: Gemma, and only Gemma, stores it less 1.
+    """A norm's gain as it is applied, of LayerNorm or RMSNorm: Gemma stores it less 1.
 
     It is told by trying, since that stands in no config.
     """
     torch = need("torch")
-    weight = norm.weight.detach().float()
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(len(weight), generator=generator).to(weight.device)
-    with torch.no_grad():
-        y = norm(x.to(norm.weight.dtype)).float()
+    weight = getattr(norm, "weight", None)
+    weight = norm.w if weight is None else weight
     bias = getattr(norm, "bias", None)
+    bias = getattr(norm, "b", None) if bias is None else bias
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 4, len(weight), generator=generator)
+    x = x.to(weight.device, weight.dtype)
+    with torch.no_grad():
+        y = norm(x).float()
     if bias is not None:
         y = y - bias.detach().float()
-    plain = normalized(norm, x.to(norm.weight.dtype))
-    errors = [float((plain * g - y).abs().max()) for g in (weight, 1 + weight)]
-    return weight if errors[0] <= errors[1] else 1 + weight
+    x, weight = x.float(), weight.detach().float()
+    best = None
+    for centred in (x, x - x.mean(-1, keepdim=True)):
+        plain = centred * torch.rsqrt(centred.pow(2).mean(-1, keepdim=True))
+        for gain in (weight, 1 + weight):
+            error = float((plain * gain - y).abs().max())
+            if best is None or error < best[0]:
+                best = error, gain
+    assert best is not None
+    return best[1]
 
 
 def _of_lens(model: Any) -> Dict[str, Any]:
     torch = need("torch")
     c = model.cfg
     ln = getattr(model, "ln_final", None)
-    gain = getattr(ln, "w", None)  # none where it was folded
+    folded = getattr(ln, "w", None) is None and getattr(ln, "weight", None) is None
     unembed = model.W_U.detach().T
     return {
         "hidden_size": int(c.d_model),
@@ -84,7 +95,7 @@ def _of_lens(model: Any) -> Dict[str, Any]:
         "max_position_embeddings": int(c.n_ctx),
         "vocab_size": int(unembed.shape[0]),
         "unembed": unembed,
-        "gain": torch.ones(c.d_model) if gain is None else gain.detach(),
+        "gain": torch.ones(c.d_model) if folded else gain_of(ln),
     }
 
 
@@ -96,7 +107,9 @@ def _of_transformers(model: Any) -> Dict[str, Any]:
     return {
         "hidden_size": int(c.hidden_size),
         "num_hidden_layers": int(c.num_hidden_layers),
-        "max_position_embeddings": int(getattr(c, "max_position_embeddings", 0) or 0),
+        "max_position_embeddings": int(
+            getattr(c, "max_position_embeddings", 0) or CONTEXT_MAX
+        ),
         "vocab_size": int(c.vocab_size if weight is None else weight.shape[0]),
         "unembed": weight,
         "gain": gain_of(norm) if norm is not None else None,

@@ -64,7 +64,7 @@ def _batches(pool: Sequence[Window], batch_tokens: int) -> Iterator[List[int]]:
         n = 1
         if pool[order[at]].inputs is None:
             n = max(1, batch_tokens // len(pool[order[at]].ids))
-        batch = []
+        batch: List[int] = []
         for i in order[at : at + n]:
             if batch and pool[i].inputs is not None:
                 break

@@ -39,6 +39,7 @@ _RESERVED = {
 }
 _NONE = -1  # no document, no image
 
+
 class _Shard:
     """What one shard holds so far."""
 
@@ -140,6 +141,10 @@ class ShardWriter:
         if kind is None:
             self.close()
         else:
+            self.abort()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_ended", True):
             self.abort()
 
     # ---- what goes in -----------------------------------------------------------

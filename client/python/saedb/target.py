@@ -201,7 +201,7 @@ def open_target(target: TargetLike, wait: float) -> Target:
     """What a target's name means; see ShardWriter."""
     if hasattr(target, "write"):
         return Pipe(target, owned=False)
-    name = os.fspath(target)  # type: ignore[arg-type]
+    name = os.fspath(target)
     if name == "-":
         if sys.stdout.isatty():
             raise BadArgument("shards are not written to a terminal", "target")

@@ -98,7 +98,7 @@ class Texts:
         if id in self._added:
             return len(spelled.encode()), False
         if self._by_bytes:
-            return len(spelled), False
+            return len(spelled), spelled[:1] == "\u0120"
         if _BYTE.fullmatch(spelled):
             return 1, False
         return len(spelled.replace("\u2581", " ").encode()), spelled[:1] == "\u2581"
@@ -111,6 +111,8 @@ class Texts:
         if sum(sizes) == stop - start + 1 and lengths[0][1]:
             sizes[0] -= 1  # a space that was put in front stands over nothing
         if sum(sizes) != stop - start:
+            if lengths[0] == (1, True):  # a space that was put in front, alone
+                spans[begin, 1] = start
             return  # letters were composed or changed: whole characters, then
         for i, n in zip(range(begin, end), sizes):
             spans[i] = start, start + n
@@ -139,7 +141,8 @@ def rule_of(
         context = most
     if not 1 <= context <= most:
         raise BadArgument(
-            f"context: {context} is not in 1 to {most}, which the model takes", "context"
+            f"context: {context} is not in 1 to {most}, which the model takes",
+            "context",
         )
     bos = getattr(tokenizer, "bos_token_id", None)
     if prepend_bos and bos is None:
@@ -227,7 +230,9 @@ def _windows(
             continue
         if texts is None:
             if tokenizer is None:
-                raise BadArgument("tokenizer: the model has none; give one", "tokenizer")
+                raise BadArgument(
+                    "tokenizer: the model has none; give one", "tokenizer"
+                )
             texts = Texts(tokenizer)
         try:
             (d.text or "").encode()

@@ -147,6 +147,28 @@ def test_hooks_against_transformer_lens(models, family):
             close(ours[hook], cache[hook].flatten(2))
 
 
+@pytest.mark.parametrize("family", ["gpt2", "gemma2"])
+def test_hooks_of_the_bridge(models, family, tmp_path):
+    """TransformerLens' other model, whose hooks have names of their own."""
+    bridge = pytest.importorskip("transformer_lens.model_bridge",
+                                 reason="this TransformerLens has no bridge")
+    from safetensors.torch import load_file
+    models(family).save_pretrained(tmp_path)
+    torch_models.tokenizer().save_pretrained(tmp_path)
+    lens = bridge.TransformerBridge.boot_transformers(
+        str(tmp_path), device="cpu", dtype=torch.float32)
+    ids = torch.randint(1, 4000, (2, 20))
+    ours = read_hooks(runner_of(models(family), None), list(names(1).values()), ids)
+    theirs = read_hooks(runner_of(lens, None), list(names(1).values()), ids)
+    for hook in ours:
+        close(ours[hook], theirs[hook])
+    for name, model in (("a", lens), ("b", models(family))):
+        saedb.save_model(model, tmp_path / name, tokenizer=torch_models.tokenizer())
+    a, b = (load_file(tmp_path / x / "model.safetensors") for x in "ab")
+    close(a["unembed"], b["unembed"])
+    close(a["final_gain"], b["final_gain"])
+
+
 def test_unknown_family(models):
     """The stream and modules, and a clear word about the rest."""
     model = transformers.OPTForCausalLM(transformers.OPTConfig(
@@ -226,11 +248,10 @@ def test_spans_against_saedb():
     tool = BUILD / "tests/model/tok_dump"
     if not tool.exists():
         pytest.skip(f"{tool} is not built")
+    from tokenizers import Tokenizer
     data = ROOT / "tests/model/data"
-    for name in ("tok-gpt2", "tok-llama3", "tokk-gemma", "tokk-llama", "tokk-stories"):
-        from tokenizers import Tokenizer
-        if not (data / name / "tokenizer.json").exists():
-            continue
+    for name in ("tok-gpt2", "tok-llama3", "tok-split-removed", "tokk-gemma",
+                 "tokk-llama", "tokk-llama-first", "tokk-fused"):
         texts = Texts(Tokenizer.from_file(str(data / name / "tokenizer.json")))
         out = subprocess.run([tool, data / name], check=True, stdout=subprocess.PIPE,
                              input="\x1e".join(PLAIN_TEXTS).encode()).stdout.decode()
@@ -239,6 +260,16 @@ def test_spans_against_saedb():
             got = [[int(i), *map(int, s)] for i, s in zip(ids, spans)]
             assert got == [list(map(int, x.split(":"))) for x in line.split()], \
                 (name, text)
+
+
+def test_tokenizers():
+    """A fast one, a bare one; what is none is said."""
+    fast = torch_models.tokenizer()
+    want = fast(TEXTS[3], add_special_tokens=False)["input_ids"]
+    for t in (fast, fast.backend_tokenizer):
+        assert next(Texts(t).encode([TEXTS[3]]))[0].tolist() == want
+    with pytest.raises(saedb.Unsupported, match="object cannot be made a fast one"):
+        Texts(object())
 
 
 def test_dtypes(models):
@@ -302,6 +333,32 @@ def test_rows_of_tokens(models):
                        (rows[:1] + [{"text": "x"}], "row 1")):
         with pytest.raises(saedb.BadArgument, match=words):
             captured(models("gpt2"), bad, hook)
+
+
+def test_model_that_sees(tmp_path):
+    """Gemma 3 with images: the language model's layers, and patches among tokens."""
+    torch.manual_seed(0)
+    model = transformers.Gemma3ForConditionalGeneration(transformers.Gemma3Config(
+        text_config=dict(torch_models.CONFIGS["gemma3"][1]),
+        vision_config=dict(hidden_size=16, intermediate_size=32, num_hidden_layers=3,
+                           num_attention_heads=2, image_size=16, patch_size=4),
+        mm_tokens_per_image=4, image_token_index=4000, boi_token_index=4001,
+        eoi_token_index=4002)).eval()
+    png, hook = b"\x89PNG\r\n\x1a\n.", "blocks.1.hook_resid_post"
+    ids = torch.tensor([5, 4001, 4000, 4000, 4000, 4000, 4002, 7])
+    patches = [[0, i - 2] if 2 <= i < 6 else [-1, 0] for i in range(8)]
+    pixels = torch.randn(1, 3, 16, 16)
+    rows = [{"input_ids": ids, "images": [png], "image_grids": [[2, 2]],
+             "image_patches": patches, "inputs": {"pixel_values": pixels}},
+            {"input_ids": [5, 6, 7]}]
+    s = captured(model, rows, hook)
+    assert s.windows[0].patches.tolist() == patches
+    for w, more in zip(s.windows, ({"pixel_values": pixels}, {})):
+        want = model(input_ids=torch.tensor(w.ids[None].astype("i8")), **more,
+                     output_hidden_states=True).hidden_states[2][0]
+        close(torch.tensor(w.hooks[hook]), want)
+    saedb.save_model(model, tmp_path, tokenizer=torch_models.tokenizer())
+    assert json.loads((tmp_path / "config.json").read_text())["hidden_size"] == 32
 
 
 def test_leaves_the_model_as_it_was(models):
@@ -402,6 +459,15 @@ def test_save_model(models, tmp_path, family):
     if getattr(norm, "bias", None) is not None:
         got = got + norm.bias
     close(got @ t["unembed"].T, want)
+
+
+def test_save_lens_gemma(models, tmp_path):
+    """A HookedTransformer has Gemma's gain as it is applied."""
+    pytest.importorskip("transformer_lens", reason="transformer-lens is not installed")
+    from safetensors.torch import load_file
+    saedb.save_model(torch_models.lens(models("gemma2")), tmp_path)
+    close(load_file(tmp_path / "model.safetensors")["final_gain"],
+          1 + models("gemma2").model.norm.weight)
 
 
 @pytest.mark.parametrize("folded", [False, True])

@@ -297,8 +297,8 @@ def real():
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory):
-    """One corpus, SAE and model: by saedb-index alone, through capture, and through
-    index in both ways."""
+    """One corpus, SAE and model: by saedb-index alone, through capture, through index
+    in both ways, and with no more of the model than its head."""
     program = real()
     place = tmp_path_factory.mktemp("stores")
     os.environ["SAEDB_INDEX"] = str(program)
@@ -307,7 +307,7 @@ def stores(tmp_path_factory):
     demo = ROOT / "demo"
     corpus = place / "corpus.jsonl"
     with gzip.open(demo / "corpus/demo.jsonl.gz", "rt") as f:
-        corpus.write_text("".join(line for _, line in zip(range(60), f)))
+        corpus.write_text("".join(line for _, line in zip(range(25), f)))
     model = transformers.AutoModelForCausalLM.from_pretrained(demo / "model")
     sae = sae_lens.SAE.load_from_disk(demo / "sae/1k")
     run = [program, "--quiet", "--model", demo / "model", "--sae", f"1k={demo}/sae/1k"]
@@ -320,6 +320,9 @@ def stores(tmp_path_factory):
     for encode in ("here", "there"):
         results[encode] = saedb.index(model, {"1k": sae}, corpus, place / encode,
                                       encode=encode, quiet=True)
+    head = saedb.save_model(model, place / "model")
+    results["head"] = saedb.index(model, {"1k": sae}, corpus, place / "head",
+                                  model_dir=head, quiet=True)
     return place, results
 
 
@@ -330,7 +333,7 @@ def features_of(store):
         return rows, db.runs()[0], list(db.documents())
 
 
-@pytest.mark.parametrize("name", ["captured", "here", "there"])
+@pytest.mark.parametrize("name", ["captured", "here", "there", "head"])
 def test_store(stores, name):
     """The same windows, and the same features but for rounding at a threshold."""
     place, _ = stores
@@ -355,7 +358,25 @@ def test_result(stores):
     for encode, r in results.items():
         with r.open() as db:
             assert [x["run"] for x in db.runs()] == r.runs
-        assert (r.explained != {}) == (encode == "here")
+        assert (r.explained != {}) == (encode != "there")
+
+
+@pytest.mark.parametrize("name", ["captured", "here", "head"])
+def test_examples(stores, name):
+    """The best window of a feature, token for token; and its logit effects."""
+    place, _ = stores
+    with saedb.open_store(place / "alone") as a, saedb.open_store(place / name) as b:
+        features = [r.feature for r in a.features("1k", sort="max", descending=True,
+                                                  limit=25)]
+        for f in features:
+            want, got = a.examples(f, limit=1)[0], b.examples(f, limit=1)[0]
+            assert (got.document, got.offset, got.first, got.tokens) == \
+                (want.document, want.offset, want.first, want.tokens)
+            assert got.values == pytest.approx(want.values, rel=1e-3, abs=1e-3)
+            want, got = a.feature(f), b.feature(f)
+            assert [t.id for t in got.promoted] == [t.id for t in want.promoted]
+            assert [t.value for t in got.promoted] == \
+                pytest.approx([t.value for t in want.promoted], rel=1e-4)
 
 
 def test_socket(stores, tmp_path):

@@ -214,6 +214,21 @@ def test_torch():
         assert s.windows[0].latents[name] == [{1: 3}, {0: 1, 2: 2}, {}]
 
 
+def test_of_another_device(monkeypatch):
+    """There values are checked when a shard is cut, and the place is still told."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    monkeypatch.setattr("saedb.shards.on_this_machine", lambda x: False)
+    x = torch.ones(3, 2)
+    x[1, 1] = float("nan")
+    for n in range(6):
+        out = io.BytesIO()
+        with pytest.raises(saedb.BadArgument,
+                           match=f"'h'.* of window {n}: nan at position 1$"):
+            with saedb.ShardWriter(out, shard_bytes=150) as w:  # four windows
+                for i in range(6):
+                    w.window([1, 2, 3], {"h": x if i == n else torch.ones(3, 2)})
+
+
 # ---- targets -----------------------------------------------------------------------
 
 
@@ -244,6 +259,14 @@ def test_exception_leaves_nothing(tmp_path):
                 w.window([1], {"h": acts(1)})
                 w.window([1], {"h": acts(1)})
                 raise KeyError
+    assert os.listdir(tmp_path) == []
+
+
+def test_forgotten(tmp_path):
+    """A writer that nobody ends leaves nothing, either."""
+    w = saedb.ShardWriter(tmp_path / "dir", shard_bytes=1)
+    w.window([1], {"h": acts(1)})
+    del w
     assert os.listdir(tmp_path) == []
 
 

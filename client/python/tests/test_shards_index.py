@@ -2,6 +2,7 @@
 """Shards of saedb.ShardWriter in saedb-index: what is in the store afterwards, against
 numpy. Skipped where saedb-index takes no shards."""
 
+import hashlib
 import os
 import pathlib
 import subprocess
@@ -183,6 +184,9 @@ def test_images(tmp_path):
             w.window(ids, {HOOK: x}, images=[PNG], image_grids=[[1, 1]],
                      image_patches=patches)
     index(tmp_path / "store", "--activations", tmp_path / "s")
+    with saedb.open_store(tmp_path / "store") as db:
+        image = db.image(hashlib.sha256(PNG).hexdigest())
+        assert (image.type, bytes(image.data)) == ("image/png", PNG)
 
 
 def test_documents_by_position(tmp_path):
