@@ -8,6 +8,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* A layer of a cross-layer transcoder: where others have a path this has its number. */
+#define CLT_LAYER "mntss_clt_layer_transcoder"
+
 /* What SAELens' loaders need to know beyond where it lies. */
 static const struct loader {
 	const char *name;
@@ -23,8 +26,7 @@ static const struct loader {
 	{"connor_rob_hook_z", true, "", NULL,
 		"its files, NAME.pt beside NAME_cfg.json, are of no family that saedb "
 		"knows"},
-	{"mntss_clt_layer_transcoder", false, "", NULL,
-		"it is one layer of a cross-layer transcoder, which writes several"},
+	{CLT_LAYER, true, " config.yaml", NULL, NULL},
 	{"temporal", false, "", NULL,
 		"a feature depends on the tokens before as well (temporal)"},
 };
@@ -348,20 +350,26 @@ locate(struct release_found *out, const struct release *r, const struct parts *s
 	const struct release_sae *sae, struct err *e)
 {
 	const struct loader *loader = loader_of(r);
-	char want[PATH_BYTES];
+	char want[PATH_BYTES], part[PATH_BYTES];
 	struct hub_place p = {.repo = r->repo,
 		.revision = s->revision,
-		.part = sae->path,
+		.part = part,
 		.want = want};
+	bool layer = strcmp(loader->name, CLT_LAYER) == 0;
 	int rc;
 
 	if (loader->refused)
 		return err_set(e, ERR_UNSUPPORTED, "%s:%s is not supported: %s",
 			r->name, sae->id, loader->refused);
-	if (loader->is_file)
-		rc = path_join(want, e, "\"%s\"%s", sae->path, loader->beside);
-	else
-		rc = path_join(want, e, "--include \"%s/*\"", sae->path);
+	rc = path_join(part, e, "%s%s%s", layer ? "W_enc_" : "", sae->path,
+		layer ? ".safetensors" : "");
+	if (rc == 0 && layer)
+		rc = path_join(want, e, "%s W_dec_%s.safetensors%s", part, sae->path,
+			loader->beside);
+	else if (rc == 0 && loader->is_file)
+		rc = path_join(want, e, "\"%s\"%s", part, loader->beside);
+	else if (rc == 0)
+		rc = path_join(want, e, "--include \"%s/*\"", part);
 	if (rc == 0)
 		rc = hub_locate(out->path, &p, e);
 	return rc < 0 ? err_wrap(e, "%s:%s", r->name, sae->id) : 0;

@@ -12,6 +12,8 @@
 #define JB "models--jbloom--GPT2-Small-SAEs-Reformatted"
 #define QWEN "models--Qwen--SAE-Res-Qwen3-1.7B-Base-W32K-L0_50"
 
+#define CLT "models--mntss--clt-gemma-2-2b-2.5M"
+
 static struct release_found found;
 
 static const struct release *
@@ -281,6 +283,8 @@ lay_out(void **state)
 	lay(JB, OTHER, "blocks.9.hook_resid_pre");
 	lay(QWEN, COMMIT, "");
 	put_file(at("hub/" QWEN "/snapshots/" COMMIT "/layer3.sae.pt"), "x", 1);
+	lay(CLT, COMMIT, "");
+	put_file(at("hub/" CLT "/snapshots/" COMMIT "/W_enc_3.safetensors"), "x", 1);
 	return setenv("HF_HUB_CACHE", at("hub"), 1);
 }
 
@@ -323,6 +327,9 @@ test_found(void **unused)
 		"hub/" QWEN "/snapshots/" COMMIT "/layer3.sae.pt",
 		"qwen-scope-3-1.7b-base-w32k-l50:layer3");
 	assert_false(found.given.center);
+	good("mntss-gemma-2-2b-2.5m-clt-as-per-layer:layer_3",
+		"hub/" CLT "/snapshots/" COMMIT "/W_enc_3.safetensors",
+		"mntss-gemma-2-2b-2.5m-clt-as-per-layer:layer_3");
 }
 
 /* With a slash it is a repository, whatever its name; and a directory is one. */
@@ -387,8 +394,10 @@ test_wrong(void **unused)
 	BAD("org/gpt2-small-res-jb:x", ERR_NOTFOUND, "org/gpt2-small-res-jb");
 	BAD("temporal-sae-gemma-2-2b:blocks.12.hook_resid_post", ERR_UNSUPPORTED,
 		"tokens before");
-	BAD("mntss-gemma-2-2b-2.5m-clt-as-per-layer:layer_0", ERR_UNSUPPORTED,
-		"cross-layer");
+	BAD("mntss-gemma-2-2b-2.5m-clt-as-per-layer:layer_4", ERR_NOTFOUND,
+		"W_enc_4.safetensors",
+		"`hf download mntss/clt-gemma-2-2b-2.5M W_enc_4.safetensors "
+		"W_dec_4.safetensors config.yaml`");
 	BAD("gpt2-small-hook-z-kk:blocks.0.hook_z", ERR_UNSUPPORTED, "of no family");
 }
 
