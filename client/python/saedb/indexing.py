@@ -84,6 +84,10 @@ class _Sae:
         self.hook_out: str = self.hook
         if "Transcoder" in type(sae).__name__:
             self.hook_out = getattr(meta, "hook_name_out", None) or self.hook
+        # Trained on a stream without its mean, as TransformerLens can make it: that
+        # is taken off, and is nothing where it is off already.
+        kwargs = getattr(meta, "model_from_pretrained_kwargs", None) or {}
+        self.center = bool(kwargs.get("center_writing_weights"))
         self.context = getattr(meta, "context_size", None)
         self.prepend_bos = getattr(meta, "prepend_bos", None)
         self.fit = _Fit()
@@ -100,10 +104,13 @@ class _Sae:
             self.sae.turn_off_forward_pass_hook_z_reshaping()
         try:
             for at in range(0, x.shape[0], step):
-                acts = self.sae.encode(x[at : at + step].to(device, dtype))
+                part, mean = x[at : at + step].to(device), 0
+                if self.center:
+                    mean = part.mean(-1, keepdim=True)
+                acts = self.sae.encode((part - mean).to(dtype))
                 self.fit.add(
                     y[at : at + step].to(device),
-                    self.sae.decode(acts),
+                    self.sae.decode(acts) + mean,
                     counts[at : at + step].to(device),
                 )
                 row, feature = acts.nonzero(as_tuple=True)

@@ -186,6 +186,29 @@ def test_of_a_path_and_a_lens(gpt2, fake, tmp_path):
     assert option(fake, "--sae") == [f"mine={tmp_path}/mine"]
 
 
+def test_centred(gpt2, fake):
+    """An SAE of a stream without its mean, of a model that has it."""
+    kwargs = {"model_from_pretrained_kwargs": {"center_writing_weights": True}}
+    with pytest.warns(UserWarning, match="model_from_pretrained_kwargs"):
+        sae = make_sae(metadata=kwargs)
+    s, got = indexed(gpt2, sae, fake, name="c")
+    error, xs = 0., []
+    for w in s.windows:
+        x = hook_values(gpt2, HOOK, w.ids)
+        mean = x.mean(1, keepdim=True)
+        with torch.no_grad():
+            acts = sae.encode(x - mean)
+            back = sae.decode(acts) + mean
+        for i, row in enumerate(acts):
+            same_latents(w.latents["c"][i], row)
+        keep = torch.tensor(w.ids != 0)
+        error += float((x - back)[keep].double().pow(2).sum())
+        xs.append(x[keep].double())
+    x = torch.cat(xs)
+    assert got.explained["c"] == pytest.approx(
+        1 - error / float((x - x.mean(0)).pow(2).sum()), rel=1e-5)
+
+
 def test_training(gpt2, fake):
     """One in training encodes as it will be loaded."""
     sae = make_sae("BatchTopKTrainingSAE", k=4, apply_b_dec_to_input=True)
