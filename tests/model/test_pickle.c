@@ -402,6 +402,7 @@ test_types(void **state)
 static void
 test_members(void **state)
 {
+	static const uint8_t big[70000];
 	struct zip_maker z = {0};
 
 	(void)state;
@@ -422,6 +423,11 @@ test_members(void **state)
 	zip_put(&z, "data.pkl", "\x80\2N.", 4);
 	zip_finish(&z, at("p.pt"));
 	expect_open(at("p.pt"), ERR_UNSUPPORTED, "member data.pkl");
+	/* a pickle of more than 64 MiB, before a byte of it is inflated */
+	zip_put_as(&z, "x/data.pkl", big, sizeof(big),
+		(struct zip_says){.method = 8, .n_bytes = (64u << 20) + 1});
+	zip_finish(&z, at("p.pt"));
+	expect_open(at("p.pt"), ERR_LIMIT, "more than 67108864 bytes");
 }
 
 static void
