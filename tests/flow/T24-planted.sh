@@ -79,6 +79,16 @@ named z device device 'heads interleaved'
 named skip device device 'W_skip the other way round'
 ok "dimensions in another order"
 
+none='"normalize_activations": "none"'
+each='input scaled to norm sqrt(d), each token'
+normed='input with mean 0 and deviation 1, each token'
+named constant device device "$each"
+named constant "$none" '"normalize_activations": "layer_norm"' "$each"
+named layer device device "$normed"
+named layer "$none" '"normalize_activations": "constant_norm_rescale"' "$normed"
+named mid "$none" '"normalize_activations": "layer_norm"' 'input not normalised'
+ok "norms of each token"
+
 named centred device device 'input centred'
 named mid '"prepend_bos": true' '"prepend_bos": false' 'BOS in front of each window'
 named mid '"prepend_bos": true' \

@@ -6,8 +6,9 @@ torch, transformers and transformer-lens.
 
 Features are the first principal components of a stream and their opposites, which
 reconstruct that stream better than any other; "skip" is a transcoder of W_skip alone, by
-least squares. z has its heads interleaved, skip W_skip the wrong way round, and centred
-is of the stream less its mean over dimensions: what their configs do not say.
+least squares. z has its heads interleaved, skip W_skip the wrong way round, and centred,
+constant and layer are of the stream less its mean over dimensions, of one norm, and
+normed: what their configs do not say.
 """
 
 import json
@@ -86,6 +87,12 @@ def main():
     save("z", "blocks.1.attn.hook_z", components(z))
     at = x["blocks.1.hook_resid_pre"]
     save("centred", "blocks.1.hook_resid_pre", components(at - at.mean(-1, keepdim=True)))
+    mid = x["blocks.1.hook_resid_mid"]
+    save("constant", "blocks.1.hook_resid_mid",
+         components(mid * mid.shape[1] ** .5 / mid.norm(dim=-1, keepdim=True)))
+    mid = mid - mid.mean(-1, keepdim=True)
+    save("layer", "blocks.1.hook_resid_mid",
+         components(mid / (mid.std(-1, keepdim=True) + 1e-5)))
     at, to = x["blocks.1.mlp.hook_in"].double(), x["blocks.1.hook_mlp_out"].double()
     skip = torch.linalg.lstsq(at - at.mean(0), to - to.mean(0)).solution.T
     d = planted_model.D
