@@ -9,6 +9,7 @@ if ! command -v "$PYTHON" >/dev/null; then
 	exit 77
 fi
 n_ok=0
+model=model
 PYTHONDONTWRITEBYTECODE=1 "$PYTHON" "$srcdir/tests/indexer/planted_model.py" .
 
 fail()
@@ -27,7 +28,7 @@ ok()
 diagnose()
 {
 	status=0
-	saedb-index diagnose --model model --sae "$1" --corpus corpus.jsonl >out 2>&1 ||
+	saedb-index diagnose --model "$model" --sae "$1" --corpus corpus.jsonl >out 2>&1 ||
 		status=$?
 }
 
@@ -95,4 +96,18 @@ named mid '"prepend_bos": true' \
 	'"prepend_bos": true, "model_from_pretrained_kwargs": {"center_writing_weights": true}' \
 	'input not centred'
 ok "centring and BOS"
+
+# Gemma 2 has norms behind attention and the MLP.
+model=gemma
+for sae in mlp-out mlp-module attn-out attn-module; do
+	own gemma-$sae
+done
+named gemma-mlp-out blocks.1.hook_mlp_out layers.1.mlp 'hook_mlp_out, behind the norm'
+named gemma-mlp-module layers.1.mlp blocks.1.hook_mlp_out \
+	"the MLP's output before the norm"
+named gemma-attn-out blocks.1.hook_attn_out layers.1.self_attn \
+	'hook_attn_out, behind the norm'
+named gemma-attn-module layers.1.self_attn blocks.1.hook_attn_out \
+	"attention's output before the norm"
+ok "norms behind"
 echo "1..$n_ok"

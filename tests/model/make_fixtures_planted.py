@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""Makes tests/model/data/planted/NAME/: SAEs in closed form for what a tiny model
-(tests/indexer/planted_model.py) has at its hooks, each right by one rule alone. Needs
-torch, transformers and transformer-lens.
+"""Makes tests/model/data/planted/NAME/: SAEs in closed form for what a tiny Llama, and
+for gemma-* a tiny Gemma 2 (tests/indexer/planted_model.py), has at its hooks, each right
+by one rule alone. Needs torch, transformers and transformer-lens.
 
 Features are the first principal components of a stream and their opposites, which
 reconstruct that stream better than any other; "skip" is a transcoder of W_skip alone, by
@@ -30,15 +30,21 @@ OUT = Path(__file__).resolve().parent / "data/planted"
 CONTEXT = 24
 
 
-def streams(made):
-    """Hook to activations of every token but BOS; mlp.hook_in is the output of ln2."""
-    model = load(made / "model")
-    tok = tokenizers.Tokenizer.from_file(str(made / "model/tokenizer.json"))
+def streams(made, name):
+    """Hook to activations of every token but BOS; mlp.hook_in is the output of ln2, and
+    those of modules are before the norm behind them."""
+    model = load(made / name)
+    tok = tokenizers.Tokenizer.from_file(str(made / name / "tokenizer.json"))
     got = {}
+
+    def keep(module, at):
+        module.register_forward_hook(
+            lambda m, a, out: got.setdefault(at, []).append(out[0, 1:]))
+
     for i, block in enumerate(model.blocks):
-        block.ln2.register_forward_hook(
-            lambda m, a, out, at=f"blocks.{i}.mlp.hook_in": got.setdefault(at, []).append(
-                out[0, 1:]))
+        keep(block.ln2, f"blocks.{i}.mlp.hook_in")
+        keep(block.mlp, f"layers.{i}.mlp")
+        keep(block.attn, f"layers.{i}.self_attn")
     for line in (made / "corpus.jsonl").read_text().splitlines():
         ids = tok.encode(json.loads(line)["text"]).ids
         for at in range(0, len(ids), CONTEXT - 1):
@@ -76,11 +82,16 @@ def main():
     shutil.rmtree(OUT, ignore_errors=True)
     with tempfile.TemporaryDirectory() as tmp:
         planted_model.main(Path(tmp))
-        x = streams(Path(tmp))
+        x = streams(Path(tmp), "model")
+        y = streams(Path(tmp), "gemma")
     for name, hook in (("post", "hook_resid_post"), ("mid", "hook_resid_mid"),
                        ("mlp-in", "hook_mlp_in"), ("mlp-input", "mlp.hook_in"),
                        ("normalized", "ln2.hook_normalized")):
         save(name, "blocks.1." + hook, components(x["blocks.1." + hook]))
+    for name, hook in (("mlp-out", "blocks.1.hook_mlp_out"), ("mlp-module", "layers.1.mlp"),
+                       ("attn-out", "blocks.1.hook_attn_out"),
+                       ("attn-module", "layers.1.self_attn")):
+        save("gemma-" + name, hook, components(y[hook]))
     z = x["blocks.1.attn.hook_z"]
     heads = planted_model.HEADS
     z = z.reshape(len(z), heads, -1).transpose(1, 2).flatten(1)
