@@ -112,6 +112,13 @@ times("b_dec", lambda f: 1 / by)'
 names twice 'input scaled the other way (an SAE folded twice)'
 ok "scales"
 
+# b_dec folded into b_enc, which its config does not say.
+reweigh folded '
+t["b_enc"] = [v - sum(t["W_enc"][i * d_sae + f] * t["b_dec"][i] for i in range(d))
+              for f, v in enumerate(t["b_enc"])]'
+names folded 'b_dec not subtracted from the input'
+ok "b_dec"
+
 reweigh high 'times("threshold", lambda f: 1 / by)'
 names high 'thresholds times sqrt(d) / mean |x|'
 # The same SAE with longer decoder rows, but for the thresholds.
@@ -123,6 +130,13 @@ reweigh units "$longer"
 names units "thresholds for pre times the decoder row's norm"
 reweigh same "$longer
 times('threshold', lambda f: 1 / norm(f))"
+# The same with shorter ones, and the thresholds shortened once more.
+reweigh short "
+times('W_dec', lambda f: 1 / norm(f), per=d)
+times('W_enc', norm, cycle=d_sae)
+times('b_enc', norm)
+times('threshold', lambda f: norm(f) ** 2)"
+names short "thresholds times the decoder row's norm"
 diagnose same
 [ $status = 0 ] || fail "longer decoder rows alone are taken for a wrong rule"
 # A TopK of those rows that is to rank as if they were of unit norm.
