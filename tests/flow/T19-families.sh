@@ -51,6 +51,14 @@ for name, to in (("same", "blocks.0.hook_resid_post"), ("mid", "blocks.1.hook_re
           "apply_b_dec_to_input": False, "metadata": {
               "sae_lens_version": "6.54.12", "model_name": "tiny", "prepend_bos": True,
               "hook_name": "blocks.1.hook_resid_pre", "hook_name_out": to}})
+make("narrow", "sae_weights.safetensors",
+     {"W_enc": ([D, D_SAE], enc[1]), "b_enc": bias, "W_dec": ([D_SAE, 16], [0] * D_SAE * 16),
+      "b_dec": Noise.same(0, 16)},
+     {"architecture": "transcoder", "d_in": D, "d_out": 16, "d_sae": D_SAE,
+      "apply_b_dec_to_input": False, "metadata": {
+          "sae_lens_version": "6.54.12", "model_name": "tiny", "prepend_bos": True,
+          "hook_name": "blocks.1.hook_resid_pre",
+          "hook_name_out": "blocks.1.hook_mlp_out"}})
 END
 
 index s --threads 2 --sae tiny/other/layers.1 --corpus tiny/a.jsonl || fail "groupmax"
@@ -75,6 +83,12 @@ grep -q 'same .*explained variance 1.000' out || fail "same"
 saedb-index verify v >out 2>&1 || fail "verify of transcoders"
 [ "$(ls v/graph | wc -l)" = 2 ] || fail "neighbors between two streams"
 ok "transcoders explain what stands at the hook they give"
+
+for command in '--quiet --store x' diagnose; do
+	refuses 1 'narrow reads 32 dimensions and gives 16, which cannot be indexed yet' \
+		$command --model tiny/model --sae tiny/other/narrow --corpus tiny/a.jsonl
+done
+ok "a transcoder of two widths"
 
 index w --sae tiny/other/scope --corpus tiny/a.jsonl || fail "scope"
 index w --sae theirs=tiny/other/scope --saelens-rule --corpus tiny/a.jsonl ||
