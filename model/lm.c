@@ -191,9 +191,9 @@ lm_close(struct lm *m)
 		mem_free(m->rope[i].freq);
 	norm_clear(&m->final);
 	mem_free(m->layer);
-	mem_free(m->embed);
-	mem_free(m->position);
-	mem_free(m->unembed);
+	mem_free(m->embed.copy);
+	mem_free(m->position.copy);
+	mem_free(m->unembed.copy);
 	tensors_close(m->tensors);
 	mem_free(m->dir);
 	mem_free(m);
@@ -214,7 +214,7 @@ lm_can_run(const struct lm *m)
 const float *
 lm_unembed(const struct lm *m)
 {
-	return m->unembed ? m->unembed : m->embed;
+	return m->unembed.row ? m->unembed.row : m->embed.row;
 }
 
 bool

@@ -54,9 +54,9 @@ embed(const struct lm_pass *p)
 
 	for (size_t w = 0; w < p->n_windows; w++) {
 		for (size_t t = p->window_start[w]; t < p->window_start[w + 1]; t++) {
-			const float *a = m->embed + p->ids[t] * d;
-			const float *b = m->position
-				? m->position + (t - p->window_start[w]) * d
+			const float *a = m->embed.row + p->ids[t] * d;
+			const float *b = m->position.row
+				? m->position.row + (t - p->window_start[w]) * d
 				: NULL;
 			float *x = p->w->x + t * d;
 

@@ -168,12 +168,12 @@ take_unembed(struct lm *m, const char *name, struct err *e)
 	const struct tensor *t = lm_tensor(m, name);
 	int rc;
 
-	if (!t || m->unembed)
+	if (!t || m->unembed.row)
 		return 0;
 	rc = need_floats(t, e);
 	if (rc == 0)
-		rc = lm_floats(m, name, m->info.n_vocab, m->info.d_model, &m->unembed,
-			e);
+		rc = lm_load_table(m, name, m->info.n_vocab, m->info.d_model,
+			&m->unembed, e);
 	if (rc == 0)
 		memcpy(m->dtype_file, t->dtype_name, sizeof(m->dtype_file));
 	return rc;
@@ -213,7 +213,7 @@ load_any(struct lm *m, struct err *e)
 	rc = take_unembed(m, "unembed", e);
 	if (rc == 0 && strcmp(m->type, LM_HEAD_TYPE) != 0)
 		rc = take_unembed(m, "lm_head.weight", e);
-	else if (rc == 0 && !m->unembed)
+	else if (rc == 0 && !m->unembed.row)
 		rc = err_set(e, ERR_MISMATCH,
 			"%s: there is no tensor unembed (%u, %u), which the weights of "
 			"a model of type \"" LM_HEAD_TYPE "\" are",

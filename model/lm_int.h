@@ -22,6 +22,12 @@
 
 enum lm_act { LM_GELU_TANH, LM_GELU, LM_SILU };
 
+/* A matrix that is read row by row: where it stands in the file, or a copy. */
+struct lm_table {
+	const float *row; /* NULL: there is none */
+	float *copy; /* owned; NULL: it is mapped */
+};
+
 struct lm_norm {
 	float *gain; /* NULL: there is no such norm */
 	float *bias; /* NULL: there is none */
@@ -76,9 +82,9 @@ struct lm {
 	float embed_scale; /* 0: not scaled */
 	float score_cap, logit_cap; /* x becomes cap tanh(x / cap); 0: not */
 	struct lm_rope rope[LM_N_ROPES];
-	float *embed; /* (n_vocab, d_model) */
-	float *position; /* (n_ctx, d_model), NULL: none is added */
-	float *unembed; /* (n_vocab, d_model), NULL: tied to embed */
+	struct lm_table embed; /* (n_vocab, d_model) */
+	struct lm_table position; /* (n_ctx, d_model); none: none is added */
+	struct lm_table unembed; /* (n_vocab, d_model); none: tied to embed */
 	struct lm_norm final;
 	struct lm_layer *layer;
 };
@@ -219,6 +225,9 @@ void lm_prefix(struct lm *m, const char *const *prefixes, const char *name);
  * *out is new: mem_free(). */
 int lm_floats(struct lm *m, const char *name, size_t n1, size_t n2, float **out,
 	struct err *e);
+/* The same, not copied where it can be used as it stands. */
+int lm_load_table(struct lm *m, const char *name, size_t n1, size_t n2,
+	struct lm_table *out, struct err *e);
 /* The embedding; says as what the model is stored. */
 int lm_load_embed(struct lm *m, const char *name, struct err *e);
 /* lm_head.weight, by either of its names, unless it is tied to the embedding. */

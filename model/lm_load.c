@@ -79,9 +79,28 @@ lm_floats(struct lm *m, const char *name, size_t n1, size_t n2, float **out,
 }
 
 int
+lm_load_table(struct lm *m, const char *name, size_t n1, size_t n2,
+	struct lm_table *out, struct err *e)
+{
+	const struct tensor *t;
+	int rc = need(m, name, n1, n2, &t, e);
+
+	if (rc == 0)
+		rc = tensor_mapped(t, &out->row, e);
+	if (rc == 0 && out->row) {
+		m->info.n_params += t->n_values;
+		return 0;
+	}
+	if (rc == 0)
+		rc = lm_floats(m, name, n1, n2, &out->copy, e);
+	out->row = rc == 0 ? out->copy : NULL;
+	return rc;
+}
+
+int
 lm_load_embed(struct lm *m, const char *name, struct err *e)
 {
-	int rc = lm_floats(m, name, m->info.n_vocab, m->info.d_model, &m->embed, e);
+	int rc = lm_load_table(m, name, m->info.n_vocab, m->info.d_model, &m->embed, e);
 
 	if (rc == 0)
 		memcpy(m->dtype_file, lm_tensor(m, name)->dtype_name,
@@ -102,7 +121,8 @@ lm_load_unembed(struct lm *m, struct err *e)
 		return 0;
 	use = !tensors_find(m->tensors, names[0]) && tensors_find(m->tensors, names[1]);
 	m->prefix = "";
-	rc = lm_floats(m, names[use], m->info.n_vocab, m->info.d_model, &m->unembed, e);
+	rc = lm_load_table(m, names[use], m->info.n_vocab, m->info.d_model, &m->unembed,
+		e);
 	m->prefix = prefix;
 	return rc;
 }
@@ -302,7 +322,7 @@ lm_load_all(struct lm *m, const struct lm_names *names,
 		rc = lm_load_embed(m, name, e);
 	if (rc == 0 && names->position) {
 		snprintf(name, sizeof(name), "%s.weight", names->position);
-		rc = lm_floats(m, name, n->n_ctx, n->d_model, &m->position, e);
+		rc = lm_load_table(m, name, n->n_ctx, n->d_model, &m->position, e);
 	}
 	for (uint32_t i = 0; rc == 0 && i < n->n_layers; i++)
 		rc = load_layer(m, i, e);

@@ -98,6 +98,9 @@ int tensor_floats(const struct tensor *t, float *out, bool allow_nonfinite,
 /* The same for values [from, from + n), which the tensor has. */
 int tensor_floats_some(const struct tensor *t, size_t from, size_t n, float *out,
 	bool allow_nonfinite, struct err *e);
+/* The values where they stand, borrowed from the set, where these are aligned float32,
+ * else NULL. A NaN or an infinity is ERR_FORMAT. */
+int tensor_mapped(const struct tensor *t, const float **out, struct err *e);
 /* The rows [first, first + n) of dimension 0, which must be there (assert). */
 struct tensor tensor_rows(const struct tensor *t, size_t first, size_t n);
 /* Whether its values are integers of at most 64 bits. */

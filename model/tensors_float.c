@@ -138,6 +138,21 @@ static convert_fn *const converters[] = {
 	[DTYPE_OTHER] = NULL,
 };
 
+static int
+check_finite(const struct tensor *t, const float *x, size_t from, size_t n,
+	struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!isfinite(x[i]))
+			return err_set(e, ERR_FORMAT,
+				"%s: tensor %s holds %s at index %zu; the weights are "
+				"damaged",
+				t->path, t->name, isnan(x[i]) ? "NaN" : "infinity",
+				from + i);
+	}
+	return 0;
+}
+
 int
 tensor_floats_some(const struct tensor *t, size_t from, size_t n, float *out,
 	bool allow_nonfinite, struct err *e)
@@ -150,15 +165,17 @@ tensor_floats_some(const struct tensor *t, size_t from, size_t n, float *out,
 			"F16, BF16, F64 and integers are)",
 			t->path, t->name, t->dtype_name);
 	converters[t->dtype](out, t->data + from * size, n);
-	for (size_t i = 0; !allow_nonfinite && i < n; i++) {
-		if (!isfinite(out[i]))
-			return err_set(e, ERR_FORMAT,
-				"%s: tensor %s holds %s at index %zu; the weights are "
-				"damaged",
-				t->path, t->name, isnan(out[i]) ? "NaN" : "infinity",
-				from + i);
-	}
-	return 0;
+	return allow_nonfinite ? 0 : check_finite(t, out, from, n, e);
+}
+
+int
+tensor_mapped(const struct tensor *t, const float **out, struct err *e)
+{
+	*out = NULL;
+	if (t->dtype != DTYPE_F32 || (uintptr_t)t->data % sizeof(float) != 0)
+		return 0;
+	*out = (const float *)(const void *)t->data;
+	return check_finite(t, *out, 0, t->n_values, e);
 }
 
 int
