@@ -196,6 +196,19 @@ tensors_read_shard(struct tensors *t, struct shard *s, struct err *e)
 	return rc < 0 ? rc : safetensors_read(t, s, e);
 }
 
+/* The set in its order, or, after an error, nothing. */
+static int
+hand_over(struct tensors **out, struct tensors *t, int rc, struct err *e)
+{
+	if (rc == 0)
+		rc = tensors_sort(t, e);
+	if (rc < 0)
+		tensors_close(t);
+	else
+		*out = t;
+	return rc;
+}
+
 int
 tensors_open(struct tensors **out, const char *path, struct err *e)
 {
@@ -210,14 +223,7 @@ tensors_open(struct tensors **out, const char *path, struct err *e)
 	rc = tensors_add_shard(t, path, e);
 	if (rc == 0)
 		rc = tensors_read_shard(t, &t->shard[0], e);
-	if (rc == 0)
-		rc = tensors_sort(t, e);
-	if (rc < 0) {
-		tensors_close(t);
-		return rc;
-	}
-	*out = t;
-	return 0;
+	return hand_over(out, t, rc, e);
 }
 
 int
@@ -235,14 +241,7 @@ tensors_of_bytes(struct tensors **out, const char *name, const void *p, size_t n
 		t->shard[0].borrowed = true;
 		rc = safetensors_read(t, &t->shard[0], e);
 	}
-	if (rc == 0)
-		rc = tensors_sort(t, e);
-	if (rc < 0) {
-		tensors_close(t);
-		return rc;
-	}
-	*out = t;
-	return 0;
+	return hand_over(out, t, rc, e);
 }
 
 void
