@@ -47,11 +47,16 @@ struct source {
 
 /* ---- one shard among the others ------------------------------------------- */
 
+static const char *
+shown(const struct source *s)
+{
+	return strcmp(s->path, "-") == 0 ? "standard input" : s->path;
+}
+
 static void
 name_shard(struct source *s)
 {
-	snprintf(s->name, sizeof(s->name), "%.200s, shard %" PRIu64,
-		strcmp(s->path, "-") == 0 ? "standard input" : s->path, s->next);
+	snprintf(s->name, sizeof(s->name), "%.200s, shard %" PRIu64, shown(s), s->next);
 }
 
 static bool
@@ -96,7 +101,7 @@ ends_early(const struct source *s, struct err *e)
 	return err_set(e, ERR_FORMAT,
 		"%.300s ends behind %" PRIu64 " shards without the last one: what "
 		"wrote it did not come to its end",
-		s->path, s->next);
+		shown(s), s->next);
 }
 
 /* ---- directories ------------------------------------------------------------ */

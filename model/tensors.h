@@ -25,6 +25,9 @@ enum dtype {
 	DTYPE_I16,
 	DTYPE_I8,
 	DTYPE_BOOL,
+	DTYPE_U16, /* these three as integers alone, not as floats */
+	DTYPE_U32,
+	DTYPE_U64,
 	DTYPE_OTHER
 };
 

@@ -33,6 +33,9 @@ static const struct {
 	{"<i8", DTYPE_I64},
 	{"|i1", DTYPE_I8},
 	{"|u1", DTYPE_U8},
+	{"<u2", DTYPE_U16},
+	{"<u4", DTYPE_U32},
+	{"<u8", DTYPE_U64},
 	{"|b1", DTYPE_BOOL},
 };
 

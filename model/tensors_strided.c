@@ -19,6 +19,9 @@ static const struct {
 	[DTYPE_I16] = {"I16", 2},
 	[DTYPE_I8] = {"I8", 1},
 	[DTYPE_BOOL] = {"BOOL", 1},
+	[DTYPE_U16] = {"U16", 2},
+	[DTYPE_U32] = {"U32", 4},
+	[DTYPE_U64] = {"U64", 8},
 };
 
 size_t

@@ -129,6 +129,18 @@ refuses 1 'delphi.s cache: index it with its SAE alone' --store x --model tiny/m
 	--sae tiny/sae/plain --sae tiny/sae/topk --latents cache
 ok "token ids and delphi's cache, as the model itself"
 
+"$PYTHON" - <<'PY'
+import struct
+ids = range(3, 53)
+head = "{'descr': '<u2', 'fortran_order': False, 'shape': (50,), }".ljust(117) + "\n"
+open("flat.npy", "wb").write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) +
+                             head.encode() + struct.pack("<50H", *ids))
+PY
+index flat --sae tiny/sae/plain --corpus flat.npy --context 20 || fail "a flat array"
+grep -q '50 tokens of flat in 3 windows' out || grep -q '50 tokens of flat.npy in 3 windows' out ||
+	fail "how a flat array is cut"
+ok "token ids in a row, as 16 bits"
+
 mkdir with-model
 cp acts.bin with-model/0.safetensors
 refuses 1 'ends in its middle\|belong to no tensor\|damaged' --store x --model tiny/model \
