@@ -85,7 +85,7 @@ saedb-index verify v >out 2>&1 || fail "verify of transcoders"
 ok "transcoders explain what stands at the hook they give"
 
 for command in '--quiet --store x' diagnose; do
-	refuses 1 'narrow reads 32 dimensions and gives 16, which cannot be indexed yet' \
+	refuses 1 'narrow gives 16 dimensions, but blocks.1.hook_mlp_out of .* has 32' \
 		$command --model tiny/model --sae tiny/other/narrow --corpus tiny/a.jsonl
 done
 ok "a transcoder of two widths"

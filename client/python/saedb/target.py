@@ -205,7 +205,9 @@ def open_target(target: TargetLike, wait: float) -> Target:
     if name == "-":
         if sys.stdout.isatty():
             raise BadArgument("shards are not written to a terminal", "target")
-        return Pipe(sys.stdout.buffer, owned=False)
+        sys.stdout.flush()
+        # past Python's own buffer, which would complain again when Python ends
+        return Pipe(open(os.dup(sys.stdout.fileno()), "wb", buffering=0), owned=True)
     if name.startswith("unix:"):
         return Socket(name[5:], wait)
     path = Path(name)
