@@ -8,11 +8,13 @@
     shards.py delphi STREAM DIR        its features as delphi caches them, in three files
     shards.py reverse STREAM           its documents from the last to the first
     shards.py images                   windows of text and of patches of two images
+    shards.py wide DIR                 a model that is only described, and an SAE of it
+    shards.py flood GB                 GB of activations for it, made on the fly
 """
 
 import json
 import pathlib
-import re
+import random
 import struct
 import sys
 import zlib
@@ -299,6 +301,57 @@ def images():
                    HOOK: ["F32", [len(tokens), 32], x]})]
 
 
+WIDE, WINDOW, WINDOWS = 4096, 64, 64
+
+
+def wide(folder):
+    """Beside DIR/model/config.json a tokenizer is to be put."""
+    folder, d_sae, noise = pathlib.Path(folder), 512, random.Random(7)
+    (folder / "model").mkdir(parents=True)
+    (folder / "model/config.json").write_text(json.dumps({
+        "model_type": "saedb_head", "hidden_size": WIDE, "num_hidden_layers": 2,
+        "vocab_size": 600, "max_position_embeddings": WINDOW}))
+    w = [noise.gauss(0, WIDE ** -.5) for _ in range(d_sae * WIDE)]
+    turned = [v for i in range(WIDE) for v in w[i::WIDE]]
+    (folder / "sae").mkdir()
+    (folder / "sae/sae_weights.safetensors").write_bytes(Shard({}, {
+        "W_enc": ["F32", [WIDE, d_sae], turned], "W_dec": ["F32", [d_sae, WIDE], w],
+        "b_enc": ["F32", [d_sae], [0.] * d_sae], "b_dec": ["F32", [WIDE], [0.] * WIDE],
+        "threshold": ["F32", [d_sae], [2.] * d_sae]}).pack())
+    (folder / "sae/cfg.json").write_text(json.dumps({
+        "architecture": "jumprelu", "d_in": WIDE, "d_sae": d_sae, "dtype": "float32",
+        "device": "cpu", "apply_b_dec_to_input": True, "normalize_activations": "none",
+        "reshape_activations": "none",
+        "metadata": {"sae_lens_version": "6.54.12", "model_name": "wide",
+                     "hook_name": HOOK, "prepend_bos": True, "context_size": WINDOW}}))
+
+
+def flood(gigabytes):
+    """Shards of 64 MiB, each the same numbers beginning elsewhere."""
+    n, noise, out = WINDOW * WINDOWS, random.Random(8), sys.stdout.buffer
+    block = struct.pack("<65537f", *(noise.gauss(0, 1) for _ in range(65537)))
+    block *= n * WIDE // 65537 + 2
+    n_shards = int(float(gigabytes) * 1e9 / (n * WIDE * 4)) + 1
+    windows = struct.pack(f"<{WINDOWS + 1}i", *range(0, n + 1, WINDOW))
+    for i in range(n_shards):
+        tokens = b"".join(struct.pack("<i", 0 if t % WINDOW == 0 else (i * 31 + t * 7) % 600)
+                          for t in range(n))
+        notes = {"saedb": "shards 1", "shard": str(i), "n_tokens": str(n_shards * n)}
+        if i == n_shards - 1:
+            notes["last"] = "true"
+        ends = [0, len(tokens), len(tokens) + len(windows),
+                len(tokens) + len(windows) + n * WIDE * 4]
+        header = json.dumps({"__metadata__": notes} | {
+            name: {"dtype": dtype, "shape": shape, "data_offsets": ends[k:k + 2]}
+            for k, (name, dtype, shape) in enumerate((
+                ("tokens", "I32", [n]), ("windows", "I32", [WINDOWS + 1]),
+                (HOOK, "F32", [n, WIDE])))}).encode()
+        header += b" " * (-len(header) % 8)
+        at = i * 9973 % 65537 * 4
+        out.write(struct.pack("<Q", len(header)) + header + tokens + windows)
+        out.write(memoryview(block)[at:at + n * WIDE * 4])
+
+
 def spoil(how, stream):
     """See SPOIL."""
     shards = read(stream)
@@ -307,6 +360,6 @@ def spoil(how, stream):
 
 
 DO = {"split": split, "spoil": spoil, "full": full, "rows": rows, "delphi": delphi,
-      "reverse": reverse, "images": lambda: write(images()),
+      "reverse": reverse, "wide": wide, "flood": flood, "images": lambda: write(images()),
       "kinds": lambda: print("\n".join(SPOIL))}
 DO[sys.argv[1]](*sys.argv[2:])

@@ -4,10 +4,11 @@
 # build/soak/done and skipped the next time, so a stopped soak goes on where it was;
 # `rm -r build/soak` begins anew. Results are added to doc/soak.md.
 #
-# SOAK_SECONDS (default 1200) is the time of each fuzz target and of each flow.
+# SOAK_SECONDS (default 3600) is the time of each fuzz target and of each flow, SOAK_GB
+# (default 20) how much is streamed in the step flood.
 set -euo pipefail
 cd "$SAEDB_ROOT"
-seconds=${SOAK_SECONDS:-1200}
+seconds=${SOAK_SECONDS:-3600}
 state=$SAEDB_ROOT/build/soak
 results=$SAEDB_ROOT/doc/soak.md
 mkdir -p "$state"
@@ -62,9 +63,24 @@ flow()
 	note "$1" "$n rounds in $seconds s, none failed"
 }
 
+# flood: activations through a pipe, more than the memory that is allowed.
+flood()
+{
+	rm -rf "$state/flood"
+	mkdir "$state/flood"
+	(cd "$state/flood" && srcdir=$SAEDB_ROOT bash "$SAEDB_ROOT/tests/soak/flood.sh" \
+		"${SOAK_GB:-20}" 512) >"$state/flood.log" 2>&1 || {
+		tail -n 30 "$state/flood.log"
+		say "flood failed"
+		exit 1
+	}
+	note flood "$(tail -n 1 "$state/flood.log")"
+	rm -rf "$state/flood"
+}
+
 targets=$(ls tests/fuzz/fuzz_*.c | sed 's/.*fuzz_\(.*\)\.c/\1/')
 flows='T12-kill T41-daemon-hostile T42-daemon-publish'
-steps="$(for t in $targets; do echo "fuzz-$t"; done) $flows"
+steps="$(for t in $targets; do echo "fuzz-$t"; done) flood $flows"
 for step in ${1:-$steps}; do
 	case " $(echo $steps) " in
 	*" $step "*) ;;
@@ -90,6 +106,7 @@ for step in ${1:-$steps}; do
 		}
 		fuzz "${step#fuzz-}"
 		;;
+	flood) flood ;;
 	*) flow "$step" ;;
 	esac
 done
