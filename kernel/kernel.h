@@ -92,12 +92,17 @@ void kernel_gemm(float *c, size_t ldc, const float *a, size_t lda, size_t m,
 /* Rows to be searched: w (n, d), mapped or in memory, with what the bounds
  * need computed once. borrowed: w until kernel_rows_free. new. Limits: a packed
  * copy of w is kept: n * d bytes more where the CPU multiplies bytes fast
- * (AVX512-VNNI, AVX-VNNI), else n * d * 4; d up to 2^20, n below 2^32 - 1. */
+ * (AVX512-VNNI, AVX-VNNI), else n * d * 4; d up to 2^20, n below 2^32 - 1. Where
+ * bytes are kept and the data want floats, those are packed by blocks, again in
+ * each call. */
 struct kernel_rows;
 int kernel_rows_new(struct kernel_rows **out, const float *w, size_t n, size_t d,
 	struct err *e);
 void kernel_rows_free(struct kernel_rows *r);
 size_t kernel_rows_n(const struct kernel_rows *r);
+/* The most bytes that a row of d floats takes beside itself while n_threads
+ * search: packed, and in what each thread learns. */
+size_t kernel_row_bytes(size_t d, size_t n_threads);
 
 struct kernel_hit {
 	uint32_t row; /* of w */

@@ -115,6 +115,16 @@ kernel_rows_n(const struct kernel_rows *r)
 	return r->n;
 }
 
+/* See kernel_side_learn() for what a thread keeps of each row. */
+size_t
+kernel_row_bytes(size_t d, size_t n_threads)
+{
+	size_t n_side = d / 16 < INT8_SIDE_MOST ? d / 16 : INT8_SIDE_MOST;
+	size_t bytes = d + (4 + n_threads * n_side) * sizeof(float);
+
+	return bytes > d * sizeof(float) ? bytes : d * sizeof(float);
+}
+
 /* ---- scratch and hits ---------------------------------------------------- */
 
 bool
