@@ -9,14 +9,6 @@ struct above {
 	const float *threshold; /* may be NULL */
 };
 
-/* n floats, on their way to the L2 cache while tiles are multiplied. */
-static void
-prefetch(const float *from, size_t n)
-{
-	for (size_t at = 0; at < n; at += 64 / sizeof(float))
-		__builtin_prefetch(from + at, 0, 2);
-}
-
 /* Waiting pairs, until the strip is through its block of rows. */
 static int
 tile_pairs(struct kernel_pass *p, size_t query, size_t n_queries, size_t row,
@@ -30,7 +22,7 @@ tile_pairs(struct kernel_pass *p, size_t query, size_t n_queries, size_t row,
 		for (uint32_t bits = mask[i]; bits != 0; bits &= bits - 1) {
 			uint32_t j = (uint32_t)row + (uint32_t)__builtin_ctz(bits);
 
-			prefetch(p->r->w + j * d, d);
+			kernel_prefetch(p->r->w + j * d, d);
 			k->pair[k->n_pairs++] =
 				(struct kernel_pair){(uint32_t)(query + i), j};
 		}

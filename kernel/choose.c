@@ -52,9 +52,9 @@ kernel_pass_wants_bytes(size_t d)
 }
 
 /*
- * A pair in vain costs a canonical dot, 0.045 ns an element and 30 ns; a pair
- * multiplied in bytes saves 0.005 ns an element, as measured on Sapphire Rapids
- * (doc/bench.md). So the share in vain that is worth it, with some caution:
+ * A pair in vain costs a canonical dot, 0.15 ns an element and 50 ns; a pair
+ * multiplied in bytes saves 0.01 ns an element (both on Sapphire Rapids). The
+ * share in vain that is worth it is their ratio, about:
  */
 static double
 waste_most(size_t d)
