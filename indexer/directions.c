@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#define CHUNK 64 /* features asked about at a time */
+#define CHUNK 240 /* features asked about at a time; a multiple of 12 */
 
 /* ---- the k best rows for each feature, on all threads --------------------------- */
 

@@ -3,6 +3,7 @@
 
 #include "indexer/pass.h"
 #include "indexer/rows.h"
+#include "kernel/kernel.h"
 #include "model/lm_name.h"
 #include "util/file.h"
 #include "util/hash.h"
@@ -446,7 +447,8 @@ plan_close(struct plan *p)
 
 /* ---- memory ----------------------------------------------------------------------- */
 
-/* Weights (as read, and packed for the products), SAEs and their states. */
+/* Weights (as read, and packed for the products), SAEs (the encoder twice: as
+ * read, and packed in floats or, with what threads learn, in bytes) and states. */
 static size_t
 fixed_bytes(const struct plan *p, const struct plan_group *g)
 {
@@ -455,8 +457,9 @@ fixed_bytes(const struct plan *p, const struct plan_group *g)
 	for (uint32_t i = 0; i < p->n_saes; i++) {
 		const struct sae_info *s = &p->sae[i].sae->info;
 
-		bytes += (size_t)s->d_sae * (s->d_in * 2 + (size_t)s->d_out) *
-			sizeof(float);
+		bytes += (size_t)s->d_sae *
+			((s->d_in + (size_t)s->d_out) * sizeof(float) +
+				kernel_row_bytes(s->d_in, p->n_threads));
 		if (s->hook_out.site == HOOK_Z || s->n_targets > 1) /* logit effects */
 			bytes += (size_t)s->d_sae * lm_info(p->lm)->d_model *
 				sizeof(float);

@@ -15,13 +15,14 @@ tile_pairs(struct kernel_pass *p, size_t query, size_t n_queries, size_t row,
 	const uint32_t *mask, struct err *e)
 {
 	struct kernel_work *k = p->work;
+	size_t d = p->r->d;
 
 	(void)e;
 	for (size_t i = 0; i < n_queries; i++)
 		for (uint32_t bits = mask[i]; bits != 0; bits &= bits - 1) {
 			uint32_t j = (uint32_t)row + (uint32_t)__builtin_ctz(bits);
 
-			__builtin_prefetch(p->r->w + (size_t)j * p->r->d);
+			kernel_prefetch(p->r->w + j * d, d);
 			k->pair[k->n_pairs++] =
 				(struct kernel_pair){(uint32_t)(query + i), j};
 		}
@@ -49,6 +50,8 @@ decide_pairs(struct kernel_pass *p, struct err *e)
 		n += v > (a->threshold != NULL ? a->threshold[row] : 0.0f);
 	}
 	k->found.n += n;
+	k->counts.tried += k->n_pairs;
+	k->counts.kept += n;
 	k->n_pairs = 0;
 	return 0;
 }
@@ -85,6 +88,10 @@ prepare(struct kernel_pass *p, struct err *e)
 				a->bias != NULL ? a->bias[row] : 0.0f);
 	}
 	p->row_slack = p->r->slack + base;
+	if (p->r->in_bytes) {
+		p->row_norm = p->r->bytes.norm + base;
+		p->row_rest = p->r->bytes.rest + base;
+	}
 	p->cut = k->row_terms;
 	k->n_pairs = 0;
 	return 0;
@@ -128,6 +135,7 @@ kernel_above(struct kernel_hits *out, const struct kernel_rows *r, size_t first,
 		.x = x,
 		.ldx = ldx,
 		.scan = kernel_ops()->scan_above,
+		.scan8 = kernel_int8()->scan_above,
 		.tile = tile_pairs,
 		.strip = decide_pairs,
 		.ctx = &a,

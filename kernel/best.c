@@ -65,6 +65,7 @@ offer(struct kernel_pass *p, size_t query, uint32_t row)
 	float v = p->ops->dot(p->x + query * p->ldx, p->r->w + row * d, d);
 	struct kernel_hit hit;
 
+	p->work->counts.tried++;
 	v = v + (b->bias != NULL ? b->bias[row] : 0.0f);
 	v = v * (b->scale != NULL ? b->scale[row] * b->turn : b->turn);
 	hit = (struct kernel_hit){row, (uint32_t)query, v};
@@ -76,7 +77,10 @@ offer(struct kernel_pass *p, size_t query, uint32_t row)
 	} else if (is_better(&hit, &heap[0])) {
 		heap[0] = hit;
 		sink(heap, b->k, 0);
+	} else {
+		return;
 	}
+	p->work->counts.kept++;
 	if (*n == b->k)
 		p->kth[query - b->query] = heap[0].value;
 }
@@ -110,8 +114,8 @@ finish(const struct best *b, size_t query, size_t n)
 			-INFINITY * b->turn};
 }
 
-/* The three terms of each row, and kth of each query. Where the scale is
- * negative the least value counts, so the slack is subtracted. */
+/* The terms of each row, and kth of each query. Where the scale is negative the
+ * least value counts, so the slack is subtracted. */
 static int
 prepare(struct kernel_pass *p, struct err *e)
 {
@@ -119,10 +123,10 @@ prepare(struct kernel_pass *p, struct err *e)
 	struct kernel_work *k = p->work;
 	size_t base = kernel_pass_first_panel(p->first) * PANEL;
 	size_t n = kernel_pass_n_panels(p->first, p->count) * PANEL;
-	size_t chunk = kernel_pass_chunk(p->r);
+	size_t chunk = kernel_pass_chunk(p->r), n_terms = p->r->in_bytes ? 5 : 3;
 	float *terms;
 
-	if (!kernel_room(&k->row_terms, &k->cap_row_terms, 3 * n + chunk,
+	if (!kernel_room(&k->row_terms, &k->cap_row_terms, n_terms * n + chunk,
 		    sizeof(float)) ||
 		!kernel_room(&k->count, &k->cap_count, chunk, sizeof(*k->count)))
 		return err_set(e, ERR_NOMEM, "no memory to search %zu rows", p->count);
@@ -134,11 +138,17 @@ prepare(struct kernel_pass *p, struct err *e)
 		terms[i] = scale < 0 ? -p->r->slack[row] : p->r->slack[row];
 		terms[n + i] = b->bias != NULL ? b->bias[row] : 0.0f;
 		terms[2 * n + i] = scale;
+		if (!p->r->in_bytes)
+			continue;
+		terms[3 * n + i] = copysignf(p->r->bytes.norm[row], terms[i]);
+		terms[4 * n + i] = copysignf(p->r->bytes.rest[row], terms[i]);
 	}
 	p->row_slack = terms;
 	p->bias = terms + n;
 	p->scale = terms + 2 * n;
-	p->kth = terms + 3 * n;
+	p->row_norm = terms + 3 * n;
+	p->row_rest = terms + 4 * n;
+	p->kth = terms + n_terms * n;
 	return 0;
 }
 
@@ -158,6 +168,7 @@ kernel_best(struct kernel_hit *best, size_t k, const struct kernel_rows *r,
 		.x = x,
 		.ldx = ldx,
 		.scan = kernel_ops()->scan_best,
+		.scan8 = kernel_int8()->scan_best,
 		.tile = tile_offers,
 		.ctx = &b,
 	};

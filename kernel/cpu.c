@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: ISC */
+#include "kernel/int8.h"
 #include "kernel/ops.h"
 
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -88,6 +92,48 @@ const struct kernel_ops *
 kernel_ops(void)
 {
 	return paths[kernel_path()].ops;
+}
+
+/* AVX-VNNI, which compilers before GCC 12 and clang 15 cannot be asked for. */
+static bool
+has_vnni(enum kernel_path path)
+{
+#ifdef __x86_64__
+	unsigned a, b, c, d;
+
+	if (path == KERNEL_AVX512)
+		return __builtin_cpu_supports("avx512vnni");
+	return path == KERNEL_AVX2 && __get_cpuid_count(7, 1, &a, &b, &c, &d) &&
+		(a & 1u << 4) != 0;
+#else
+	(void)path;
+	return false;
+#endif
+}
+
+static const struct kernel_int8_ops *
+decide_int8(enum kernel_path path)
+{
+#ifdef __x86_64__
+	if (has_vnni(path))
+		return path == KERNEL_AVX512 ? &kernel_int8_avx512 : &kernel_int8_avx2;
+#endif
+	return &kernel_int8_portable;
+}
+
+const struct kernel_int8_ops *
+kernel_int8(void)
+{
+	static _Atomic(const struct kernel_int8_ops *) found[KERNEL_N_PATHS];
+	enum kernel_path path = kernel_path();
+	const struct kernel_int8_ops *ops =
+		atomic_load_explicit(&found[path], memory_order_relaxed);
+
+	if (ops == NULL) {
+		ops = decide_int8(path);
+		atomic_store_explicit(&found[path], ops, memory_order_relaxed);
+	}
+	return ops;
 }
 
 float

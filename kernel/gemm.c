@@ -16,6 +16,26 @@ struct kernel_packed {
 	float *panel; /* (n / PANEL rounded up, k, PANEL) */
 };
 
+void
+kernel_panels_fill(float *panels, const float *b, size_t k, size_t n, size_t row_stride,
+	size_t col_stride)
+{
+	for (size_t first = 0; first < n; first += PANEL) {
+		size_t cols = n - first < PANEL ? n - first : PANEL;
+		const float *from = b + first * col_stride;
+		float *to = panels + first * k;
+
+		if (cols < PANEL)
+			memset(to, 0, k * PANEL * sizeof(*to));
+		/* i in short runs: both sides stay in cache, whichever is strided */
+		for (size_t i0 = 0; i0 < k; i0 += 16)
+			for (size_t j = 0; j < cols; j++)
+				for (size_t i = i0; i < k && i < i0 + 16; i++)
+					to[i * PANEL + j] =
+						from[i * row_stride + j * col_stride];
+	}
+}
+
 float *
 kernel_panels_new(const float *b, size_t k, size_t n, size_t row_stride,
 	size_t col_stride)
@@ -26,20 +46,8 @@ kernel_panels_new(const float *b, size_t k, size_t n, size_t row_stride,
 	if (!mem_mul(n_panels, k, &n_floats) || !mem_mul(n_floats, PANEL, &n_floats))
 		return NULL;
 	panels = mem_new_aligned(n_floats, sizeof(float));
-	if (panels == NULL)
-		return NULL;
-	for (size_t p = 0; p < n_panels; p++) {
-		size_t cols = n - p * PANEL < PANEL ? n - p * PANEL : PANEL;
-		const float *from = b + p * PANEL * col_stride;
-		float *to = panels + p * k * PANEL;
-
-		/* i in short runs: both sides stay in cache, whichever is strided */
-		for (size_t i0 = 0; i0 < k; i0 += 16)
-			for (size_t j = 0; j < cols; j++)
-				for (size_t i = i0; i < k && i < i0 + 16; i++)
-					to[i * PANEL + j] =
-						from[i * row_stride + j * col_stride];
-	}
+	if (panels != NULL)
+		kernel_panels_fill(panels, b, k, n, row_stride, col_stride);
 	return panels;
 }
 

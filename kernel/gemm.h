@@ -13,6 +13,10 @@
 float *kernel_panels_new(const float *b, size_t k, size_t n, size_t row_stride,
 	size_t col_stride);
 
+/* The same into `panels`. */
+void kernel_panels_fill(float *panels, const float *b, size_t k, size_t n,
+	size_t row_stride, size_t col_stride);
+
 /* n_rows rows of a, k floats each at stride lda, as a strip (k, n_rows). */
 void kernel_strip(float *strip, const float *a, size_t lda, size_t n_rows, size_t k);
 

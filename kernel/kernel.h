@@ -36,6 +36,12 @@ const char *kernel_path_name(enum kernel_path path);
 /* Tests: use another path from now on; false if this CPU lacks it. */
 bool kernel_use_path(enum kernel_path path);
 
+/* How pairs are excluded: whichever is faster for the data, or always the one.
+ * SAEDB_PASS (f32, int8) decides for a process; the answers are the same. */
+enum kernel_pass_kind { KERNEL_PASS_AUTO, KERNEL_PASS_F32, KERNEL_PASS_INT8 };
+/* Tests: from now on; rows made before keep the form they have. */
+void kernel_use_pass(enum kernel_pass_kind kind);
+
 /* ---- vectors ----------------------------------------------------------- */
 
 float kernel_dot(const float *a, const float *b, size_t n); /* canonical */
@@ -85,12 +91,18 @@ void kernel_gemm(float *c, size_t ldc, const float *a, size_t lda, size_t m,
 
 /* Rows to be searched: w (n, d), mapped or in memory, with what the bounds
  * need computed once. borrowed: w until kernel_rows_free. new. Limits: a packed
- * copy of w is kept, n * d * 4 bytes more; d up to 2^20, n below 2^32 - 1. */
+ * copy of w is kept: n * d bytes more where the CPU multiplies bytes fast
+ * (AVX512-VNNI, AVX-VNNI), else n * d * 4; d up to 2^20, n below 2^32 - 1. Where
+ * bytes are kept and the data want floats, those are packed by blocks, again in
+ * each call. */
 struct kernel_rows;
 int kernel_rows_new(struct kernel_rows **out, const float *w, size_t n, size_t d,
 	struct err *e);
 void kernel_rows_free(struct kernel_rows *r);
 size_t kernel_rows_n(const struct kernel_rows *r);
+/* The most bytes that a row of d floats takes beside itself while n_threads
+ * search: packed, and in what each thread learns. */
+size_t kernel_row_bytes(size_t d, size_t n_threads);
 
 struct kernel_hit {
 	uint32_t row; /* of w */
@@ -105,10 +117,21 @@ struct kernel_hits { /* a growing array, owned; kernel_hits_clear() frees */
 };
 void kernel_hits_clear(struct kernel_hits *h);
 
-/* Scratch of one thread. new: kernel_work_free(). */
+/* Scratch of one thread, and what it learned of the queries so far. new:
+ * kernel_work_free(). Limits: some MiB for a chunk of queries; for each row of
+ * the rows last searched at most min(d / 4, 64) + 20 bytes. */
 struct kernel_work;
 int kernel_work_new(struct kernel_work **out, struct err *e);
 void kernel_work_free(struct kernel_work *k);
+
+/* What the searches with one kernel_work did so far. */
+struct kernel_counts {
+	uint64_t queries;
+	uint64_t queries_int8; /* of them, in bytes */
+	uint64_t tried; /* pairs that were not excluded */
+	uint64_t kept; /* of them, that qualified when they were seen */
+};
+struct kernel_counts kernel_work_counts(const struct kernel_work *k);
 
 /* Appends to out, ordered by (query, row), every pair of a query x[q] (m, d)
  * and a row in [first, first + count) with

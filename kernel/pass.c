@@ -26,13 +26,13 @@
 #include "util/mem.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define D_MOST ((size_t)1 << 20)
 #define NORM_MOST 0x1p62f
 #define SLACK_LEAST 0x1p-60f
 #define BLOCK_BYTES ((size_t)1 << 18) /* of panels: a part of the L2 cache */
-#define BLOCK_MOST (KERNEL_BLOCK_ROWS / PANEL)
 #define CHUNK_BYTES ((size_t)1 << 22) /* of strips: a part of the L3 cache */
 #define CHUNK_MOST 2040
 #define CHUNK_LEAST 96
@@ -58,9 +58,12 @@ rows_fill(struct kernel_rows *r)
 	size_t n_padded = (r->n + PANEL - 1) / PANEL * PANEL;
 	double factor = gamma_of((double)r->d) + gamma_of((double)(r->d / 64 + 7));
 
-	r->panels = kernel_panels_new(r->w, r->d, r->n, 1, r->d);
+	if (r->in_bytes && kernel_bytes_fill(r) < 0)
+		return -1;
+	if (!r->in_bytes)
+		r->panels = kernel_panels_new(r->w, r->d, r->n, 1, r->d);
 	r->slack = mem_new_aligned(n_padded, sizeof(float));
-	if (r->panels == NULL || r->slack == NULL)
+	if ((!r->in_bytes && r->panels == NULL) || r->slack == NULL)
 		return -1;
 	for (size_t i = 0; i < r->n; i++)
 		r->slack[i] = slack_of(kernel_norm_up(r->w + i * r->d, r->d), factor);
@@ -71,6 +74,7 @@ int
 kernel_rows_new(struct kernel_rows **out, const float *w, size_t n, size_t d,
 	struct err *e)
 {
+	static _Atomic uint64_t n_made;
 	struct kernel_rows *r;
 
 	*out = NULL;
@@ -83,6 +87,8 @@ kernel_rows_new(struct kernel_rows **out, const float *w, size_t n, size_t d,
 	r = mem_new(1, sizeof(*r));
 	if (r != NULL) {
 		*r = (struct kernel_rows){.w = w, .n = n, .d = d};
+		r->serial = atomic_fetch_add(&n_made, 1) + 1;
+		r->in_bytes = kernel_pass_wants_bytes(d);
 		if (rows_fill(r) == 0) {
 			*out = r;
 			return 0;
@@ -99,6 +105,7 @@ kernel_rows_free(struct kernel_rows *r)
 		return;
 	mem_free(r->panels);
 	mem_free(r->slack);
+	kernel_bytes_clear(&r->bytes);
 	mem_free(r);
 }
 
@@ -106,6 +113,16 @@ size_t
 kernel_rows_n(const struct kernel_rows *r)
 {
 	return r->n;
+}
+
+/* See kernel_side_learn() for what a thread keeps of each row. */
+size_t
+kernel_row_bytes(size_t d, size_t n_threads)
+{
+	size_t n_side = d / 16 < INT8_SIDE_MOST ? d / 16 : INT8_SIDE_MOST;
+	size_t bytes = d + (4 + n_threads * n_side) * sizeof(float);
+
+	return bytes > d * sizeof(float) ? bytes : d * sizeof(float);
 }
 
 /* ---- scratch and hits ---------------------------------------------------- */
@@ -167,6 +184,8 @@ kernel_work_free(struct kernel_work *k)
 {
 	if (k == NULL)
 		return;
+	mem_free(k->block);
+	kernel_int8_clear(&k->int8);
 	mem_free(k->strips);
 	mem_free(k->slack);
 	mem_free(k->row_terms);
@@ -174,6 +193,12 @@ kernel_work_free(struct kernel_work *k)
 	mem_free(k->count);
 	kernel_hits_clear(&k->found);
 	mem_free(k);
+}
+
+struct kernel_counts
+kernel_work_counts(const struct kernel_work *k)
+{
+	return k->counts;
 }
 
 /* ---- the pass ---------------------------------------------------------- */
@@ -219,9 +244,8 @@ strips_fill(struct kernel_pass *p, size_t query, size_t n, struct err *e)
 	return 0;
 }
 
-/* Bits of the panel's rows that lie in the range. */
-static uint32_t
-range_bits(const struct kernel_pass *p, size_t row)
+uint32_t
+kernel_pass_range_bits(const struct kernel_pass *p, size_t row)
 {
 	uint32_t bits = UINT32_MAX;
 
@@ -232,26 +256,26 @@ range_bits(const struct kernel_pass *p, size_t row)
 	return bits;
 }
 
-/* One strip against panels [panel, panel + n_panels) of the range. */
+/* The strip of queries from `at` on (the chunk's; `from` in scratch) against
+ * panels [panel, panel + n_panels) of the range, which stand at b. */
 static int
-strip_run(struct kernel_pass *p, size_t query, size_t at, size_t n_rows, size_t panel,
-	size_t n_panels, struct err *e)
+strip_run(struct kernel_pass *p, size_t query, size_t at, size_t from, size_t n_rows,
+	size_t panel, size_t n_panels, const float *b, struct err *e)
 {
 	size_t d = p->r->d, base = kernel_pass_first_panel(p->first);
 	struct kernel_scan s = {
-		.a = p->work->strips + at * d,
+		.a = p->work->strips + from * d,
+		.b = b,
 		.k = d,
 		.n_rows = n_rows,
-		.slack = p->work->slack + at,
+		.slack = p->work->slack + from,
 		.kth = p->kth != NULL ? p->kth + at : NULL,
 	};
 	int rc = 0;
 
-	for (size_t i = panel; rc == 0 && i < panel + n_panels; i++) {
+	for (size_t i = panel; rc == 0 && i < panel + n_panels; i++, s.b += PANEL * d) {
 		size_t row = (base + i) * PANEL, col = i * PANEL;
-		uint32_t bits = range_bits(p, row);
 
-		s.b = p->r->panels + row * d;
 		s.row_slack = p->row_slack + col;
 		s.cut = p->cut != NULL ? p->cut + col : NULL;
 		s.bias = p->bias != NULL ? p->bias + col : NULL;
@@ -259,27 +283,53 @@ strip_run(struct kernel_pass *p, size_t query, size_t at, size_t n_rows, size_t 
 		if (!p->scan(&s))
 			continue;
 		for (size_t q = 0; q < n_rows; q++) /* a query with a NaN has no pair */
-			s.mask[q] &= isnan(s.slack[q]) ? 0 : bits;
+			s.mask[q] &=
+				isnan(s.slack[q]) ? 0 : kernel_pass_range_bits(p, row);
 		rc = p->tile(p, query + at, n_rows, row, s.mask, e);
 	}
 	return rc == 0 && p->strip != NULL ? p->strip(p, e) : rc;
 }
 
+/* Panels [panel, panel + n) of the range: the rows', or made for the moment. */
+static const float *
+block_of(struct kernel_pass *p, size_t panel, size_t n, struct err *e)
+{
+	struct kernel_work *k = p->work;
+	size_t row = (kernel_pass_first_panel(p->first) + panel) * PANEL, d = p->r->d;
+	size_t n_rows = p->r->n - row < n * PANEL ? p->r->n - row : n * PANEL;
+
+	if (p->r->panels != NULL)
+		return p->r->panels + row * d;
+	if (!kernel_room(&k->block, &k->cap_block, n * PANEL * d, sizeof(float))) {
+		err_set(e, ERR_NOMEM, "no memory to pack %zu rows", n_rows);
+		return NULL;
+	}
+	kernel_panels_fill(k->block, p->r->w + row * d, d, n_rows, 1, d);
+	return k->block;
+}
+
 /* A block of panels stays in the L2 cache while all strips pass over it. */
 int
-kernel_pass_run(struct kernel_pass *p, size_t query, size_t n, struct err *e)
+kernel_float_run(struct kernel_pass *p, size_t query, size_t at, size_t end,
+	struct err *e)
 {
 	size_t n_panels = kernel_pass_n_panels(p->first, p->count), mr = p->ops->mr;
 	size_t block = BLOCK_BYTES / (PANEL * p->r->d * sizeof(float));
-	int rc = strips_fill(p, query, n, e);
+	int rc = strips_fill(p, query + at, end - at, e);
 
 	if (block == 0)
 		block = 1;
-	if (block > BLOCK_MOST)
-		block = BLOCK_MOST;
-	for (size_t i = 0; rc == 0 && i < n_panels; i += block)
-		for (size_t at = 0; rc == 0 && at < n; at += mr)
-			rc = strip_run(p, query, at, n - at < mr ? n - at : mr, i,
-				n_panels - i < block ? n_panels - i : block, e);
+	if (block > KERNEL_BLOCK_MOST)
+		block = KERNEL_BLOCK_MOST;
+	for (size_t i = 0; rc == 0 && i < n_panels; i += block) {
+		size_t n = n_panels - i < block ? n_panels - i : block;
+		const float *b = block_of(p, i, n, e);
+
+		if (b == NULL)
+			return e != NULL ? e->code : ERR_NOMEM;
+		for (size_t q = at; rc == 0 && q < end; q += mr)
+			rc = strip_run(p, query, q, q - at, end - q < mr ? end - q : mr,
+				i, n, b, e);
+	}
 	return rc;
 }

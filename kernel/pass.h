@@ -7,16 +7,21 @@
 #ifndef KERNEL_PASS_H
 #define KERNEL_PASS_H
 
+#include "kernel/int8.h"
 #include "kernel/ops.h"
 
 #define KERNEL_BLOCK_ROWS 1024 /* at most, between two calls of pass.strip */
+#define KERNEL_BLOCK_MOST (KERNEL_BLOCK_ROWS / PANEL)
 
 struct kernel_rows {
 	const float *w; /* (n, d), borrowed */
 	size_t n;
 	size_t d;
+	uint64_t serial; /* no other rows have it, or will */
+	bool in_bytes; /* bytes are there; panels otherwise */
 	float *panels; /* w packed: (n / PANEL rounded up, d, PANEL) */
 	float *slack; /* (n padded to PANEL): see pass.c */
+	struct kernel_bytes bytes;
 };
 
 /* A pair that was not excluded. */
@@ -25,7 +30,20 @@ struct kernel_pair {
 	uint32_t row;
 };
 
+/* What the pass in bytes was worth; see choose.c. */
+struct kernel_stat {
+	uint64_t serial; /* of the rows that it tells of; 0 = none */
+	bool known;
+	double waste; /* pairs in vain, of all */
+	unsigned n_passed; /* chunks since, in floats */
+};
+
 struct kernel_work {
+	float *block; /* panels that no rows keep */
+	size_t cap_block;
+	struct kernel_int8_work int8;
+	struct kernel_stat stat;
+	struct kernel_counts counts;
 	float *strips; /* queries of a chunk, packed */
 	size_t cap_strips;
 	float *slack; /* of each query of a chunk */
@@ -53,12 +71,15 @@ struct kernel_pass {
 	const float *x; /* (queries, d) at ldx */
 	size_t ldx;
 	/* Of the panels that the range touches, from its first on: */
-	const float *row_slack;
+	const float *row_slack; /* in floats */
+	const float *row_norm; /* in bytes */
+	const float *row_rest;
 	const float *cut;
 	const float *bias;
 	const float *scale;
 	float *kth; /* of each query of the chunk */
 	bool (*scan)(struct kernel_scan *s);
+	bool (*scan8)(struct kernel_scan8 *s);
 	/* Pairs of one tile: bit j of mask[i] is (query + i, row + j). */
 	int (*tile)(struct kernel_pass *p, size_t query, size_t n_queries, size_t row,
 		const uint32_t *mask, struct err *e);
@@ -66,6 +87,14 @@ struct kernel_pass {
 	int (*strip)(struct kernel_pass *p, struct err *e);
 	void *ctx;
 };
+
+/* n floats, on their way to the L2 cache. */
+static inline void
+kernel_prefetch(const float *from, size_t n)
+{
+	for (size_t at = 0; at < n; at += 64 / sizeof(float))
+		__builtin_prefetch(from + at, 0, 2);
+}
 
 static inline size_t
 kernel_pass_first_panel(size_t first)
@@ -80,12 +109,21 @@ kernel_pass_n_panels(size_t first, size_t count)
 	return count == 0 ? 0 : (first + count - 1) / PANEL + 1 - first / PANEL;
 }
 
+/* Bits of the panel's rows that lie in the range. */
+uint32_t kernel_pass_range_bits(const struct kernel_pass *p, size_t row);
 /* Refuses ranges and counts out of bounds. */
 int kernel_pass_check(const struct kernel_rows *r, size_t first, size_t count, size_t m,
 	struct err *e);
 /* Queries at a time. */
 size_t kernel_pass_chunk(const struct kernel_rows *r);
-/* Queries [query, query + n): n at most a chunk. */
+/* Queries [query, query + n), in bytes or in floats: n at most a chunk. */
 int kernel_pass_run(struct kernel_pass *p, size_t query, size_t n, struct err *e);
+
+/* The same of the chunk's queries [query + at, query + end), in floats. */
+int kernel_float_run(struct kernel_pass *p, size_t query, size_t at, size_t end,
+	struct err *e);
+
+/* Whether rows of d floats are worth to be kept in bytes. */
+bool kernel_pass_wants_bytes(size_t d);
 
 #endif

@@ -61,4 +61,15 @@ for cpu in portable avx2 avx512; do
 	cmp "cpu.$cpu" cpu.portable || fail "SAEDB_CPU=$cpu differs from portable"
 done
 ok "every path of the CPU"
+
+for pass in f32 int8; do
+	for cpu in portable avx2 avx512; do
+		rm -rf pass
+		SAEDB_PASS=$pass SAEDB_CPU=$cpu one pass --corpus tiny/all.jsonl \
+			>"pass.$pass"
+		cmp "pass.$pass" cpu.portable ||
+			fail "SAEDB_PASS=$pass SAEDB_CPU=$cpu differs from portable"
+	done
+done
+ok "every pass"
 done_testing

@@ -102,4 +102,16 @@ naive_each_path(void (*test)(void))
 	kernel_use_path(before);
 }
 
+/* Calls test() on every path, with each way to exclude pairs. */
+static inline void
+naive_each_pass(void (*test)(void))
+{
+	kernel_use_pass(KERNEL_PASS_F32);
+	naive_each_path(test);
+	kernel_use_pass(KERNEL_PASS_INT8);
+	naive_each_path(test);
+	kernel_use_pass(KERNEL_PASS_AUTO);
+	naive_each_path(test);
+}
+
 #endif

@@ -90,7 +90,7 @@ static void
 test_random(void **state)
 {
 	(void)state;
-	naive_each_path(random_path);
+	naive_each_pass(random_path);
 }
 
 /* More rows than a block, more queries than a chunk; d of 1. */
@@ -113,7 +113,7 @@ static void
 test_large(void **state)
 {
 	(void)state;
-	naive_each_path(large_path);
+	naive_each_pass(large_path);
 }
 
 /* Thresholds exactly at a value exclude it, one place below include it; huge
@@ -152,7 +152,7 @@ static void
 test_exact(void **state)
 {
 	(void)state;
-	naive_each_path(exact_path);
+	naive_each_pass(exact_path);
 }
 
 /* NaN and infinity anywhere, overflow and underflow of whole products. */
@@ -193,7 +193,7 @@ static void
 test_strange(void **state)
 {
 	(void)state;
-	naive_each_path(strange_path);
+	naive_each_pass(strange_path);
 }
 
 /* The cheap pass, in its own order, overflows to -infinity; the canonical value
@@ -223,7 +223,7 @@ static void
 test_overflow(void **state)
 {
 	(void)state;
-	naive_each_path(overflow_path);
+	naive_each_pass(overflow_path);
 }
 
 /* Whatever the cut of queries and rows, the hits are the same. */

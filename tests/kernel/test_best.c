@@ -145,7 +145,7 @@ static void
 test_random(void **state)
 {
 	(void)state;
-	naive_each_path(random_path);
+	naive_each_pass(random_path);
 }
 
 /* Every value is the same: rows decide. And no row at all. */
