@@ -26,8 +26,8 @@ resume_init(struct checkpoints *c, const struct plan *p, const struct plan_group
 	const char *ms = getenv("SAEDB_CHECKPOINT_MS"); /* for tests */
 
 	*c = (struct checkpoints){.interval_s = (double)p->options->checkpoint_s};
-	if (ms != NULL && atol(ms) > 0) {
-		c->interval_s = (double)atol(ms) / 1e3;
+	if (ms != NULL && atof(ms) > 0) {
+		c->interval_s = atof(ms) / 1e3;
 		c->as_told = true;
 	}
 	if (p->n_sources > 0)
