@@ -100,13 +100,21 @@ fit_window(struct fit *f, const struct encoder *c, const float *x, const float *
 }
 
 void
+fit_gather(struct fit *f)
+{
+	for (size_t i = 1; i < f->n_threads; i++) {
+		exact64_merge(&f->error[0], &f->error[i]);
+		f->error[i] = (struct exact64){0};
+	}
+}
+
+void
 fit_conclude(struct fit *f, const struct stream_stats *y, double *explained,
 	double *mse)
 {
 	double error, variance = stream_stats_variance(y);
 
-	for (size_t i = 1; i < f->n_threads; i++)
-		exact64_merge(&f->error[0], &f->error[i]);
+	fit_gather(f);
 	error = exact64_get(&f->error[0]);
 	*explained = variance > 0 ? 1 - error / variance : 0;
 	*mse = y->n > 0 ? error / (double)y->n : 0;

@@ -26,6 +26,8 @@ void fit_clear(struct fit *f); /* of a zeroed one is fine */
 int fit_window(struct fit *f, const struct encoder *c, const float *x, const float *y,
 	const uint8_t *counts, uint32_t from, uint32_t to, size_t thread,
 	struct err *e);
+/* All threads' sums into the first one's: the sum is the same. */
+void fit_gather(struct fit *f);
 /* Once, after the last window; y: the sums of what it stands for. explained is the
  * fraction of variance, mse the mean squared error of a position; NaN of a layer of a
  * cross-layer transcoder, which gives only a part. */

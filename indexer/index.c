@@ -9,6 +9,7 @@
 #include "indexer/plan.h"
 #include "indexer/provenance.h"
 #include "indexer/reading.h"
+#include "indexer/resume.h"
 #include "indexer/stats.h"
 #include "indexer/stop.h"
 #include "indexer/windows.h"
@@ -49,6 +50,7 @@ struct run {
 	struct words words;
 	struct pass_result *result; /* (group->n_saes) */
 	struct plan_memory memory;
+	struct checkpoints checkpoints;
 	double pass_s;
 };
 
@@ -104,10 +106,11 @@ write_sae(struct run *r, const struct plan_sae *s, struct err *e)
 		n_vocab = (uint32_t)tok_n_vocab(r->plan->tok);
 	describe_sae(r, s, info);
 	rc = sae_writer_new(&w, &have, r->store, info, s->sae->w_dec, e);
-	if (rc < 0 || w == NULL)
+	if (rc < 0 || have >= 0)
 		return rc;
-	rc = logits_write(w, r->plan->lm, s->sae, n_vocab, r->pool, e);
-	if (rc == 0)
+	if (w != NULL) /* else it is pending, and whole */
+		rc = logits_write(w, r->plan->lm, s->sae, n_vocab, r->pool, e);
+	if (rc == 0 && w != NULL)
 		rc = sae_writer_finish(w, e);
 	sae_writer_free(w);
 	r->n_new_saes++;
@@ -287,8 +290,9 @@ begin(struct run *r, uint32_t *have, struct err *e)
 		d_sae[i] = sae_of(r, i)->sae->info.d_sae;
 	if (provenance_run_id(r->id, r->plan, r->group, &r->cut, r->fed, e) < 0)
 		return e->code;
-	return run_writer_new(&r->writer, have, r->store, r->id, r->group->n_saes,
-		d_sae, e);
+	resume_init(&r->checkpoints, r->plan, r->group);
+	return resume_run(&r->writer, &r->checkpoints, have, r->store, r->id,
+		r->group->n_saes, d_sae, e);
 }
 
 static int
@@ -309,6 +313,7 @@ run_pass(struct run *r, struct err *e)
 		.hook_of = hook,
 		.out_of = out,
 		.n_saes = r->group->n_saes,
+		.checkpoints = &r->checkpoints,
 		.examples = (uint32_t)o->examples,
 		.dedup_radius = (uint32_t)o->dedup_radius};
 	int rc;
@@ -327,6 +332,7 @@ run_pass(struct run *r, struct err *e)
 	job.batch_tokens = r->memory.batch_tokens;
 	job.hits_bytes = r->memory.hits_bytes;
 	progress_phase(r->progress, is_fed(r) ? "counting" : "model");
+	resume_tell(&r->checkpoints, r->id, &r->windows, r->progress);
 	rc = pass_run(&job, r->result, e);
 	r->pass_s = progress_elapsed_s(r->progress);
 	for (uint32_t i = 0; is_fed(r) && i < r->group->n_saes; i++) {
@@ -448,6 +454,7 @@ static void
 report(const struct run *r, uint32_t number)
 {
 	uint64_t n = windows_n_tokens(&r->windows);
+	uint64_t before = r->windows.token_at[r->checkpoints.from];
 	double s = is_fed(r) ? r->fed->ingest.seconds : r->pass_s;
 
 	printf("run %u: %llu tokens of %s in %u windows, %u documents; %.1f s of %s at "
@@ -457,9 +464,12 @@ report(const struct run *r, uint32_t number)
 		!is_fed(r)                 ? "model"
 			: r->plan->latents ? "reading"
 					   : "encoding",
-		s > 0 ? (double)n / s : 0);
+		s > 0 ? (double)(n - before) / s : 0);
 	for (uint32_t i = 0; i < r->group->n_saes; i++)
 		report_sae(r, i);
+	if (r->checkpoints.n > 0)
+		printf("  %u checkpoints took %.2f s\n", r->checkpoints.n,
+			r->checkpoints.seconds);
 }
 
 static void
@@ -561,6 +571,8 @@ index_run(const struct options *o, struct err *e)
 		rc = store_open(&x->store, o->store, STORE_CREATE, e);
 	if (rc == 0)
 		rc = plan_check_store(&x->plan, x->store, e);
+	if (rc == 0)
+		rc = resume_keep(x->store, &x->plan, e);
 	if (rc == 0)
 		rc = pool_new(&x->pool, x->plan.n_threads, e);
 	if (rc == 0)

@@ -78,6 +78,23 @@ list_all(const struct store_catalog *c)
 		printf("no runs\n");
 }
 
+/* What an interrupted index left. */
+static int
+list_resumable(struct store *s, const char *verb, struct err *e)
+{
+	struct store_usage *list = NULL;
+	size_t n = 0;
+	char text[32];
+	int rc = store_du(s, &list, &n, e);
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		if (strcmp(list[i].what, "resumable") == 0)
+			printf("%s %-5s %s  %s\n", verb, list[i].name, list[i].id,
+				bytes_text(text, list[i].n_bytes));
+	mem_free(list);
+	return rc;
+}
+
 int
 manage_list(const struct options *o, struct err *e)
 {
@@ -89,6 +106,8 @@ manage_list(const struct options *o, struct err *e)
 		rc = store_view_open(&view, s, e);
 	if (rc == 0)
 		list_all(store_view_catalog(view));
+	if (rc == 0)
+		rc = list_resumable(s, "resumable", e);
 	store_view_close(view);
 	store_close(s);
 	return rc;
@@ -159,6 +178,8 @@ manage_gc(const struct options *o, struct err *e)
 	char text[32];
 	int rc = store_open(&s, o->store, STORE_WRITE, e);
 
+	if (rc == 0)
+		rc = list_resumable(s, "removing resumable", e);
 	if (rc == 0)
 		rc = store_gc(s, &freed, e);
 	store_close(s);

@@ -103,6 +103,10 @@ static const struct option table[] = {
 		0, NULL, "N", "0: one for each CPU"},
 	{"batch-tokens", OPT_INT, ON_INDEX, AT(batch_tokens), 1, 1u << 20, 4096, NULL,
 		"N", "tokens that go through the model at a time"},
+	{"checkpoint", OPT_INT, ON_INDEX, AT(checkpoint_s), 0, 86400, 60, NULL,
+		"SECONDS",
+		"between two checkpoints, where the same command goes on after an "
+		"interruption; 0: none"},
 	{"progress-interval", OPT_INT, ON_INDEX, AT(progress_interval_s), 1, 86400, 10,
 		NULL, "SECONDS", "between lines, where there is no terminal"},
 	{"quiet", OPT_FLAG, ON_STORE, AT(quiet), 0, 0, 0, NULL, NULL,

@@ -43,6 +43,7 @@ struct options {
 	uint64_t threads; /* 0 = all CPUs */
 	uint64_t batch_tokens;
 	uint64_t progress_interval_s;
+	uint64_t checkpoint_s; /* 0 = none are made */
 	uint64_t features; /* verify: how many */
 	uint64_t sample; /* diagnose: tokens */
 	bool strict, lines, joined, count_special, quiet;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "indexer/pass.h"
 
+#include "indexer/checkpoint.h"
 #include "indexer/pass_int.h"
 #include "indexer/stop.h"
 #include "util/mem.h"
@@ -339,14 +340,16 @@ show_progress(const struct pass *p)
 }
 
 static int
-run_all(struct pass *p, struct err *e)
+run_all(struct pass *p, uint32_t at, struct err *e)
 {
 	size_t batch =
 		p->job->batch_tokens < FIRST_BATCH ? p->job->batch_tokens : FIRST_BATCH;
 
-	for (uint32_t at = 0; at < p->job->windows->n_windows; at += p->n_windows) {
+	for (; at < p->job->windows->n_windows; at += p->n_windows) {
 		fill_batch(p, at, batch);
-		if (run_batch(p, e) < 0 || stop_check(e) < 0)
+		if (run_batch(p, e) < 0 ||
+			checkpoint_perhaps(p, at + p->n_windows, e) < 0 ||
+			stop_check(e) < 0)
 			return e->code;
 		batch = next_batch(p);
 		show_progress(p);
@@ -367,8 +370,11 @@ pass_run(const struct pass_job *job, struct pass_result *out, struct err *e)
 	if (rc < 0)
 		return rc;
 	rc = pass_init(&p, job, out, e);
+	if (rc == 0 && job->checkpoints != NULL && job->checkpoints->from > 0)
+		rc = checkpoint_load(&p, e);
 	if (rc == 0)
-		rc = run_all(&p, e);
+		rc = run_all(&p, job->checkpoints != NULL ? job->checkpoints->from : 0,
+			e);
 	if (rc == 0)
 		pass_conclude(&p);
 	pass_clear(&p);

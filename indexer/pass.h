@@ -20,6 +20,17 @@
 
 #define PASS_MAX_HOOKS (2 * LIMIT_SAES) /* a transcoder has two */
 
+/* Of a pass: how often, and what came of it. */
+struct checkpoints {
+	double interval_s; /* 0: none are made */
+	bool as_told; /* however long they take, for tests */
+	uint32_t from; /* windows that were done before */
+	uint64_t order; /* of the SAEs */
+	uint32_t n; /* made */
+	double seconds; /* that took */
+	double next_s; /* on progress_now_s()'s clock */
+};
+
 struct pass_job {
 	const struct lm *lm; /* NULL where there is a feed */
 	struct pool *pool;
@@ -36,6 +47,8 @@ struct pass_job {
 	/* Active features from elsewhere: no model runs, there are no hooks, and how well
 	 * SAEs fit is not computed. NULL: it does. */
 	const struct feed *feed;
+	/* With a writer that was resumed, from windows done on; NULL: none are made. */
+	struct checkpoints *checkpoints;
 	uint32_t examples, dedup_radius;
 	size_t batch_tokens; /* most tokens at a time */
 	size_t hits_bytes; /* what found activations of a batch may take */

@@ -167,12 +167,23 @@ pass_consume(struct pass *p)
 }
 
 void
-pass_conclude(struct pass *p)
+pass_gather(struct pass *p)
 {
 	for (uint32_t h = 0; h < p->job->n_hooks; h++)
-		for (size_t i = 1; i < p->n_threads; i++)
-			stream_stats_merge(&p->stats[h * p->n_threads],
-				&p->stats[h * p->n_threads + i]);
+		for (size_t i = 1; i < p->n_threads; i++) {
+			struct stream_stats *from = &p->stats[h * p->n_threads + i];
+
+			stream_stats_merge(&p->stats[h * p->n_threads], from);
+			stream_stats_reset(from);
+		}
+	for (uint32_t s = 0; s < p->n_saes; s++)
+		fit_gather(&p->sae[s].fit);
+}
+
+void
+pass_conclude(struct pass *p)
+{
+	pass_gather(p);
 	for (uint32_t s = 0; s < p->n_saes; s++) {
 		struct pass_result *r = &p->result[s];
 

@@ -39,5 +39,7 @@ struct pass {
 void pass_consume(struct pass *p);
 /* Fills the results' numbers after the last batch. */
 void pass_conclude(struct pass *p);
+/* All threads' sums into the first one's, between two batches. */
+void pass_gather(struct pass *p);
 
 #endif

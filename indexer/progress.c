@@ -34,6 +34,22 @@ progress_phase(struct progress *p, const char *phase)
 	progress_wipe(p);
 	snprintf(p->phase, sizeof(p->phase), "%s", phase);
 	p->start_s = p->shown_s = progress_now_s();
+	p->from = 0;
+}
+
+void
+progress_from(struct progress *p, uint64_t done)
+{
+	p->from = done;
+}
+
+/* Units a second, of those done in this phase. */
+static double
+rate(const struct progress *p, uint64_t done)
+{
+	double elapsed = progress_elapsed_s(p);
+
+	return elapsed > 0 && done > p->from ? (double)(done - p->from) / elapsed : 0;
 }
 
 double
@@ -83,7 +99,6 @@ left_text(char *out, size_t size, double seconds)
 __attribute__((format(printf, 4, 5))) static void
 show(struct progress *p, uint64_t done, uint64_t total, const char *fmt, ...)
 {
-	double elapsed = progress_elapsed_s(p);
 	double share = total > 0 && done <= total ? (double)done / (double)total : 0;
 	char bar[BAR + 1], text[160], left[40] = "";
 	va_list args;
@@ -91,8 +106,8 @@ show(struct progress *p, uint64_t done, uint64_t total, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	if (share > 0)
-		left_text(left, sizeof(left), elapsed * (1 - share) / share);
+	if (share > 0 && rate(p, done) > 0)
+		left_text(left, sizeof(left), (double)(total - done) / rate(p, done));
 	draw_bar(bar, share);
 	if (p->terminal)
 		fprintf(stderr, "\r\033[K%-8s [%s] %3.0f%%  %s  %s", p->phase, bar,
@@ -125,12 +140,10 @@ void
 progress_tokens(struct progress *p, uint64_t done, uint64_t total, uint64_t n_alive,
 	uint64_t n_features)
 {
-	double elapsed = progress_elapsed_s(p);
-
 	if (progress_due(p))
 		show(p, done, total, "%.0f tokens/s, %llu of %llu features alive",
-			elapsed > 0 ? (double)done / elapsed : 0,
-			(unsigned long long)n_alive, (unsigned long long)n_features);
+			rate(p, done), (unsigned long long)n_alive,
+			(unsigned long long)n_features);
 }
 
 void

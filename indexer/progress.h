@@ -13,6 +13,7 @@ struct progress {
 	bool quiet, terminal;
 	uint64_t interval_s; /* between lines */
 	double start_s, shown_s; /* of the phase; when something was shown */
+	uint64_t from; /* done before the phase began */
 	char phase[32];
 	bool drawn; /* a bar stands on the terminal's line */
 };
@@ -20,6 +21,8 @@ struct progress {
 void progress_init(struct progress *p, bool quiet, uint64_t interval_s);
 /* Starts the clock of a phase: "reading", "cutting", "model". */
 void progress_phase(struct progress *p, const char *phase);
+/* What was done before the phase began: rates leave it out. */
+void progress_from(struct progress *p, uint64_t done);
 /* Whether it is time to show something; asked before costly counting. */
 bool progress_due(const struct progress *p);
 void progress_read(struct progress *p, uint64_t n_docs, uint64_t done_bytes,

@@ -9,6 +9,7 @@
 #define INDEXER_STATE_H
 
 #include "schema/record.h"
+#include "util/buf.h"
 #include "util/err.h"
 #include "util/exact.h"
 
@@ -60,6 +61,13 @@ int state_add(struct state *s, uint32_t feature, uint32_t window, const uint32_t
 /* Adds all of from; both have the same sizes (assert). Their windows differ. */
 int state_merge(struct state *into, const struct state *from, struct err *e);
 uint64_t state_n_alive(const struct state *s);
+
+/* Features [first, first + n) as bytes. */
+void state_save(const struct state *s, uint32_t first, uint32_t n, struct buf *b);
+/* The same back into features that nothing was added to, out of states of windows
+ * before n_windows. What cannot be one is ERR_CORRUPT; the state may be cleared then. */
+int state_load(struct state *s, uint32_t first, uint32_t n, uint32_t n_windows,
+	struct cur *c, struct err *e);
 /* The nonempty bins, ascending, into bin (room for REC_HIST_BINS). Returns n. */
 uint32_t state_bins(const struct feature_state *f, struct rec_bin *bin);
 

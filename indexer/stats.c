@@ -73,6 +73,14 @@ stream_stats_merge(struct stream_stats *into, const struct stream_stats *from)
 	into->n += from->n;
 }
 
+void
+stream_stats_reset(struct stream_stats *s)
+{
+	memset(s->sum, 0, s->d * sizeof(*s->sum));
+	s->sum_squares = (struct exact64){0};
+	s->n = 0;
+}
+
 double
 stream_stats_variance(const struct stream_stats *s)
 {

@@ -27,6 +27,7 @@ void stream_stats_clear(struct stream_stats *s);
 void stream_stats_add(struct stream_stats *s, const float *x, size_t ld,
 	const uint8_t *counts, size_t n);
 void stream_stats_merge(struct stream_stats *into, const struct stream_stats *from);
+void stream_stats_reset(struct stream_stats *s); /* nothing added */
 /* Sum over positions of ||x - mean||^2. */
 double stream_stats_variance(const struct stream_stats *s);
 

@@ -109,7 +109,7 @@ struct store {
 	struct mutex *label_lock; /* for the next */
 	struct db *labels; /* the writing connection, while labeller is held */
 	struct pending *pending;
-	unsigned n_pending; /* ever */
+	char *inputs; /* store_keep(); NULL: nothing pending outlives it */
 };
 
 /* Opens what the catalogue names now, sharing objects with what is open. The
@@ -200,18 +200,70 @@ enum pending_state { PENDING_OPEN, PENDING_FINISHED, PENDING_MOVED };
 struct pending {
 	enum kind kind;
 	char id[OBJECT_ID_CHARS];
-	char *dir;
+	char *dir; /* below tmp/, also when it was moved */
 	enum pending_state state;
+	bool may_stay; /* the store was told to keep what is whole */
+	bool stays; /* a mark beside it says what it is good for */
 	struct pending *next;
 };
-/* A new directory; an older pending one of the same name is dropped. Borrowed
- * from the store. */
+/* A new directory; an older pending one of the same name is dropped. extra: what
+ * decides its content beside the id and the store's inputs. Borrowed from the store. */
 int pending_new(struct pending **out, struct store *s, enum kind kind, const char *id,
-	struct err *e);
+	const char *extra, struct err *e);
+/* Of a directory that is there. */
+int pending_add(struct pending **out, struct store *s, enum kind kind, const char *id,
+	const char *dir, struct err *e);
 struct pending *pending_find(struct store *s, enum kind kind, const char *id);
-/* Forgets it; its directory goes too unless it was moved. */
+/* Forgets it; its directory goes too unless it was moved, and its marks. */
 void pending_drop(struct store *s, struct pending *p);
-int pending_finish(struct pending *p, struct err *e); /* syncs its files */
+/* Forgets all; those with a mark stay on the disk. */
+void pending_leave(struct store *s);
+/* Syncs its files, and (info not NULL) marks it as whole: a later program may find it,
+ * and info. */
+int pending_finish(struct pending *p, const struct buf *info, struct err *e);
+
+/* ---- those that outlive a program (resume.c) ---------------------------------- */
+
+#define PENDING_DONE ".done" /* behind the directory's name: it is whole */
+#define PENDING_CHECKPOINT ".checkpoint" /* a run, so far */
+int pending_dir(char out[PATH_BYTES], const struct store *s, enum kind kind,
+	const char *id, const char *extra, struct err *e);
+/* Removes the directory and its marks. */
+int pending_clean(const char *dir, struct err *e);
+int pending_mark(struct pending *p, const struct buf *info, struct err *e);
+/* A whole one of before: 1 and *out, with info appended; 0 when there is none. */
+int pending_take(struct pending **out, struct store *s, enum kind kind, const char *id,
+	const char *extra, struct buf *info, struct err *e);
+/* Where it stands: dir, or where a publication had moved it. 1, 0 for neither. */
+int pending_locate(char at[PATH_BYTES], const struct store *s, enum kind kind,
+	const char *id, const char *dir, struct err *e);
+/* Removes what no command can take up. */
+int pending_sweep(struct store *s, struct err *e);
+/* Calls fn for each that can be taken up: where it stands, and its mark. */
+int pending_each(struct store *s,
+	int (*fn)(void *ctx, enum kind kind, const char *id, const char *dir,
+		const char *mark, struct err *e),
+	void *ctx, struct err *e);
+
+/* ---- checkpoints (checkpoint.c) ------------------------------------------------ */
+
+struct checkpoint_head {
+	char id[16]; /* the run's, without a NUL */
+	uint32_t n_windows; /* done */
+	uint64_t order; /* of the slots */
+	uint64_t file; /* checkpoint_file() of the first acts.mdb */
+};
+/* Written beside, synced and renamed; one block is in memory. */
+int checkpoint_write(const char *path, const struct checkpoint_head *h,
+	checkpoint_give give, void *ctx, struct err *e);
+/* Checks all of it: ERR_CORRUPT says what is wrong. new: map_close(m). */
+int checkpoint_open(const char *path, struct map *m, struct checkpoint_head *h,
+	struct err *e);
+int checkpoint_read(const char *path, const struct map *m, checkpoint_take take,
+	void *ctx, struct err *e);
+/* A number that the file keeps when it is renamed, and no other has; 0: none. */
+uint64_t checkpoint_file(const char *path);
+
 int store_path(char out[PATH_BYTES], const struct store *s, const char *name,
 	struct err *e);
 int object_path(char out[PATH_BYTES], const struct store *s, enum kind kind,

@@ -3,9 +3,8 @@
 
 #include "schema/limits.h"
 #include "store/disk.h"
-#include "util/buf.h"
+#include "store/kv_value.h"
 #include "util/file.h"
-#include "util/hash.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,13 +12,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define MAGIC 0x6b76u /* "vk" */
-#define CODEC 1u
-#define SERIES 1u /* flag: one of a series of values, kept whole */
-#define HEADER_BYTES \
-	20u /* magic u16, codec u8, flags u8, length u32, n_parts u32, sum u64 */
-#define SUMMED_BYTES 12u /* of the header */
-#define KEY_BYTES 6u
 #define COMMIT_BYTES ((size_t)16 << 20) /* put between commits */
 #define MAP_BYTES ((size_t)256 << 20) /* at first */
 #define PAGE_BYTES ((size_t)4096)
@@ -33,6 +25,9 @@ struct kv {
 	size_t n_tables;
 	size_t map_bytes, put_bytes;
 	bool finished;
+	/* of a resumed file: what it had, up to here, is put again and compared */
+	uint8_t last[KV_TABLES][KV_KEY_BYTES];
+	bool has_last[KV_TABLES];
 };
 
 struct kv_view {
@@ -70,38 +65,6 @@ corrupt(const struct kv_view *v, size_t table, uint32_t id, uint32_t part,
 {
 	return err_set(e, ERR_CORRUPT, "%s: table %zu, key %u.%u: %s", v->kv->path,
 		table, id, part, why);
-}
-
-/* ---- keys and headers ------------------------------------------------------ */
-
-static void
-put_key(uint8_t key[KEY_BYTES], uint32_t id, uint32_t part)
-{
-	key[0] = (uint8_t)(id >> 24);
-	key[1] = (uint8_t)(id >> 16);
-	key[2] = (uint8_t)(id >> 8);
-	key[3] = (uint8_t)id;
-	key[4] = (uint8_t)(part >> 8);
-	key[5] = (uint8_t)part;
-}
-
-static void
-put_le(uint8_t *p, uint64_t v, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		p[i] = (uint8_t)(v >> (8 * i));
-}
-
-static uint64_t
-value_sum(size_t table, const uint8_t key[KEY_BYTES], const uint8_t *header,
-	const void *payload, size_t n_bytes)
-{
-	uint8_t head[1 + KEY_BYTES + SUMMED_BYTES];
-
-	head[0] = (uint8_t)table;
-	memcpy(head + 1, key, KEY_BYTES);
-	memcpy(head + 1 + KEY_BYTES, header, SUMMED_BYTES);
-	return hash64_2(head, sizeof(head), payload, n_bytes);
 }
 
 /* ---- writing --------------------------------------------------------------- */
@@ -159,7 +122,7 @@ kv_create(struct kv **out, const char *path, const char *const *names, size_t n_
 	*out = NULL;
 	if (kv == NULL)
 		return err_set(e, ERR_NOMEM, "%s: no memory", path);
-	/* synced once, by kv_finish(): what is pending is swept after a crash */
+	/* not before kv_sync() or kv_finish(): what has no mark is swept after a crash */
 	rc = env_open(kv, MAP_BYTES, MDB_NOSYNC, e);
 	if (rc == 0)
 		rc = tables_make(kv, names, e);
@@ -190,12 +153,30 @@ commit(struct kv *kv, struct err *e)
 	return rc == 0 ? 0 : fail(kv, rc, "write", e);
 }
 
+/* What is there must be what is put; headers tell: they have lengths and sums. */
+static int
+compare(const struct kv *kv, size_t table, MDB_val *k, const uint8_t *header,
+	struct err *e)
+{
+	MDB_val x;
+	int rc = mdb_get(kv->txn, kv->dbi[table], k, &x);
+
+	if (rc != 0 && rc != MDB_NOTFOUND)
+		return fail(kv, rc, "read", e);
+	if (rc == 0 && memcmp(x.mv_data, header, KV_HEADER_BYTES) == 0)
+		return 0;
+	return err_set(e, ERR_CORRUPT,
+		"%s: holds other values than those computed now, after an "
+		"interruption; saedb-index gc removes it",
+		kv->path);
+}
+
 static int
 put_one(struct kv *kv, size_t table, uint32_t id, uint32_t part, unsigned flags,
 	uint32_t n_parts, const void *p, size_t n_bytes, struct err *e)
 {
-	uint8_t key[KEY_BYTES], header[HEADER_BYTES];
-	MDB_val k = {KEY_BYTES, key}, x = {HEADER_BYTES + n_bytes, NULL};
+	uint8_t key[KV_KEY_BYTES], header[KV_HEADER_BYTES];
+	MDB_val k = {KV_KEY_BYTES, key}, x = {KV_HEADER_BYTES + n_bytes, NULL};
 	int rc = 0;
 
 	assert(table < kv->n_tables && !kv->finished);
@@ -205,20 +186,18 @@ put_one(struct kv *kv, size_t table, uint32_t id, uint32_t part, unsigned flags,
 		return rc;
 	if (kv->txn == NULL)
 		rc = mdb_txn_begin(kv->env, NULL, 0, &kv->txn);
-	put_key(key, id, part);
+	kv_key(key, id, part);
+	kv_header(header, table, key, flags, n_parts, p, n_bytes);
+	if (rc == 0 && kv->has_last[table] &&
+		memcmp(key, kv->last[table], KV_KEY_BYTES) <= 0)
+		return compare(kv, table, &k, header, e);
 	if (rc == 0)
 		rc = mdb_put(kv->txn, kv->dbi[table], &k, &x, MDB_APPEND | MDB_RESERVE);
 	if (rc != 0)
 		return fail(kv, rc, "write", e);
-	put_le(header, MAGIC, 2);
-	put_le(header + 2, CODEC, 1);
-	put_le(header + 3, flags, 1);
-	put_le(header + 4, n_bytes, 4);
-	put_le(header + 8, n_parts, 4);
-	put_le(header + SUMMED_BYTES, value_sum(table, key, header, p, n_bytes), 8);
-	memcpy(x.mv_data, header, HEADER_BYTES);
+	memcpy(x.mv_data, header, KV_HEADER_BYTES);
 	if (n_bytes > 0)
-		memcpy((uint8_t *)x.mv_data + HEADER_BYTES, p, n_bytes);
+		memcpy((uint8_t *)x.mv_data + KV_HEADER_BYTES, p, n_bytes);
 	kv->put_bytes += n_bytes + PAGE_BYTES / 8;
 	return 0;
 }
@@ -253,7 +232,20 @@ kv_put_part(struct kv *kv, size_t table, uint32_t id, uint16_t part, const void 
 	if (n_bytes > UINT32_MAX)
 		return err_set(e, ERR_LIMIT, "%s: the value of %u.%u has %zu bytes",
 			kv->path, id, part, n_bytes);
-	return put_one(kv, table, id, part, SERIES, 1, p, n_bytes, e);
+	return put_one(kv, table, id, part, KV_SERIES, 1, p, n_bytes, e);
+}
+
+int
+kv_sync(struct kv *kv, struct err *e)
+{
+	int rc = mdb_env_set_flags(kv->env, MDB_NOSYNC, 0), code = 0;
+
+	assert(!kv->finished);
+	if (rc == 0 && kv->txn != NULL)
+		code = commit(kv, e);
+	if (rc == 0 && code == 0)
+		rc = mdb_env_sync(kv->env, 1);
+	return rc == 0 ? code : fail(kv, rc, "sync", e);
 }
 
 int
@@ -273,13 +265,11 @@ kv_finish(struct kv *kv, struct err *e)
 
 /* ---- reading --------------------------------------------------------------- */
 
-/* The names of the tables, and that the pages the file speaks of are there:
- * reading past the end of a map is a signal. */
+/* Reading past the end of the file is a signal. */
 static int
-tables_open(struct kv *kv, const char *const *names, uint64_t n_bytes, struct err *e)
+has_pages(struct kv *kv, uint64_t n_bytes, struct err *e)
 {
 	MDB_envinfo info;
-	MDB_txn *txn = NULL;
 	MDB_stat st;
 	int rc = mdb_env_info(kv->env, &info);
 
@@ -290,6 +280,16 @@ tables_open(struct kv *kv, const char *const *names, uint64_t n_bytes, struct er
 	if (info.me_last_pgno >= n_bytes / st.ms_psize)
 		return err_set(e, ERR_CORRUPT, "%s: cut short: %llu bytes", kv->path,
 			(unsigned long long)n_bytes);
+	return 0;
+}
+
+static int
+tables_open(struct kv *kv, const char *const *names, struct err *e)
+{
+	MDB_txn *txn = NULL;
+	MDB_stat st;
+	int rc;
+
 	rc = mdb_txn_begin(kv->env, NULL, MDB_RDONLY, &txn);
 	for (size_t i = 0; rc == 0 && i < kv->n_tables; i++) {
 		rc = mdb_dbi_open(txn, names[i], 0, &kv->dbi[i]);
@@ -305,26 +305,38 @@ tables_open(struct kv *kv, const char *const *names, uint64_t n_bytes, struct er
 	return rc == 0 ? 0 : fail(kv, rc, "tables", e);
 }
 
+/* Of a file that is there. */
+static int
+kv_of(struct kv **out, const char *path, size_t n_tables, uint64_t *n_bytes,
+	struct err *e)
+{
+	int rc = file_size(path, n_bytes, e);
+
+	*out = NULL;
+	if (rc != 0)
+		return rc;
+	if (*n_bytes < 2 * PAGE_BYTES)
+		return err_set(e, ERR_CORRUPT, "%s: cut short: %llu bytes", path,
+			(unsigned long long)*n_bytes);
+	*out = kv_new(path, n_tables);
+	return *out != NULL ? 0 : err_set(e, ERR_NOMEM, "%s: no memory", path);
+}
+
 int
 kv_open(struct kv **out, const char *path, const char *const *names, size_t n_tables,
 	struct err *e)
 {
 	struct kv *kv;
 	uint64_t n_bytes;
-	int rc = file_size(path, &n_bytes, e);
+	int rc = kv_of(&kv, path, n_tables, &n_bytes, e);
 
 	*out = NULL;
-	if (rc != 0)
-		return rc;
-	if (n_bytes < 2 * PAGE_BYTES)
-		return err_set(e, ERR_CORRUPT, "%s: cut short: %llu bytes", path,
-			(unsigned long long)n_bytes);
-	kv = kv_new(path, n_tables);
-	if (kv == NULL)
-		return err_set(e, ERR_NOMEM, "%s: no memory", path);
-	rc = env_open(kv, n_bytes, MDB_RDONLY | MDB_NOTLS | MDB_NORDAHEAD, e);
 	if (rc == 0)
-		rc = tables_open(kv, names, n_bytes, e);
+		rc = env_open(kv, n_bytes, MDB_RDONLY | MDB_NOTLS | MDB_NORDAHEAD, e);
+	if (rc == 0)
+		rc = has_pages(kv, n_bytes, e);
+	if (rc == 0)
+		rc = tables_open(kv, names, e);
 	if (rc != 0) {
 		kv_close(kv);
 		return rc;
@@ -377,40 +389,27 @@ kv_view_close(struct kv_view *v)
 
 /* Takes the header off x; the payload and n_parts, or ERR_CORRUPT. */
 static int
-check(const struct kv_view *v, size_t table, const uint8_t key[KEY_BYTES], MDB_val x,
+check(const struct kv_view *v, size_t table, const uint8_t key[KV_KEY_BYTES], MDB_val x,
 	unsigned flags, struct kv_value *out, uint32_t *n_parts, struct err *e)
 {
-	struct cur c = cur_of(x.mv_data, x.mv_size), k = cur_of(key, KEY_BYTES);
-	uint32_t id = cur_u32be(&k);
-	uint32_t part = (uint32_t)(key[4] << 8 | key[5]);
-	uint16_t magic = cur_u16(&c);
-	uint8_t codec = cur_u8(&c), is = cur_u8(&c);
-	uint32_t length = cur_u32(&c);
-	uint64_t sum;
+	const char *why =
+		kv_value_check(table, key, x.mv_data, x.mv_size, flags, out, n_parts);
 
-	*n_parts = cur_u32(&c);
-	sum = cur_u64(&c);
-	if (c.failed || magic != MAGIC || length != cur_left(&c))
-		return corrupt(v, table, id, part, "the header is damaged", e);
-	if (sum != value_sum(table, key, x.mv_data, c.p, length))
-		return corrupt(v, table, id, part, "the checksum does not match", e);
-	if (codec != CODEC || is != flags)
-		return corrupt(v, table, id, part, "an unknown codec", e);
-	out->p = c.p;
-	out->n_bytes = length;
-	return 0;
+	return why == NULL
+		? 0
+		: corrupt(v, table, kv_key_id(key), kv_key_part(key), why, e);
 }
 
 static int
 get_part(struct kv_view *v, size_t table, uint32_t id, uint32_t part,
 	struct kv_value *out, uint32_t *n_parts, struct err *e)
 {
-	uint8_t key[KEY_BYTES];
-	MDB_val k = {KEY_BYTES, key}, x;
+	uint8_t key[KV_KEY_BYTES];
+	MDB_val k = {KV_KEY_BYTES, key}, x;
 	int rc;
 
 	assert(table < v->kv->n_tables);
-	put_key(key, id, part);
+	kv_key(key, id, part);
 	rc = mdb_get(v->txn, v->kv->dbi[table], &k, &x);
 	if (rc == MDB_NOTFOUND)
 		return 0;
@@ -467,24 +466,21 @@ kv_get(struct kv_view *v, size_t table, uint32_t id, struct kv_value *out,
 static bool
 key_has_id(MDB_val k, uint32_t id)
 {
-	uint8_t want[KEY_BYTES];
-
-	put_key(want, id, 0);
-	return k.mv_size == KEY_BYTES && memcmp(k.mv_data, want, 4) == 0;
+	return k.mv_size == KV_KEY_BYTES && kv_key_id(k.mv_data) == id;
 }
 
 /* The last key of id at or before part, else the first one after. */
 static int
 seek(MDB_cursor *c, uint32_t id, uint16_t part, MDB_val *k, MDB_val *x)
 {
-	uint8_t key[KEY_BYTES];
+	uint8_t key[KV_KEY_BYTES];
 	int rc;
 
-	put_key(key, id, part);
-	*k = (MDB_val){KEY_BYTES, key};
+	kv_key(key, id, part);
+	*k = (MDB_val){KV_KEY_BYTES, key};
 	rc = mdb_cursor_get(c, k, x, MDB_SET_RANGE);
-	if (rc == 0 && k->mv_size == KEY_BYTES &&
-		memcmp(k->mv_data, key, KEY_BYTES) == 0)
+	if (rc == 0 && k->mv_size == KV_KEY_BYTES &&
+		memcmp(k->mv_data, key, KV_KEY_BYTES) == 0)
 		return 0;
 	if (rc == 0 || rc == MDB_NOTFOUND) {
 		rc = mdb_cursor_get(c, k, x, rc == 0 ? MDB_PREV : MDB_LAST);
@@ -514,9 +510,9 @@ kv_each(struct kv_view *v, size_t table, uint32_t id, uint16_t part,
 		struct kv_value value;
 		uint32_t n_parts;
 
-		got = check(v, table, key, x, SERIES, &value, &n_parts, e);
+		got = check(v, table, key, x, KV_SERIES, &value, &n_parts, e);
 		if (got == 0)
-			got = fn(ctx, (uint16_t)(key[4] << 8 | key[5]), value, e);
+			got = fn(ctx, kv_key_part(key), value, e);
 		if (got != 0)
 			break;
 	}
@@ -531,4 +527,73 @@ kv_entries(const struct kv_view *v, size_t table)
 {
 	assert(table < v->kv->n_tables);
 	return v->kv->n_entries[table];
+}
+
+/* One value of a file that is to be gone on with; ids have no gap. */
+static int
+walk_one(struct kv_view *v, size_t table, MDB_val k, MDB_val x, uint32_t *n_ids,
+	struct err *e)
+{
+	struct kv_value value;
+	uint32_t id, n_parts;
+
+	if (k.mv_size != KV_KEY_BYTES)
+		return corrupt(v, table, *n_ids, 0, "a key of another length", e);
+	id = kv_key_id(k.mv_data);
+	if (id == UINT32_MAX || (id != *n_ids && id + 1 != *n_ids))
+		return corrupt(v, table, id, 0, "the value before it is missing", e);
+	*n_ids = id + 1;
+	memcpy(v->kv->last[table], k.mv_data, KV_KEY_BYTES);
+	v->kv->has_last[table] = true;
+	return check(v, table, k.mv_data, x, KV_SERIES, &value, &n_parts, e);
+}
+
+static int
+walk(struct kv *kv, size_t table, uint32_t least_ids, struct err *e)
+{
+	struct kv_view v = {kv, kv->txn};
+	MDB_cursor *c;
+	MDB_val k, x;
+	uint32_t n_ids = 0;
+	int rc = mdb_cursor_open(kv->txn, kv->dbi[table], &c), code = 0;
+
+	if (rc != 0)
+		return fail(kv, rc, "read", e);
+	while (code == 0 && (rc = mdb_cursor_get(c, &k, &x, MDB_NEXT)) == 0)
+		code = walk_one(&v, table, k, x, &n_ids, e);
+	mdb_cursor_close(c);
+	if (code == 0 && rc != MDB_NOTFOUND)
+		code = fail(kv, rc, "read", e);
+	if (code == 0 && n_ids < least_ids)
+		code = err_set(e, ERR_CORRUPT, "%s: it ends before id %u", kv->path,
+			least_ids - 1);
+	return code;
+}
+
+int
+kv_resume(struct kv **out, const char *path, const char *const *names, size_t n_tables,
+	uint32_t least_ids, struct err *e)
+{
+	size_t map_bytes = MAP_BYTES;
+	struct kv *kv;
+	uint64_t n_bytes;
+	int rc = kv_of(&kv, path, n_tables, &n_bytes, e);
+
+	*out = NULL;
+	while (rc == 0 && map_bytes / 2 < n_bytes)
+		map_bytes *= 2;
+	if (rc == 0)
+		rc = env_open(kv, map_bytes, 0, e);
+	if (rc == 0)
+		rc = has_pages(kv, n_bytes, e);
+	if (rc == 0)
+		rc = tables_make(kv, names, e);
+	for (size_t i = 0; rc == 0 && i < n_tables; i++)
+		rc = walk(kv, i, least_ids, e);
+	if (rc != 0) {
+		kv_close(kv);
+		return rc;
+	}
+	*out = kv;
+	return 0;
 }

@@ -31,6 +31,14 @@ int kv_put(struct kv *kv, size_t table, uint32_t id, const void *p, size_t n_byt
 /* Adds one of a series of values of id, part ascending; kept whole. */
 int kv_put_part(struct kv *kv, size_t table, uint32_t id, uint16_t part, const void *p,
 	size_t n_bytes, struct err *e);
+/* What was put is on the disk for good, and from here on every commit is: a crash
+ * leaves a file that kv_resume() takes. */
+int kv_sync(struct kv *kv, struct err *e);
+/* Goes on with a file of series that was not finished, once every value in it is
+ * checked: ids from 0 without a gap, least_ids of them, or ERR_CORRUPT. What it has may
+ * be put again, and must be the same (ERR_CORRUPT otherwise). new: kv_close(). */
+int kv_resume(struct kv **out, const char *path, const char *const *names,
+	size_t n_tables, uint32_t least_ids, struct err *e);
 /* Writes all of it out. Nothing may be put afterwards. */
 int kv_finish(struct kv *kv, struct err *e);
 

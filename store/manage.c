@@ -170,8 +170,8 @@ keep_pending(struct store *s, const char *dir, const char *name, bool *keep,
 	for (struct pending *p = s->pending; p != NULL; p = p->next) {
 		const char *base = strrchr(p->dir, '/');
 
-		if (base != NULL && strcmp(base + 1, name) == 0)
-			*keep = true;
+		if (base != NULL && strncmp(base + 1, name, strlen(base + 1)) == 0)
+			*keep = true; /* or its mark */
 	}
 	return 0;
 }
@@ -251,6 +251,48 @@ add_object(struct usages *u, const struct store *s, enum kind kind, uint32_t i,
 	return add_usage(u, s, kind_name[kind], id, name, file, e);
 }
 
+struct left_over {
+	struct usages *u;
+	const struct store *s;
+	uint64_t in_tmp; /* bytes */
+};
+
+static int
+add_left_over(void *ctx, enum kind kind, const char *id, const char *dir,
+	const char *mark, struct err *e)
+{
+	struct left_over *x = ctx;
+	size_t n = strlen(x->s->dir) + 1;
+	uint64_t n_bytes = 0;
+	int rc = add_usage(x->u, x->s, "resumable", id, kind_name[kind], dir + n, e);
+
+	if (rc == 0)
+		rc = dir_size(mark, &n_bytes, e);
+	if (rc != 0)
+		return rc;
+	if (strncmp(dir + n, "tmp/", 4) == 0)
+		x->in_tmp += x->u->list[x->u->n - 1].n_bytes;
+	x->in_tmp += n_bytes;
+	x->u->list[x->u->n - 1].n_bytes += n_bytes;
+	return 0;
+}
+
+/* What can be taken up, one by one, and the rest of tmp/. */
+static int
+add_tmp(struct usages *u, struct store *s, struct err *e)
+{
+	struct left_over x = {u, s, 0};
+	int rc = pending_each(s, add_left_over, &x, e);
+
+	if (rc == 0)
+		rc = add_usage(u, s, "tmp", "", "", "tmp", e);
+	if (rc == 0)
+		u->list[u->n - 1].n_bytes -= x.in_tmp < u->list[u->n - 1].n_bytes
+			? x.in_tmp
+			: u->list[u->n - 1].n_bytes;
+	return rc;
+}
+
 int
 store_du(struct store *s, struct store_usage **out, size_t *n_out, struct err *e)
 {
@@ -265,7 +307,7 @@ store_du(struct store *s, struct store_usage **out, size_t *n_out, struct err *e
 	if (rc == 0)
 		rc = add_usage(&u, s, "catalog", "", "", "catalog.db", e);
 	if (rc == 0)
-		rc = add_usage(&u, s, "tmp", "", "", "tmp", e);
+		rc = add_tmp(&u, s, e);
 	if (rc != 0) {
 		mem_free(u.list);
 		return rc;

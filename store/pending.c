@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 struct pending *
 pending_find(struct store *s, enum kind kind, const char *id)
@@ -22,15 +21,51 @@ pending_drop(struct store *s, struct pending *p)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
-	if (p->state != PENDING_MOVED) /* then nobody names it, or the catalogue does */
-		dir_remove(p->dir, NULL);
+	/* a moved one is not there: nobody names it, or the catalogue does */
+	pending_clean(p->dir, NULL);
 	mem_free(p->dir);
 	mem_free(p);
 }
 
+void
+pending_leave(struct store *s)
+{
+	while (s->pending != NULL) {
+		struct pending *p = s->pending;
+
+		if (!p->stays) {
+			pending_drop(s, p);
+			continue;
+		}
+		s->pending = p->next;
+		mem_free(p->dir);
+		mem_free(p);
+	}
+}
+
+int
+pending_add(struct pending **out, struct store *s, enum kind kind, const char *id,
+	const char *dir, struct err *e)
+{
+	struct pending *p = mem_new(1, sizeof(*p));
+
+	*out = NULL;
+	if (p == NULL || (p->dir = mem_strdup(dir)) == NULL) {
+		mem_free(p);
+		return err_set(e, ERR_NOMEM, "%s: no memory", dir);
+	}
+	p->kind = kind;
+	p->may_stay = s->inputs != NULL;
+	snprintf(p->id, sizeof(p->id), "%s", id);
+	p->next = s->pending;
+	s->pending = p;
+	*out = p;
+	return 0;
+}
+
 int
 pending_new(struct pending **out, struct store *s, enum kind kind, const char *id,
-	struct err *e)
+	const char *extra, struct err *e)
 {
 	char dir[PATH_BYTES];
 	struct pending *p = pending_find(s, kind, id);
@@ -38,21 +73,16 @@ pending_new(struct pending **out, struct store *s, enum kind kind, const char *i
 
 	*out = NULL;
 	if (rc == 0)
-		rc = path_join(dir, e, "%s/tmp/%ld-%u", s->dir, (long)getpid(),
-			s->n_pending++);
+		rc = pending_dir(dir, s, kind, id, extra, e);
 	if (rc != 0)
 		return rc;
 	if (p != NULL)
 		pending_drop(s, p);
-	p = mem_new(1, sizeof(*p));
-	if (p == NULL || (p->dir = mem_strdup(dir)) == NULL) {
-		mem_free(p);
-		return err_set(e, ERR_NOMEM, "%s: no memory", dir);
-	}
-	p->kind = kind;
-	snprintf(p->id, sizeof(p->id), "%s", id);
-	p->next = s->pending;
-	s->pending = p;
+	rc = pending_clean(dir, e);
+	if (rc == 0)
+		rc = pending_add(&p, s, kind, id, dir, e);
+	if (rc != 0)
+		return rc;
 	rc = dir_make(dir, e);
 	if (rc != 0) {
 		pending_drop(s, p);
@@ -63,10 +93,12 @@ pending_new(struct pending **out, struct store *s, enum kind kind, const char *i
 }
 
 int
-pending_finish(struct pending *p, struct err *e)
+pending_finish(struct pending *p, const struct buf *info, struct err *e)
 {
 	int rc = dir_sync_tree(p->dir, e);
 
+	if (rc == 0 && info != NULL)
+		rc = pending_mark(p, info, e);
 	if (rc == 0)
 		p->state = PENDING_FINISHED;
 	return rc;

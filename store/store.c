@@ -226,28 +226,6 @@ make_version(const struct store *s, struct err *e)
 	return rc == 0 ? file_write_atomic(path, text, strlen(text), e) : rc;
 }
 
-/* What a writer that was killed left under tmp/. */
-static int
-sweep(const struct store *s, struct err *e)
-{
-	char path[PATH_BYTES], **names = NULL;
-	size_t n = 0;
-	int rc = store_path(path, s, "tmp", e);
-
-	if (rc != 0 || !file_is_dir(path))
-		return rc;
-	rc = dir_list(path, &names, &n, e);
-	for (size_t i = 0; i < n; i++) {
-		if (rc == 0)
-			rc = path_join(path, e, "%s/tmp/%s", s->dir, names[i]);
-		if (rc == 0)
-			rc = dir_remove(path, e);
-		mem_free(names[i]);
-	}
-	mem_free(names);
-	return rc;
-}
-
 /* Locks for writing; makes what is not there yet. */
 static int
 prepare_write(struct store *s, bool is_store, struct err *e)
@@ -266,8 +244,6 @@ prepare_write(struct store *s, bool is_store, struct err *e)
 		rc = make_version(s, e);
 	if (rc == 0)
 		rc = check_version(s, e);
-	if (rc == 0)
-		rc = sweep(s, e);
 	return rc == 0 ? make_rest(s, e) : rc;
 }
 
@@ -300,7 +276,11 @@ open_all(struct store *s, struct err *e)
 		rc = store_path(path, s, "catalog.db", e);
 	if (rc == 0)
 		rc = db_open(&s->catalog, path, DB_READ, e);
-	return rc == 0 ? generation_open(&s->gen, s, e) : rc;
+	if (rc == 0)
+		rc = generation_open(&s->gen, s, e);
+	if (rc == 0 && s->mode != STORE_READ)
+		rc = pending_sweep(s, e);
+	return rc;
 }
 
 int
@@ -334,8 +314,7 @@ store_close(struct store *s)
 {
 	if (s == NULL)
 		return;
-	while (s->pending != NULL)
-		pending_drop(s, s->pending);
+	pending_leave(s);
 	generation_unref(s, s->gen);
 	db_close(s->catalog);
 	db_close(s->labels);
@@ -345,6 +324,7 @@ store_close(struct store *s)
 		lock_release(&s->writer);
 	mutex_free(s->lock);
 	mutex_free(s->label_lock);
+	mem_free(s->inputs);
 	mem_free(s->dir);
 	mem_free(s);
 }

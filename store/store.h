@@ -11,6 +11,7 @@
 
 #include "schema/limits.h"
 #include "schema/record.h"
+#include "util/buf.h"
 #include "util/err.h"
 #include "util/mem.h"
 
@@ -34,6 +35,10 @@ int store_open(struct store **out, const char *dir, enum store_mode mode,
 	struct err *e);
 void store_close(struct store *s);
 const char *store_dir(const struct store *s);
+/* From here on, what is pending and whole outlives the store's handle and the program,
+ * and what an earlier one left with the same inputs is taken up. inputs: a text that
+ * tells what decides the content of objects beside their ids. */
+int store_keep(struct store *s, const char *inputs, struct err *e);
 
 /* ======================= the catalogue (in memory) ====================== */
 
@@ -318,7 +323,8 @@ int store_label_list(struct store_view *v, const uint8_t *sae_hash, int64_t afte
 
 struct cut_writer;
 /* info.id is set here from (tokenizer, corpus, context, BOS, packing). If the
- * store has that cut already, *out is NULL and *have its index. */
+ * store has that cut already, *out is NULL and *have its index; if it is pending and
+ * whole (store_keep), *out is NULL, *have -1, and info has its numbers. */
 int cut_writer_new(struct cut_writer **out, int64_t *have, struct store *s,
 	struct cat_cut *info, struct err *e);
 int cut_writer_document(struct cut_writer *w, const struct store_document *d,
@@ -347,8 +353,8 @@ int cut_reader_window(struct cut_reader *r, uint32_t window, struct rec_window *
 
 struct sae_writer;
 /* Decoder rows (d_sae, d_out). If the store has that SAE (by hash) already, *out is
- * NULL and *have its index (its name stays). A name that another SAE has is
- * ERR_ARG. */
+ * NULL and *have its index (its name stays); if it is pending and whole, *out is NULL
+ * and *have -1. A name that another SAE has is ERR_ARG. */
 int sae_writer_new(struct sae_writer **out, int64_t *have, struct store *s,
 	const struct cat_sae *info, const float *decoder, struct err *e);
 /* For every feature; for none where the model's unembedding is not known. */
@@ -358,6 +364,7 @@ int sae_writer_finish(struct sae_writer *w, struct err *e);
 void sae_writer_free(struct sae_writer *w);
 
 struct graph_writer;
+/* *out is NULL if the store has it already (*have), or if it is pending and whole. */
 int graph_writer_new(struct graph_writer **out, bool *have, struct store *s,
 	const char *from_id, const char *to_id, uint32_t k, struct err *e);
 int graph_writer_put(struct graph_writer *w, uint32_t feature,
@@ -370,6 +377,24 @@ struct run_writer; /* one run; slots are its SAEs */
  * store has that run already, *out is NULL and *have its number. */
 int run_writer_new(struct run_writer **out, uint32_t *have, struct store *s,
 	const char *id, uint32_t n_slots, const uint32_t *d_sae, struct err *e);
+/* One more block of a checkpoint into b: 1; when that was all: 0, b empty. */
+typedef int (*checkpoint_give)(void *ctx, struct buf *b, struct err *e);
+/* The next block. */
+typedef int (*checkpoint_take)(void *ctx, struct cur *c, struct err *e);
+/* All that was put of windows before n_windows is on the disk for good, and beside it
+ * what give gives; nothing is put meanwhile. Only with store_keep(). order: a number
+ * for what stands in which slot. */
+int run_writer_checkpoint(struct run_writer *w, uint32_t n_windows, uint64_t order,
+	checkpoint_give give, void *ctx, struct err *e);
+/* The run at its last checkpoint, *n_windows done; *out NULL where there is none.
+ * Windows from *n_windows on are put again; what is stored of them must be the same.
+ * ERR_CORRUPT when it cannot be used; run_writer_new() starts anew then. */
+int run_writer_resume(struct run_writer **out, uint32_t *n_windows, struct store *s,
+	const char *id, uint32_t n_slots, const uint32_t *d_sae, uint64_t order,
+	struct err *e);
+/* Once, after run_writer_resume(): the checkpoint's blocks. */
+int run_writer_restore(struct run_writer *w, checkpoint_take take, void *ctx,
+	struct err *e);
 /* Activations of a stretch of a window's tokens; window, then first_token
  * ascending, in each slot. Cut so that a packed chunk is at most
  * LIMIT_CHUNK_BYTES: done inside. Each slot may have its own thread. */
@@ -416,10 +441,12 @@ int store_publish(struct store *s, const struct store_publish *p, uint32_t *numb
 int store_remove_run(struct store *s, uint32_t number, struct err *e);
 int store_rename_sae(struct store *s, const char *from, const char *to, struct err *e);
 /* Removes what no run names (SAEs, cuts, graphs, models included) and what was
- * left pending. *freed_bytes by blocks. */
+ * left pending, resumable or not. *freed_bytes by blocks. */
 int store_gc(struct store *s, uint64_t *freed_bytes, struct err *e);
 struct store_usage {
-	char what[16]; /* "cut", "sae", "run", "graph", "labels", "catalog", "tmp" */
+	/* "cut", "sae", "run", "graph", "labels", "catalog", "tmp", and "resumable" of
+	 * what an interrupted index left, its kind being the name */
+	char what[16];
 	char id[40];
 	char name[LIMIT_NAME_BYTES];
 	uint64_t n_bytes;

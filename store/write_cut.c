@@ -52,6 +52,53 @@ cut_id(struct cat_cut *c, struct err *e)
 	return rc;
 }
 
+static void
+put_numbers(struct buf *b, const struct cat_cut *info)
+{
+	buf_u32(b, info->n_documents);
+	buf_u32(b, info->n_windows);
+	buf_u64(b, info->n_tokens);
+	buf_u64(b, info->n_bytes);
+}
+
+/* One that an earlier program wrote: 1 and its numbers. */
+static int
+take_whole(struct store *s, struct cat_cut *info, struct err *e)
+{
+	struct pending *p;
+	struct buf b;
+	struct cur c;
+	int rc;
+
+	buf_init(&b);
+	rc = pending_take(&p, s, KIND_CUT, info->id, "", &b, e);
+	if (rc == 1) {
+		c = cur_of(b.data, b.n_bytes);
+		info->n_documents = cur_u32(&c);
+		info->n_windows = cur_u32(&c);
+		info->n_tokens = cur_u64(&c);
+		info->n_bytes = cur_u64(&c);
+		if (c.failed || cur_left(&c) != 0)
+			rc = err_set(e, ERR_INTERNAL, "%s: its mark is too short",
+				p->dir);
+	}
+	buf_clear(&b);
+	return rc;
+}
+
+static int
+finish_pending(struct pending *p, const struct cat_cut *info, struct err *e)
+{
+	struct buf b;
+	int rc;
+
+	buf_init(&b);
+	put_numbers(&b, info);
+	rc = pending_finish(p, &b, e);
+	buf_clear(&b);
+	return rc;
+}
+
 int
 cut_writer_new(struct cut_writer **out, int64_t *have, struct store *s,
 	struct cat_cut *info, struct err *e)
@@ -68,11 +115,14 @@ cut_writer_new(struct cut_writer **out, int64_t *have, struct store *s,
 	*have = cat_find_cut_id(&s->gen->catalog, info->id);
 	if (*have >= 0)
 		return 0;
+	rc = take_whole(s, info, e);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
 	w = mem_new(1, sizeof(*w));
 	if (w == NULL)
 		return err_set(e, ERR_NOMEM, "no memory for a cut");
 	w->store = s;
-	rc = pending_new(&w->pending, s, KIND_CUT, info->id, e);
+	rc = pending_new(&w->pending, s, KIND_CUT, info->id, "", e);
 	if (rc == 0)
 		rc = pending_kv(&w->kv, w->pending, "", &layout_window, e);
 	if (rc == 0)
@@ -212,7 +262,7 @@ cut_writer_finish(struct cut_writer *w, const struct cat_cut *info, struct err *
 	w->images = NULL;
 	w->kv = NULL;
 	w->db = NULL;
-	return rc == 0 ? pending_finish(w->pending, e) : rc;
+	return rc == 0 ? finish_pending(w->pending, info, e) : rc;
 }
 
 void

@@ -34,31 +34,64 @@ struct slot {
 
 struct run_writer {
 	struct pending *pending;
+	struct map checkpoint; /* what it was resumed from, until it is restored */
 	bool acts_done;
 	uint32_t n_slots;
 	struct slot slot[];
 };
 
 static int
-slot_new(struct run_writer *w, uint32_t i, uint32_t d_sae, struct err *e)
+slot_dir(char path[PATH_BYTES], char sub[8], const struct run_writer *w, uint32_t i,
+	struct err *e)
 {
-	char sub[8], path[PATH_BYTES];
-	struct slot *x = &w->slot[i];
-	int rc;
+	snprintf(sub, 8, "%02u/", i % 1000);
+	return path_join(path, e, "%s/%s", w->pending->dir, sub);
+}
 
-	x->d_sae = d_sae;
-	snprintf(sub, sizeof(sub), "%02u/", i % 1000);
-	rc = path_join(path, e, "%s/%s", w->pending->dir, sub);
-	if (rc == 0)
-		rc = dir_make(path, e);
-	if (rc == 0)
-		rc = pending_kv(&x->acts, w->pending, sub, &layout_acts, e);
-	if (rc == 0)
-		rc = pending_kv(&x->feature, w->pending, sub, &layout_feature, e);
+/* All but the activations, which are written first. */
+static int
+slot_rest(struct run_writer *w, uint32_t i, const char *sub, struct err *e)
+{
+	struct slot *x = &w->slot[i];
+	int rc = pending_kv(&x->feature, w->pending, sub, &layout_feature, e);
+
 	if (rc == 0)
 		rc = pending_db(&x->db, w->pending, sub, FILE_FEATURE_DB,
 			feature_schema, e);
 	return rc;
+}
+
+static int
+slot_new(struct run_writer *w, uint32_t i, uint32_t d_sae, struct err *e)
+{
+	char sub[8], path[PATH_BYTES];
+	struct slot *x = &w->slot[i];
+	int rc = slot_dir(path, sub, w, i, e);
+
+	x->d_sae = d_sae;
+	if (rc == 0)
+		rc = dir_make(path, e);
+	if (rc == 0)
+		rc = pending_kv(&x->acts, w->pending, sub, &layout_acts, e);
+	return rc == 0 ? slot_rest(w, i, sub, e) : rc;
+}
+
+static struct run_writer *
+writer_new(uint32_t n_slots, struct err *e)
+{
+	struct run_writer *w;
+
+	if (n_slots == 0 || n_slots > LIMIT_SAES) {
+		err_set(e, ERR_LIMIT, "a run has 1 to %d SAEs, not %u", LIMIT_SAES,
+			n_slots);
+		return NULL;
+	}
+	w = mem_new(1, sizeof(*w) + n_slots * sizeof(w->slot[0]));
+	if (w == NULL)
+		err_set(e, ERR_NOMEM, "no memory for a run");
+	else
+		w->n_slots = n_slots;
+	return w;
 }
 
 int
@@ -74,14 +107,10 @@ run_writer_new(struct run_writer **out, uint32_t *have, struct store *s, const c
 	*have = known >= 0 ? c->run[known].number : 0;
 	if (rc != 0 || known >= 0)
 		return rc;
-	if (n_slots == 0 || n_slots > LIMIT_SAES)
-		return err_set(e, ERR_LIMIT, "a run has 1 to %d SAEs, not %u",
-			LIMIT_SAES, n_slots);
-	w = mem_new(1, sizeof(*w) + n_slots * sizeof(w->slot[0]));
+	w = writer_new(n_slots, e);
 	if (w == NULL)
-		return err_set(e, ERR_NOMEM, "no memory for a run");
-	w->n_slots = n_slots;
-	rc = pending_new(&w->pending, s, KIND_RUN, id, e);
+		return e->code;
+	rc = pending_new(&w->pending, s, KIND_RUN, id, "", e);
 	for (uint32_t i = 0; rc == 0 && i < n_slots; i++)
 		rc = slot_new(w, i, d_sae[i], e);
 	if (rc != 0) {
@@ -103,7 +132,153 @@ run_writer_free(struct run_writer *w)
 		db_close(w->slot[i].db);
 		buf_clear(&w->slot[i].packed);
 	}
+	map_close(&w->checkpoint);
 	mem_free(w);
+}
+
+/* ---- checkpoints ------------------------------------------------------------- */
+
+/* The first slot's activations, by which a directory that was moved is known. */
+static uint64_t
+acts_file(const char *dir)
+{
+	char path[PATH_BYTES];
+
+	return path_join(path, NULL, "%s/00/%s", dir, layout_acts.file) == 0
+		? checkpoint_file(path)
+		: 0;
+}
+
+int
+run_writer_checkpoint(struct run_writer *w, uint32_t n_windows, uint64_t order,
+	checkpoint_give give, void *ctx, struct err *e)
+{
+	struct checkpoint_head head = {.n_windows = n_windows,
+		.order = order,
+		.file = acts_file(w->pending->dir)};
+	char path[PATH_BYTES];
+	int rc = path_join(path, e, "%s" PENDING_CHECKPOINT, w->pending->dir);
+
+	if (rc == 0 && (w->acts_done || !w->pending->may_stay))
+		rc = err_set(e, ERR_INTERNAL, "a checkpoint of a run that cannot");
+	for (uint32_t i = 0; rc == 0 && i < w->n_slots; i++)
+		rc = kv_sync(w->slot[i].acts, e);
+	if (rc == 0 && !w->pending->stays) /* the files' names too */
+		rc = dir_sync_tree(w->pending->dir, e);
+	memcpy(head.id, w->pending->id, sizeof(head.id));
+	if (rc == 0)
+		rc = checkpoint_write(path, &head, give, ctx, e);
+	w->pending->stays |= rc == 0;
+	return rc;
+}
+
+/* Its directory, moved back if a publication had it in its place already. */
+static int
+bring_back(struct store *s, const char *id, const char *dir,
+	const struct checkpoint_head *h, struct err *e)
+{
+	char from[PATH_BYTES];
+	int rc = pending_locate(from, s, KIND_RUN, id, dir, e);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 0 || h->file == 0 || acts_file(from) != h->file)
+		return err_set(e, ERR_CORRUPT,
+			"%s: what was written up to the checkpoint is not there", dir);
+	return strcmp(from, dir) != 0 ? file_rename(from, dir, e) : 0;
+}
+
+static int
+slot_resume(struct run_writer *w, uint32_t i, uint32_t d_sae, uint32_t n_windows,
+	struct err *e)
+{
+	char sub[8], dir[PATH_BYTES], path[PATH_BYTES], **names = NULL;
+	struct slot *x = &w->slot[i];
+	size_t n = 0;
+	int rc = slot_dir(dir, sub, w, i, e);
+
+	x->d_sae = d_sae;
+	if (rc == 0)
+		rc = dir_list(dir, &names, &n, e);
+	for (size_t j = 0; j < n; j++) {
+		if (rc == 0 && strcmp(names[j], layout_acts.file) != 0) {
+			rc = path_join(path, e, "%s%s", dir, names[j]);
+			if (rc == 0)
+				rc = dir_remove(path, e);
+		}
+		mem_free(names[j]);
+	}
+	mem_free(names);
+	if (rc == 0)
+		rc = path_join(path, e, "%s%s", dir, layout_acts.file);
+	if (rc == 0)
+		rc = kv_resume(&x->acts, path, layout_acts.names, layout_acts.n_tables,
+			n_windows, e);
+	return rc == 0 ? slot_rest(w, i, sub, e) : rc;
+}
+
+static int
+check_head(const struct checkpoint_head *h, const char *path, const char *id,
+	uint64_t order, struct err *e)
+{
+	if (strlen(id) != sizeof(h->id) || memcmp(h->id, id, sizeof(h->id)) != 0)
+		return err_set(e, ERR_CORRUPT, "%s: the checkpoint of another run",
+			path);
+	if (h->order != order)
+		return err_set(e, ERR_CORRUPT,
+			"%s: the checkpoint has the SAEs in another order", path);
+	return 0;
+}
+
+int
+run_writer_resume(struct run_writer **out, uint32_t *n_windows, struct store *s,
+	const char *id, uint32_t n_slots, const uint32_t *d_sae, uint64_t order,
+	struct err *e)
+{
+	char dir[PATH_BYTES], path[PATH_BYTES];
+	struct checkpoint_head h;
+	struct run_writer *w;
+	int rc = pending_dir(dir, s, KIND_RUN, id, "", e);
+
+	*out = NULL;
+	if (rc == 0)
+		rc = path_join(path, e, "%s" PENDING_CHECKPOINT, dir);
+	if (rc != 0 || s->inputs == NULL || !file_exists(path) ||
+		cat_find_run_id(&s->gen->catalog, id) >= 0)
+		return rc;
+	w = writer_new(n_slots, e);
+	if (w == NULL)
+		return e->code;
+	rc = checkpoint_open(path, &w->checkpoint, &h, e);
+	if (rc == 0)
+		rc = check_head(&h, path, id, order, e);
+	if (rc == 0)
+		rc = bring_back(s, id, dir, &h, e);
+	if (rc == 0)
+		rc = pending_add(&w->pending, s, KIND_RUN, id, dir, e);
+	if (rc == 0)
+		w->pending->stays = true;
+	for (uint32_t i = 0; rc == 0 && i < n_slots; i++)
+		rc = slot_resume(w, i, d_sae[i], h.n_windows, e);
+	if (rc != 0) {
+		run_writer_free(w);
+		return rc;
+	}
+	*n_windows = h.n_windows;
+	*out = w;
+	return 0;
+}
+
+int
+run_writer_restore(struct run_writer *w, checkpoint_take take, void *ctx, struct err *e)
+{
+	char path[PATH_BYTES];
+	int rc = path_join(path, e, "%s" PENDING_CHECKPOINT, w->pending->dir);
+
+	if (rc == 0)
+		rc = checkpoint_read(path, &w->checkpoint, take, ctx, e);
+	map_close(&w->checkpoint);
+	return rc;
 }
 
 /* Its buffer is empty then. */
@@ -338,5 +513,6 @@ run_writer_finish(struct run_writer *w, struct err *e)
 
 	for (uint32_t i = 0; rc == 0 && i < w->n_slots; i++)
 		rc = slot_finish(&w->slot[i], e);
-	return rc == 0 ? pending_finish(w->pending, e) : rc;
+	/* a run is not marked: its checkpoint is its mark */
+	return rc == 0 ? pending_finish(w->pending, NULL, e) : rc;
 }

@@ -12,6 +12,21 @@ struct sae_writer {
 	uint32_t d_sae;
 };
 
+/* One that an earlier program wrote: 1. */
+static int
+take_whole(struct store *s, enum kind kind, const char *id, const char *extra,
+	struct err *e)
+{
+	struct pending *p;
+	struct buf b;
+	int rc;
+
+	buf_init(&b);
+	rc = pending_take(&p, s, kind, id, extra, &b, e);
+	buf_clear(&b);
+	return rc;
+}
+
 static int
 check_new(const struct store *s, const struct cat_sae *info, struct err *e)
 {
@@ -61,13 +76,15 @@ sae_writer_new(struct sae_writer **out, int64_t *have, struct store *s,
 	if (*have >= 0)
 		return 0;
 	rc = check_new(s, info, e);
+	if (rc == 0)
+		rc = take_whole(s, KIND_SAE, id, info->hook, e);
 	if (rc != 0)
-		return rc;
+		return rc < 0 ? rc : 0;
 	w = mem_new(1, sizeof(*w));
 	if (w == NULL)
 		return err_set(e, ERR_NOMEM, "no memory for a SAE");
 	w->d_sae = info->d_sae;
-	rc = pending_new(&w->pending, s, KIND_SAE, id, e);
+	rc = pending_new(&w->pending, s, KIND_SAE, id, info->hook, e);
 	if (rc == 0)
 		rc = write_decoder(w->pending, info, decoder, e);
 	if (rc == 0)
@@ -101,7 +118,7 @@ sae_writer_finish(struct sae_writer *w, struct err *e)
 
 	kv_close(w->kv);
 	w->kv = NULL;
-	return rc == 0 ? pending_finish(w->pending, e) : rc;
+	return rc == 0 ? pending_finish(w->pending, &(struct buf){0}, e) : rc;
 }
 
 void
@@ -149,11 +166,14 @@ graph_writer_new(struct graph_writer **out, bool *have, struct store *s,
 	*have = graph_known(&s->gen->catalog, from_id, to_id, k);
 	if (*have)
 		return 0;
+	graph_id(id, from_id, to_id, k);
+	rc = take_whole(s, KIND_GRAPH, id, "", e);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
 	w = mem_new(1, sizeof(*w));
 	if (w == NULL)
 		return err_set(e, ERR_NOMEM, "no memory for a graph");
-	graph_id(id, from_id, to_id, k);
-	rc = pending_new(&w->pending, s, KIND_GRAPH, id, e);
+	rc = pending_new(&w->pending, s, KIND_GRAPH, id, "", e);
 	if (rc == 0)
 		rc = pending_kv(&w->kv, w->pending, "", &layout_neighbors, e);
 	if (rc != 0) {
@@ -183,7 +203,7 @@ graph_writer_finish(struct graph_writer *w, struct err *e)
 
 	kv_close(w->kv);
 	w->kv = NULL;
-	return rc == 0 ? pending_finish(w->pending, e) : rc;
+	return rc == 0 ? pending_finish(w->pending, &(struct buf){0}, e) : rc;
 }
 
 void

@@ -174,3 +174,66 @@ exact64_get(const struct exact64 *x)
 {
 	return rounded(x->digit, N64, LOW64);
 }
+
+/* ---- bytes --------------------------------------------------------------- */
+
+#define TOP_MOST (INT64_C(1) << 61) /* of the last digit, which is never carried */
+
+/* Settled digits are below 2^32, but for the last, which has the sign. */
+static void
+save(const int64_t *settled, size_t n, struct buf *b)
+{
+	int64_t top = settled[n - 1];
+
+	for (size_t i = 0; i + 1 < n; i++)
+		buf_varint(b, (uint64_t)settled[i]);
+	buf_varint(b, (uint64_t)top << 1 ^ (top < 0 ? UINT64_MAX : 0));
+}
+
+static void
+load(int64_t *digit, size_t n, struct cur *c)
+{
+	uint64_t top;
+
+	for (size_t i = 0; i + 1 < n; i++) {
+		uint64_t v = cur_varint(c);
+
+		c->failed |= v > UINT32_MAX;
+		digit[i] = c->failed ? 0 : (int64_t)v;
+	}
+	top = cur_varint(c);
+	c->failed |= top >> 1 >= (uint64_t)TOP_MOST;
+	digit[n - 1] = c->failed ? 0 : (int64_t)(top >> 1) ^ -(int64_t)(top & 1);
+}
+
+void
+exact32_save(const struct exact32 *x, struct buf *b)
+{
+	struct exact32 y = *x;
+
+	exact32_settle(&y);
+	save(y.digit, N32, b);
+}
+
+void
+exact64_save(const struct exact64 *x, struct buf *b)
+{
+	struct exact64 y = *x;
+
+	exact64_settle(&y);
+	save(y.digit, N64, b);
+}
+
+void
+exact32_load(struct exact32 *x, struct cur *c)
+{
+	*x = (struct exact32){0};
+	load(x->digit, N32, c);
+}
+
+void
+exact64_load(struct exact64 *x, struct cur *c)
+{
+	*x = (struct exact64){0};
+	load(x->digit, N64, c);
+}

@@ -8,6 +8,8 @@
 #ifndef UTIL_EXACT_H
 #define UTIL_EXACT_H
 
+#include "util/buf.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,5 +39,12 @@ void exact64_add_square(struct exact64 *x, float v); /* v * v, exactly */
 void exact64_merge(struct exact64 *into, const struct exact64 *from);
 void exact64_settle(struct exact64 *x);
 double exact64_get(const struct exact64 *x);
+
+/* The sum as bytes, the same for equal sums. */
+void exact32_save(const struct exact32 *x, struct buf *b);
+void exact64_save(const struct exact64 *x, struct buf *b);
+/* What is no sum fails the cursor. */
+void exact32_load(struct exact32 *x, struct cur *c);
+void exact64_load(struct exact64 *x, struct cur *c);
 
 #endif

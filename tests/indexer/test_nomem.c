@@ -52,8 +52,10 @@ try(int (*run)(const struct options *o, struct err *e), char **argv, int argc,
 	return rc;
 }
 
+/* left: what a failure leaves for the next, removed in between; or NULL. */
 static void
-sweep(int (*run)(const struct options *o, struct err *e), char **argv, int argc)
+sweep(int (*run)(const struct options *o, struct err *e), char **argv, int argc,
+	const char *left)
 {
 	long n = 0, tried = 0;
 	int rc;
@@ -61,6 +63,8 @@ sweep(int (*run)(const struct options *o, struct err *e), char **argv, int argc)
 	do {
 		rc = try(run, argv, argc, n);
 		assert_in_range(rc + 100, 0, 100);
+		if (left != NULL)
+			assert_int_equal(dir_remove(left, NULL), 0);
 		n = n < DENSE ? n + 1 : n + 1 + n / 64;
 		tried++;
 	} while (rc < 0 && tried < 2000);
@@ -81,12 +85,34 @@ test_index(void **unused)
 	(void)unused;
 	if (!have_python)
 		skip();
-	sweep(index_run, argv, 14);
+	sweep(index_run, argv, 14, at("store/tmp"));
 	assert_int_equal(store_open(&s, at("store"), STORE_READ, &e), 0);
 	assert_int_equal(store_view_open(&v, s, &e), 0);
 	assert_int_equal(store_view_catalog(v)->n_runs, 1);
 	store_view_close(v);
 	store_close(s);
+}
+
+/* Each try goes on where the one before failed, at a checkpoint after every batch. */
+static void
+test_resume(void **unused)
+{
+	char *argv[] = {"saedb-index", "--quiet", "--store", at("again"), "--model",
+		at("model"), "--sae", at("sae/plain"), "--sae", at("sae/topk"),
+		"--corpus", at("few.jsonl"), "--threads", "2", "--batch-tokens", "1",
+		NULL};
+	char **names;
+	size_t n;
+
+	(void)unused;
+	if (!have_python)
+		skip();
+	assert_int_equal(setenv("SAEDB_CHECKPOINT_MS", "1e-6", 1), 0);
+	sweep(index_run, argv, 16, NULL);
+	assert_int_equal(unsetenv("SAEDB_CHECKPOINT_MS"), 0);
+	assert_int_equal(dir_list(at("again/tmp"), &names, &n, NULL), 0);
+	assert_int_equal(n, 0);
+	mem_free(names);
 }
 
 static void
@@ -97,7 +123,7 @@ test_verify(void **unused)
 	(void)unused;
 	if (!have_python)
 		skip();
-	sweep(verify_run, argv, 5);
+	sweep(verify_run, argv, 5, NULL);
 }
 
 int
@@ -105,6 +131,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_index),
+		cmocka_unit_test(test_resume),
 		cmocka_unit_test(test_verify),
 	};
 
