@@ -13,6 +13,7 @@
 
 #define D_LEAST 32 /* below, bytes save nothing */
 #define PROBE 48 /* queries; a multiple of every mr */
+#define FEW 8 /* queries, for which packing rows in floats never pays */
 #define PATIENCE 64 /* chunks in floats before the next trial */
 
 static atomic_int in_use = -1; /* an enum kernel_pass_kind; -1 = not decided */
@@ -62,9 +63,9 @@ waste_most(size_t d)
 	return (double)d / (12.0 * (double)d + 8192);
 }
 
-/* Whether the next queries go in bytes; *probe: only to see. */
+/* Whether the next n queries go in bytes; *probe: only to see. */
 static bool
-choose_bytes(struct kernel_pass *p, bool *probe)
+choose_bytes(struct kernel_pass *p, size_t n, bool *probe)
 {
 	struct kernel_stat *s = &p->work->stat;
 
@@ -75,6 +76,8 @@ choose_bytes(struct kernel_pass *p, bool *probe)
 		return true;
 	if (!kernel_int8()->fast)
 		return false;
+	if (n < FEW)
+		return true;
 	if (s->serial != p->r->serial)
 		*s = (struct kernel_stat){.serial = p->r->serial};
 	if (s->known && s->waste > waste_most(p->r->d) && ++s->n_passed >= PATIENCE)
@@ -107,7 +110,7 @@ kernel_pass_run(struct kernel_pass *p, size_t query, size_t n, struct err *e)
 
 	p->work->counts.queries += n;
 	for (; rc == 0 && at < n; at = end) {
-		bool bytes = p->count > 0 && choose_bytes(p, &probe);
+		bool bytes = p->count > 0 && choose_bytes(p, n, &probe);
 
 		end = bytes && probe && n - at > PROBE ? at + PROBE : n;
 		if (bytes && (probe || p->work->int8.serial != p->r->serial))

@@ -111,7 +111,6 @@ naive_each_pass(void (*test)(void))
 	kernel_use_pass(KERNEL_PASS_INT8);
 	naive_each_path(test);
 	kernel_use_pass(KERNEL_PASS_AUTO);
-	naive_each_path(test);
 }
 
 #endif
