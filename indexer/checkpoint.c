@@ -200,7 +200,8 @@ checkpoint_perhaps(struct pass *p, uint32_t n_windows, struct err *e)
 static int
 malformed(struct err *e)
 {
-	return err_set(e, ERR_CORRUPT, "the checkpoint is malformed");
+	return err_set(e, ERR_CORRUPT,
+		"the checkpoint is malformed; saedb-index gc removes it");
 }
 
 static int
@@ -217,7 +218,8 @@ take_job(struct pass *p, struct cur *c, struct err *e)
 	if (b.failed)
 		rc = err_set(e, ERR_NOMEM, "no memory to read a checkpoint");
 	else if (got == NULL || memcmp(got, b.data, b.n_bytes) != 0)
-		rc = err_set(e, ERR_CORRUPT, "the checkpoint is of another run");
+		rc = err_set(e, ERR_CORRUPT,
+			"the checkpoint is of another run; saedb-index gc removes it");
 	buf_clear(&b);
 	return rc;
 }

@@ -85,12 +85,11 @@ list_resumable(struct store *s, const char *verb, struct err *e)
 	struct store_usage *list = NULL;
 	size_t n = 0;
 	char text[32];
-	int rc = store_du(s, &list, &n, e);
+	int rc = store_resumable(s, &list, &n, e);
 
 	for (size_t i = 0; i < n && rc == 0; i++)
-		if (strcmp(list[i].what, "resumable") == 0)
-			printf("%s %-5s %s  %s\n", verb, list[i].name, list[i].id,
-				bytes_text(text, list[i].n_bytes));
+		printf("%s %-5s %s  %s\n", verb, list[i].name, list[i].id,
+			bytes_text(text, list[i].n_bytes));
 	mem_free(list);
 	return rc;
 }

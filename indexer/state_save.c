@@ -51,7 +51,8 @@ struct load {
 static int
 bad(struct err *e)
 {
-	return err_set(e, ERR_CORRUPT, "the checkpoint's statistics are malformed");
+	return err_set(e, ERR_CORRUPT,
+		"the checkpoint's statistics are malformed; saedb-index gc removes it");
 }
 
 /* A number of at most `most`; 0, and failed, otherwise. */

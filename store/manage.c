@@ -251,29 +251,42 @@ add_object(struct usages *u, const struct store *s, enum kind kind, uint32_t i,
 	return add_usage(u, s, kind_name[kind], id, name, file, e);
 }
 
-struct left_over {
-	struct usages *u;
-	const struct store *s;
-	uint64_t in_tmp; /* bytes */
-};
-
+/* Sizes are as good as they can be: a writer may be at work there. */
 static int
 add_left_over(void *ctx, enum kind kind, const char *id, const char *dir,
 	const char *mark, struct err *e)
 {
-	struct left_over *x = ctx;
-	size_t n = strlen(x->s->dir) + 1;
+	struct usages *u = ctx;
+	struct store_usage *more = mem_resize(u->list, u->n + 1, sizeof(*more)), *x;
 	uint64_t n_bytes = 0;
-	int rc = add_usage(x->u, x->s, "resumable", id, kind_name[kind], dir + n, e);
 
-	if (rc == 0)
-		rc = dir_size(mark, &n_bytes, e);
-	if (rc != 0)
+	if (more == NULL)
+		return err_set(e, ERR_NOMEM, "no memory for a list");
+	u->list = more;
+	x = &more[u->n++];
+	memset(x, 0, sizeof(*x));
+	strcpy(x->what, "resumable");
+	snprintf(x->id, sizeof(x->id), "%s", id);
+	snprintf(x->name, sizeof(x->name), "%s", kind_name[kind]);
+	if (dir_size(dir, &n_bytes, NULL) == 0)
+		x->n_bytes += n_bytes;
+	if (dir_size(mark, &n_bytes, NULL) == 0)
+		x->n_bytes += n_bytes;
+	return 0;
+}
+
+int
+store_resumable(struct store *s, struct store_usage **out, size_t *n_out, struct err *e)
+{
+	struct usages u = {0};
+	int rc = pending_each(s, add_left_over, &u, e);
+
+	if (rc != 0) {
+		mem_free(u.list);
 		return rc;
-	if (strncmp(dir + n, "tmp/", 4) == 0)
-		x->in_tmp += x->u->list[x->u->n - 1].n_bytes;
-	x->in_tmp += n_bytes;
-	x->u->list[x->u->n - 1].n_bytes += n_bytes;
+	}
+	*out = u.list;
+	*n_out = u.n;
 	return 0;
 }
 
@@ -281,15 +294,19 @@ add_left_over(void *ctx, enum kind kind, const char *id, const char *dir,
 static int
 add_tmp(struct usages *u, struct store *s, struct err *e)
 {
-	struct left_over x = {u, s, 0};
-	int rc = pending_each(s, add_left_over, &x, e);
+	size_t first = u->n;
+	uint64_t sum = 0;
+	int rc = pending_each(s, add_left_over, u, e);
 
+	for (size_t i = first; i < u->n; i++)
+		sum += u->list[i].n_bytes;
 	if (rc == 0)
 		rc = add_usage(u, s, "tmp", "", "", "tmp", e);
-	if (rc == 0)
-		u->list[u->n - 1].n_bytes -= x.in_tmp < u->list[u->n - 1].n_bytes
-			? x.in_tmp
-			: u->list[u->n - 1].n_bytes;
+	if (rc == 0) {
+		struct store_usage *x = &u->list[u->n - 1];
+
+		x->n_bytes -= sum < x->n_bytes ? sum : x->n_bytes;
+	}
 	return rc;
 }
 

@@ -315,7 +315,7 @@ pending_each(struct store *s,
 	size_t n = 0;
 	int rc = store_path(path, s, "tmp", e);
 
-	if (rc == 0)
+	if (rc == 0 && file_is_dir(path))
 		rc = dir_list(path, &names, &n, e);
 	for (size_t i = 0; i < n; i++) {
 		if (rc == 0)

@@ -451,6 +451,9 @@ struct store_usage {
 	char name[LIMIT_NAME_BYTES];
 	uint64_t n_bytes;
 };
+/* Of those, "resumable" ones only; fine while another program writes. new: mem_free(). */
+int store_resumable(struct store *s, struct store_usage **out, size_t *n_out,
+	struct err *e);
 /* new: mem_free(). */
 int store_du(struct store *s, struct store_usage **out, size_t *n_out, struct err *e);
 

@@ -172,20 +172,22 @@ run_writer_checkpoint(struct run_writer *w, uint32_t n_windows, uint64_t order,
 	return rc;
 }
 
-/* Its directory, moved back if a publication had it in its place already. */
+/* Its directory, moved back if a publication had it in its place already: then it
+ * might be another attempt's, which the file tells. */
 static int
 bring_back(struct store *s, const char *id, const char *dir,
 	const struct checkpoint_head *h, struct err *e)
 {
 	char from[PATH_BYTES];
 	int rc = pending_locate(from, s, KIND_RUN, id, dir, e);
+	bool moved = rc == 1 && strcmp(from, dir) != 0;
 
 	if (rc < 0)
 		return rc;
-	if (rc == 0 || h->file == 0 || acts_file(from) != h->file)
+	if (rc == 0 || (moved && (h->file == 0 || acts_file(from) != h->file)))
 		return err_set(e, ERR_CORRUPT,
 			"%s: what was written up to the checkpoint is not there", dir);
-	return strcmp(from, dir) != 0 ? file_rename(from, dir, e) : 0;
+	return moved ? file_rename(from, dir, e) : 0;
 }
 
 static int

@@ -364,6 +364,41 @@ test_damaged(void **state)
 	mem_free(dir);
 }
 
+/* Moved to its place by a publication that came to nothing: it is taken from there,
+ * but only if it is the one that the checkpoint is of. A copied store goes on, too. */
+static void
+test_run_moved(void **state)
+{
+	char *dir = mem_strdup(at("back")), *mark, from[PATH_BYTES], to[PATH_BYTES];
+	char other[PATH_BYTES];
+	struct err e = ERR_INIT;
+	struct buf all;
+	uint32_t n;
+
+	(void)state;
+	leave_run(dir, 6);
+	mark = find(dir, ".checkpoint");
+	snprintf(from, sizeof(from), "%.*s", (int)(strlen(mark) - 11), mark);
+	snprintf(to, sizeof(to), "%.3000s/run/%s", dir, run_id);
+	snprintf(other, sizeof(other), "%.4000s/00/acts.mdb", to);
+	assert_int_equal(rename(from, to), 0);
+	assert_int_equal(resume(dir, ORDER, &n, &e), 0);
+	assert_int_equal(n, 6);
+	assert_true(file_is_dir(from) && !file_exists(to));
+	assert_int_equal(rename(from, to), 0);
+	buf_init(&all);
+	assert_int_equal(file_read(other, 1 << 20, &all, &e), 0);
+	assert_int_equal(rename(other, at("old")), 0); /* keeps its inode */
+	put_file(other, all.data, all.n_bytes);
+	assert_int_equal(resume(dir, ORDER, &n, &e), ERR_CORRUPT);
+	assert_int_equal(rename(to, from), 0);
+	assert_int_equal(resume(dir, ORDER, &n, &e), 0);
+	assert_int_equal(n, 6);
+	buf_clear(&all);
+	mem_free(mark);
+	mem_free(dir);
+}
+
 /* ---- memory ------------------------------------------------------------------- */
 
 static char *memory_dir;
@@ -427,6 +462,7 @@ main(void)
 		cmocka_unit_test(test_moved),
 		cmocka_unit_test(test_run),
 		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_run_moved),
 		cmocka_unit_test(test_memory),
 	};
 

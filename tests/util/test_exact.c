@@ -181,6 +181,58 @@ test_settle(void **state)
 	assert_true(exact32_get(&x) == ldexp(exact32_get(&y), 60));
 }
 
+/* As bytes and back, of either sign, settled or not; cut short: refused. */
+static void
+test_bytes(void **state)
+{
+	struct exact32 a = {0}, b;
+	struct exact64 c = {0}, d;
+	struct buf one, two;
+	struct cur cur;
+
+	(void)state;
+	buf_init(&one);
+	buf_init(&two);
+	for (int i = 0; i < 2000; i++) {
+		double v = ldexp(i % 3 - 1.25, i % 120 - 60);
+
+		exact32_add(&a, (float)v);
+		exact64_add(&c, i % 7 == 0 ? -1e60 : v);
+		buf_reset(&one);
+		exact32_save(&a, &one);
+		exact64_save(&c, &one);
+		cur = cur_of(one.data, one.n_bytes);
+		exact32_load(&b, &cur);
+		exact64_load(&d, &cur);
+		assert_false(cur.failed);
+		assert_int_equal(cur_left(&cur), 0);
+		assert_true(exact32_get(&a) == exact32_get(&b));
+		assert_true(exact64_get(&c) == exact64_get(&d));
+		exact32_settle(&a);
+		exact64_settle(&c);
+		buf_reset(&two);
+		exact32_save(&a, &two);
+		exact64_save(&c, &two);
+		assert_int_equal(one.n_bytes, two.n_bytes);
+		assert_memory_equal(one.data, two.data, one.n_bytes);
+	}
+	for (size_t n = 0; n < one.n_bytes; n++) {
+		cur = cur_of(one.data, n);
+		exact32_load(&b, &cur);
+		exact64_load(&d, &cur);
+		assert_true(cur.failed);
+	}
+	buf_reset(&two); /* a digit that no sum has */
+	buf_varint(&two, UINT64_C(1) << 32);
+	for (int i = 0; i < 9; i++)
+		buf_varint(&two, 0);
+	cur = cur_of(two.data, two.n_bytes);
+	exact32_load(&b, &cur);
+	assert_true(cur.failed);
+	buf_clear(&one);
+	buf_clear(&two);
+}
+
 int
 main(void)
 {
@@ -191,6 +243,7 @@ main(void)
 		cmocka_unit_test(test_single),
 		cmocka_unit_test(test_merge),
 		cmocka_unit_test(test_settle),
+		cmocka_unit_test(test_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
