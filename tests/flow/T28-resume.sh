@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: ISC
 # An index that is interrupted goes on where it was, and ends with the store that it
 # would have made: killed, stopped, out of disk, without its input, with its checkpoint
-# damaged. Other runs leave its work alone.
+# damaged. Other runs leave its work alone. no-tsan: it takes ten minutes there, and its
+# threads are those of T10 and T11.
 set -eu
 . "$srcdir/tests/indexer/lib.sh"
 for i in 1 2 3; do
