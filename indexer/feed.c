@@ -264,6 +264,9 @@ window_hash(const struct feed *f, const struct feed_window *w, const uint32_t *s
 	uint64_t h = hash64(w->token, w->n_tokens * sizeof(*w->token), w->n_tokens);
 
 	h = hash64(spans, 2 * (size_t)w->n_tokens * sizeof(*spans), h);
+	/* documents by position keep their numbers; one of a window gets its later */
+	if (w->documents != NULL)
+		h = hash64(w->documents, w->n_tokens * sizeof(*w->documents), h);
 	for (uint32_t i = 0; i < w->n_patches; i++) {
 		const struct feed_patch *p = &w->patch[i];
 		uint64_t grid = (uint64_t)p->n_rows << 32 | p->n_cols;
@@ -416,7 +419,8 @@ order_windows(struct feed *f, struct err *e)
 	return 0;
 }
 
-/* Over hashes in the windows' order, so that the order of arrival does not matter. */
+/* Over hashes in the windows' order, each with its document's number, so that the order
+ * of arrival does not matter. */
 static int
 hash_all(const struct feed *f, const uint64_t *hash, uint8_t out[32], struct err *e)
 {
@@ -424,8 +428,13 @@ hash_all(const struct feed *f, const uint64_t *hash, uint8_t out[32], struct err
 
 	if (sha256_init(&h, e) < 0)
 		return e->code;
-	for (uint32_t w = 0; w < f->n_windows; w++)
-		sha256_update(&h, &hash[f->order[w]], sizeof(*hash));
+	for (uint32_t w = 0; w < f->n_windows; w++) {
+		uint32_t arrival = f->order[w];
+		uint32_t of = f->mixed ? 0 : f->number[head_at(f, arrival).document];
+
+		sha256_update(&h, &hash[arrival], sizeof(*hash));
+		sha256_update(&h, &of, sizeof(of));
+	}
 	sha256_final(&h, out);
 	return 0;
 }

@@ -276,6 +276,67 @@ test_order(void **state)
 	assert_memory_equal(first[0], first[1], sizeof(first[0]));
 }
 
+/* The same windows, of which the second is the first document's or the second's: these
+ * are alike, but it is another cut. */
+static void
+test_owner(void **state)
+{
+	uint8_t sha256[2][32];
+
+	(void)state;
+	for (uint32_t owner = 0; owner < 2; owner++) {
+		struct err e = ERR_INIT;
+		struct feed f;
+		struct feed_window w = {.n_tokens = 4,
+			.token = ids,
+			.start = starts,
+			.end = ends};
+
+		assert_int_equal(feed_init(&f, scratch, tok, VOCABULARY, 0, &e), 0);
+		put_document(&f, "abcd");
+		assert_int_equal(feed_window(&f, &w, &e), 0);
+		for (uint32_t i = 0; i < 2; i++) {
+			if (i == owner)
+				put_document(&f, "abcd");
+			w.document = i >= owner;
+			assert_int_equal(feed_window(&f, &w, &e), 0);
+		}
+		assert_int_equal(feed_done(&f, &e), 0);
+		assert_int_equal(f.n_documents, 2);
+		memcpy(sha256[owner], f.windows_sha256, 32);
+		feed_clear(&f);
+	}
+	assert_memory_not_equal(sha256[0], sha256[1], 32);
+}
+
+/* Nor do documents by position leave the same. */
+static void
+test_owner_by_position(void **state)
+{
+	static const uint32_t documents[2][4] = {{0, 0, 1, 1}, {0, 1, 1, 1}};
+	uint8_t sha256[2][32];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct err e = ERR_INIT;
+		struct feed f;
+		struct feed_window w = {.n_tokens = 4,
+			.token = ids,
+			.start = starts,
+			.end = ends,
+			.documents = documents[i]};
+
+		assert_int_equal(feed_init(&f, scratch, tok, VOCABULARY, 0, &e), 0);
+		put_document(&f, "abcd");
+		put_document(&f, "abcd");
+		assert_int_equal(feed_window(&f, &w, &e), 0);
+		assert_int_equal(feed_done(&f, &e), 0);
+		memcpy(sha256[i], f.windows_sha256, 32);
+		feed_clear(&f);
+	}
+	assert_memory_not_equal(sha256[0], sha256[1], 32);
+}
+
 static void
 window_refused(struct feed *f, struct feed_window w, const char *says)
 {
@@ -334,6 +395,8 @@ main(void)
 		cmocka_unit_test(test_blocks),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_owner),
+		cmocka_unit_test(test_owner_by_position),
 		cmocka_unit_test(test_window_refused),
 	};
 
