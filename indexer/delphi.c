@@ -32,14 +32,6 @@ struct delphi {
 	uint32_t *ids; /* (n_cols) */
 };
 
-static bool
-is_tensors(const char *name)
-{
-	size_t n = strlen(name);
-
-	return n > 12 && strcmp(name + n - 12, ".safetensors") == 0;
-}
-
 bool
 delphi_is(const char *dir)
 {
@@ -52,7 +44,7 @@ delphi_is(const char *dir)
 	for (size_t i = 0; i < n; i++) {
 		struct tensors *t;
 
-		if (!looked && is_tensors(names[i]) &&
+		if (!looked && path_ends(names[i], ".safetensors") &&
 			path_join(path, NULL, "%s/%s", dir, names[i]) == 0 &&
 			tensors_open(&t, path, NULL) == 0) {
 			found = tensors_find(t, "locations") != NULL &&
@@ -155,7 +147,7 @@ open_parts(struct delphi *d, struct err *e)
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < n; i++) {
-		if (rc == 0 && is_tensors(names[i]))
+		if (rc == 0 && path_ends(names[i], ".safetensors"))
 			rc = add_part(d, names[i], e);
 		mem_free(names[i]);
 	}

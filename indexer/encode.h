@@ -35,6 +35,8 @@ int encoder_run(struct encoder *c, struct pool *pool, const float *x, uint32_t n
 	struct err *err, struct err *e);
 /* Activations a token had in the last batch, on average. */
 double encoder_density(const struct encoder *c);
+#define ENCODER_FIRST_BATCH 512 /* tokens, before it is known how many features fire */
+
 /* How many tokens, at most limit, the next batch may have if each has so many
  * activations and all may take hits_bytes. */
 size_t encoder_batch(double density, size_t limit, size_t hits_bytes);

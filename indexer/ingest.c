@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_BATCH 512 /* tokens, before it is known how many features fire */
 #define WINDOWS_PER_ITEM 8
 
 struct ingest {
@@ -173,10 +172,8 @@ check_finite(const struct ingest *g, const struct tensor *t, const float *x,
 		if (!(x[i] <= FLT_MAX && x[i] >= -FLT_MAX))
 			return err_set(e, ERR_FORMAT,
 				"%s: the activation of token %zu in dimension %zu of "
-				"%s "
-				"is not finite: its model left the range of its "
-				"numbers "
-				"(float16 ends at 65504)",
+				"%s is not finite: its model left the range of its "
+				"numbers (float16 ends at 65504)",
 				g->shard.name, from + i / d, i % d, t->name);
 	return 0;
 }
@@ -478,8 +475,8 @@ ingest_init(struct ingest *g, struct err *e)
 		return 0;
 	if (plan_ingest_memory(g->plan, g->job->group, &g->memory, e) < 0)
 		return e->code;
-	g->batch = g->memory.batch_tokens < FIRST_BATCH ? g->memory.batch_tokens
-							: FIRST_BATCH;
+	g->batch = g->memory.batch_tokens < ENCODER_FIRST_BATCH ? g->memory.batch_tokens
+								: ENCODER_FIRST_BATCH;
 	return fits_init(g, e);
 }
 

@@ -29,7 +29,6 @@ int
 intake_shard(struct intake *g, const struct shard_windows *s, struct err *e)
 {
 	g->shard = s;
-
 	if (s->n_images > g->cap_images) {
 		mem_free(g->image);
 		g->image = mem_new(s->n_images, sizeof(*g->image));

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define PIECES_PER_THREAD 2
-#define FIRST_BATCH 512 /* tokens, before it is known how many features fire */
 
 /* ---- life ------------------------------------------------------------------ */
 
@@ -342,8 +341,8 @@ show_progress(const struct pass *p)
 static int
 run_all(struct pass *p, uint32_t at, struct err *e)
 {
-	size_t batch =
-		p->job->batch_tokens < FIRST_BATCH ? p->job->batch_tokens : FIRST_BATCH;
+	size_t batch = p->job->batch_tokens < ENCODER_FIRST_BATCH ? p->job->batch_tokens
+								  : ENCODER_FIRST_BATCH;
 
 	for (; at < p->job->windows->n_windows; at += p->n_windows) {
 		fill_batch(p, at, batch);

@@ -79,7 +79,6 @@ reading_rows(struct fed *f, const struct plan *p, struct progress *progress,
 	struct err *e)
 {
 	const struct option_list *corpus = &p->options->corpus;
-	uint32_t n_ctx = lm_info(p->lm)->n_ctx;
 	int rc;
 
 	*f = (struct fed){0};
@@ -89,8 +88,7 @@ reading_rows(struct fed *f, const struct plan *p, struct progress *progress,
 	rc = feed_init(&f->feed, f->scratch, p->tok, p->n_vocab, 0, e);
 	for (size_t i = 0; i < corpus->n && rc == 0; i++)
 		rc = rows_read(corpus->item[i], &f->feed, p->group[0].context,
-			n_ctx < LIMIT_CONTEXT ? n_ctx : LIMIT_CONTEXT, tick_rows,
-			progress, e);
+			lm_info(p->lm)->n_ctx, tick_rows, progress, e);
 	return rc == 0 ? feed_done(&f->feed, e) : rc;
 }
 

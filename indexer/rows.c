@@ -2,10 +2,10 @@
 #include "indexer/rows.h"
 
 #include "model/tensors.h"
+#include "util/file.h"
 #include "util/mem.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 #define TICK 256 /* rows */
 
@@ -20,16 +20,7 @@ struct rows {
 bool
 rows_is(const char *path)
 {
-	static const char *const suffixes[] = {".npy", ".safetensors"};
-	size_t n = strlen(path);
-
-	for (size_t i = 0; i < 2; i++) {
-		size_t m = strlen(suffixes[i]);
-
-		if (n > m && strcmp(path + n - m, suffixes[i]) == 0)
-			return true;
-	}
-	return false;
+	return path_ends(path, ".npy") || path_ends(path, ".safetensors");
 }
 
 static const struct tensor *

@@ -142,16 +142,6 @@ add_place(struct source *s, const char *name, struct err *e)
 	return rc;
 }
 
-static bool
-is_shard_name(const char *name)
-{
-	static const char suffix[] = ".safetensors";
-	size_t n = strlen(name);
-
-	return n >= sizeof(suffix) &&
-		strcmp(name + n + 1 - sizeof(suffix), suffix) == 0;
-}
-
 static int
 list_dir(struct source *s, struct err *e)
 {
@@ -162,7 +152,7 @@ list_dir(struct source *s, struct err *e)
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < n; i++) {
-		if (rc == 0 && is_shard_name(names[i]))
+		if (rc == 0 && path_ends(names[i], ".safetensors"))
 			rc = add_place(s, names[i], e);
 		mem_free(names[i]);
 	}

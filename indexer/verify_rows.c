@@ -36,14 +36,13 @@ int
 verify_rows(struct verify *v, const char *const *paths, size_t n,
 	const char *scratch_dir, struct err *e)
 {
-	uint32_t n_ctx = lm_info(v->lm)->n_ctx;
 	char hex[65];
 	struct feed f;
 	int rc = feed_init(&f, scratch_dir, v->tok, lm_info(v->lm)->n_vocab, 0, e);
 
 	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = rows_read(paths[i], &f, v->cut->context,
-			n_ctx < LIMIT_CONTEXT ? n_ctx : LIMIT_CONTEXT, tick, NULL, e);
+		rc = rows_read(paths[i], &f, v->cut->context, lm_info(v->lm)->n_ctx,
+			tick, NULL, e);
 	if (rc == 0)
 		rc = feed_done(&f, e);
 	if (rc == 0)

@@ -244,35 +244,7 @@ best_rows(struct kernel_scan8 *s, size_t col, const int n_rows)
 	{ \
 		best_rows(s, col, n); \
 	}
-#define NAMES(f) \
-	{ \
-		f##1, f##2, f##3, f##4 MORE_NAMES(f) \
-	}
-
-ROWS(1)
-ROWS(2)
-ROWS(3)
-ROWS(4)
-#if VW == 4
-#define MR 4
-#define MORE_NAMES(f)
-#else
-ROWS(5)
-ROWS(6)
-#if VW == 8
-#define MR 6
-#define MORE_NAMES(f) , f##5, f##6
-#else
-#define MR 12
-ROWS(7)
-ROWS(8)
-ROWS(9)
-ROWS(10)
-ROWS(11)
-ROWS(12)
-#define MORE_NAMES(f) , f##5, f##6, f##7, f##8, f##9, f##10, f##11, f##12
-#endif
-#endif
+#include "kernel/by_rows.h"
 
 static void (*const aboves[MR])(struct kernel_scan8 *, size_t) = NAMES(above_);
 static void (*const bests[MR])(struct kernel_scan8 *, size_t) = NAMES(best_);

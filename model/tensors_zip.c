@@ -38,14 +38,6 @@ tensors_member(struct tensors *t, const struct shard *s, struct zip_member *m,
 	return rc;
 }
 
-static bool
-has_suffix(const char *name, const char *suffix)
-{
-	size_t n = strlen(name), m = strlen(suffix);
-
-	return n >= m && strcmp(name + n - m, suffix) == 0;
-}
-
 static int
 npz_member(struct tensors *t, struct shard *s, struct zip_member *m, struct err *e)
 {
@@ -75,7 +67,7 @@ npz_read(struct tensors *t, struct shard *s, struct err *e)
 		struct zip_member *m = &s->zip.member[i];
 		int rc;
 
-		if (!has_suffix(m->name, ".npy"))
+		if (!path_ends(m->name, ".npy"))
 			return err_set(e, ERR_UNSUPPORTED,
 				"%s: member %s: a zip file of tensors holds .npy "
 				"arrays alone (.npz) or PyTorch's data.pkl (.pt)",
@@ -95,7 +87,7 @@ find_pickle(const struct shard *s, const struct zip_member **pkl, struct err *e)
 	for (size_t i = 0; i < s->zip.n_members; i++) {
 		const struct zip_member *m = &s->zip.member[i];
 
-		if (!has_suffix(m->name, "/data.pkl") ||
+		if (!path_ends(m->name, "/data.pkl") ||
 			strchr(m->name, '/') != strrchr(m->name, '/'))
 			continue;
 		if (*pkl)

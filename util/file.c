@@ -268,6 +268,14 @@ lock_release(struct lock *l)
 	l->fd = -1;
 }
 
+bool
+path_ends(const char *path, const char *suffix)
+{
+	size_t n = strlen(path), m = strlen(suffix);
+
+	return n > m && strcmp(path + n - m, suffix) == 0;
+}
+
 int
 path_join(char out[PATH_BYTES], struct err *e, const char *fmt, ...)
 {

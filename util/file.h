@@ -33,6 +33,9 @@ int file_sync(const char *path, struct err *e); /* file or directory */
 int file_rename(const char *from, const char *to,
 	struct err *e); /* and syncs to's directory */
 
+/* Whether a name ends so, and has something in front. */
+bool path_ends(const char *path, const char *suffix);
+
 int dir_make(const char *path, struct err *e); /* with parents; there is fine */
 int dir_remove(const char *path, struct err *e); /* with contents; absent is fine */
 int dir_size(const char *path, uint64_t *n_bytes, struct err *e); /* allocated blocks */

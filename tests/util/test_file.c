@@ -204,6 +204,17 @@ test_join(void **state)
 	assert_int_equal(path_join(path, &e, "%s/", big), ERR_LIMIT);
 }
 
+static void
+test_ends(void **state)
+{
+	(void)state;
+	assert_true(path_ends("a/b.npy", ".npy"));
+	assert_false(path_ends("a/b.npy2", ".npy"));
+	assert_false(path_ends(".npy", ".npy"));
+	assert_false(path_ends("py", ".npy"));
+	assert_false(path_ends("", ".npy"));
+}
+
 int
 main(void)
 {
@@ -216,6 +227,7 @@ main(void)
 		cmocka_unit_test(test_rename),
 		cmocka_unit_test(test_lock),
 		cmocka_unit_test(test_join),
+		cmocka_unit_test(test_ends),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_make, scratch_remove);

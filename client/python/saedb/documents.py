@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import datetime
 import gzip
-import json
 import math
 import os
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Seque
 
 from .errors import BadArgument, BadFormat, NotFound
 from .extras import is_tensor, need
+from .jsonrows import json_rows
 
 _JSON = (".jsonl", ".ndjson", ".json")
 _TEXT = (".txt", ".text", ".md")
@@ -73,16 +73,7 @@ def _ending(path: Path) -> str:
 def _lines(path: Path) -> Iterator[Any]:
     opened = gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")
     with opened as f:
-        for n, line in enumerate(f, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as e:
-                raise BadFormat(f"{path}:{n}: {e}") from e
-            if not isinstance(row, dict):
-                raise BadFormat(f"{path}:{n}: not a JSON object")
-            yield row
+        yield from json_rows(f, f"{path}:")
 
 
 def _whole(path: Path, text_field: str) -> Iterator[Any]:

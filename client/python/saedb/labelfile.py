@@ -10,6 +10,7 @@ import os
 from typing import Any, Dict, Iterable, Iterator, Mapping, Sequence, Union
 
 from .errors import BadFormat
+from .jsonrows import json_rows
 from .results import Label
 
 FIELDS = ("feature", "sae_hash", "index", "text", "source", "author", "time_s", "score")
@@ -81,13 +82,4 @@ def read(path: PathLike) -> Iterator[Dict[str, Any]]:
             for row in table:
                 yield _from_csv(path, row, table.line_num)
             return
-        for line, text in enumerate(f, 1):
-            if not text.strip():
-                continue
-            try:
-                row = json.loads(text)
-            except ValueError as e:
-                raise BadFormat(f"{path}: line {line}: {e}") from e
-            if not isinstance(row, dict):
-                raise BadFormat(f"{path}: line {line}: not a JSON object")
-            yield row
+        yield from json_rows(f, f"{path}: line ")
