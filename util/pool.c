@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 
 /* ---- threads ----------------------------------------------------------- */
 
@@ -51,6 +52,11 @@ struct pool {
 	_Alignas(64) atomic_flag taken; /* a run is under way */
 	pthread_t *threads;
 	struct pool_worker *workers;
+	struct pool_watch *watch; /* (n_threads) */
+	bool watched; /* pool_stage() was called */
+	unsigned stage; /* of the caller, and so of its runs */
+	double stage_at;
+	double wall_s[STOPWATCH_STAGES];
 };
 
 struct pool_worker {
@@ -58,14 +64,23 @@ struct pool_worker {
 	size_t thread;
 };
 
+/* A thread's own lines of the cache. */
+struct pool_watch {
+	_Alignas(64) struct stopwatch of;
+};
+
 static void
 take_items(struct pool *p, size_t thread)
 {
 	size_t i;
 
+	if (p->watched)
+		stopwatch_go(&p->watch[thread].of, p->stage);
 	while ((i = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed)) <
 		p->n)
 		p->fn(p->ctx, i, thread);
+	if (p->watched)
+		stopwatch_rest(&p->watch[thread].of);
 }
 
 static void *
@@ -134,7 +149,12 @@ pool_new(struct pool **out, size_t n_threads, struct err *e)
 	pthread_cond_init(&p->empty, NULL);
 	atomic_flag_clear(&p->taken);
 	p->n_threads = n_threads;
-	if (n_threads > 1)
+	p->watch = mem_new_aligned(n_threads, sizeof(*p->watch));
+	if (p->watch == NULL)
+		rc = err_set(e, ERR_NOMEM, "no memory for threads");
+	else
+		memset(p->watch, 0, n_threads * sizeof(*p->watch));
+	if (rc == 0 && n_threads > 1)
 		rc = pool_start(p, n_threads - 1, e);
 	if (rc < 0) {
 		pool_free(p);
@@ -160,6 +180,7 @@ pool_free(struct pool *p)
 	pthread_mutex_destroy(&p->lock);
 	mem_free(p->threads);
 	mem_free(p->workers);
+	mem_free(p->watch);
 	mem_free(p);
 }
 
@@ -194,6 +215,8 @@ run_shared(struct pool *p, size_t n, void (*fn)(void *ctx, size_t i, size_t thre
 	while (p->n_inside > 0)
 		pthread_cond_wait(&p->empty, &p->lock);
 	pthread_mutex_unlock(&p->lock);
+	if (p->watched)
+		stopwatch_go(&p->watch[0].of, p->stage);
 }
 
 /* A run inside a run, or from a second thread, is done by its caller alone. */
@@ -209,6 +232,49 @@ pool_run(struct pool *p, size_t n, void (*fn)(void *ctx, size_t i, size_t thread
 	}
 	for (size_t i = 0; i < n; i++)
 		fn(ctx, i, 0);
+}
+
+/* ---- whose time it is ----------------------------------------------------- */
+
+void
+pool_stage(struct pool *p, unsigned stage)
+{
+	double now = stopwatch_now_s();
+
+	if (p == NULL)
+		return;
+	if (p->watched)
+		p->wall_s[p->stage] += now - p->stage_at;
+	p->watched = true;
+	p->stage = stage;
+	p->stage_at = now;
+	stopwatch_go(&p->watch[0].of, stage);
+}
+
+unsigned
+pool_stage_item(struct pool *p, size_t thread, unsigned stage)
+{
+	unsigned before = 0;
+
+	if (p != NULL && p->watched) {
+		before = p->watch[thread].of.stage;
+		stopwatch_go(&p->watch[thread].of, stage);
+	}
+	return before;
+}
+
+void
+pool_times(struct pool *p, struct pool_time out[STOPWATCH_STAGES])
+{
+	if (p->watched) /* both clocks are brought up to now */
+		pool_stage(p, p->stage);
+	for (size_t s = 0; s < STOPWATCH_STAGES; s++) {
+		out[s] = (struct pool_time){.wall_s = p->wall_s[s]};
+		for (size_t i = 0; i < p->n_threads; i++) {
+			out[s].busy_s += p->watch[i].of.of[s].busy_s;
+			out[s].cpu_s += p->watch[i].of.of[s].cpu_s;
+		}
+	}
 }
 
 /* ---- queue ------------------------------------------------------------- */

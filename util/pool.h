@@ -8,6 +8,7 @@
 #define UTIL_POOL_H
 
 #include "util/err.h"
+#include "util/stopwatch.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +25,19 @@ size_t pool_n_threads(const struct pool *p);
  * are done. p may be NULL: all on the caller. */
 void pool_run(struct pool *p, size_t n, void (*fn)(void *ctx, size_t i, size_t thread),
 	void *ctx);
+
+/* Whose time the caller's is from now on, and that of all threads in the runs that it
+ * starts; before the first call nothing is measured. By the one thread that starts
+ * runs, outside of them. */
+void pool_stage(struct pool *p, unsigned stage);
+/* Inside an item: whose this thread's time is from now on; gives back whose it was, to
+ * be said again before the item ends. */
+unsigned pool_stage_item(struct pool *p, size_t thread, unsigned stage);
+/* So far, where nothing runs: of all threads; and how long pool_stage() said so. */
+struct pool_time {
+	double wall_s, busy_s, cpu_s;
+};
+void pool_times(struct pool *p, struct pool_time out[STOPWATCH_STAGES]);
 
 /* A queue of jobs run in order of arrival by n_threads workers.
  * new: queue_free() waits for what runs and drops what waits. */
