@@ -42,6 +42,8 @@ make_arrays(struct collect *c, struct err *e)
 
 	arena_init(&c->arena, 0);
 	buf_init(&c->labels);
+	if (by_feature_init(&c->window, c->first, c->count, e) < 0)
+		return e->code;
 	c->intervals = mem_new(c->count, sizeof(*c->intervals));
 	c->posting_at = mem_new((size_t)c->count + 1, sizeof(*c->posting_at));
 	c->n_postings = mem_new(c->count, sizeof(*c->n_postings));
@@ -82,6 +84,7 @@ collect_clear(struct collect *c)
 	mem_free(c->label_score);
 	arena_clear(&c->arena);
 	buf_clear(&c->labels);
+	by_feature_clear(&c->window);
 	*c = (struct collect){0};
 }
 
@@ -105,12 +108,15 @@ count_documents(struct collect *c, uint32_t i, const struct rec_window *w,
 }
 
 static int
-visit_first(void *ctx, uint32_t window, const struct rec_window *w,
-	const struct by_feature *b, struct err *e)
+visit_first(void *ctx, size_t part, uint32_t window, const struct rec_window *w,
+	const struct rec_acts *a, struct err *e)
 {
-	struct collect *c = ctx;
+	struct collect *c = (struct collect *)ctx + part;
 	const struct finish_job *job = c->job;
+	const struct by_feature *b = &c->window;
 
+	if (scan_by_feature(job->windows, &c->window, w, a, e) < 0)
+		return e->code;
 	for (uint32_t f = 0; f < b->n; f++) {
 		uint32_t i = b->feature[f] - c->first;
 		uint32_t ahead =
@@ -225,16 +231,20 @@ give_at(struct collect *c, const struct wanted *from, const struct wanted *end,
 }
 
 static int
-visit_second(void *ctx, uint32_t window, const struct rec_window *r,
-	const struct by_feature *b, struct err *e)
+visit_second(void *ctx, size_t part, uint32_t window, const struct rec_window *r,
+	const struct rec_acts *a, struct err *e)
 {
-	struct collect *c = ctx;
+	struct collect *c = (struct collect *)ctx + part;
+	const struct by_feature *b = &c->window;
 	uint64_t from = c->at_wanted, to = from;
 	int rc = 0;
 
-	(void)r;
 	while (to < c->n_wanted && c->wanted[to].window == window)
 		to++;
+	if (to == from)
+		return 0;
+	if (scan_by_feature(c->job->windows, &c->window, r, a, e) < 0)
+		return e->code;
 	for (uint64_t i = to; i > from; i--) /* ends at the first of each feature */
 		c->want_of[c->wanted[i - 1].feature] = (uint32_t)(i - from);
 	for (uint32_t f = 0; f < b->n && rc == 0; f++) {
@@ -280,14 +290,56 @@ make_labels(struct collect *c, struct err *e)
 	return c->labels.failed ? no_memory(e) : 0;
 }
 
-int
-collect_run(struct collect *c, struct err *e)
-{
-	struct scan scan = {c->job->windows, c->job->writer, c->job->slot, c->first,
-		c->count};
+/* ---- all of it ------------------------------------------------------------------ */
 
-	if (make_arrays(c, e) < 0 || scan_features(&scan, visit_first, c, e) < 0 ||
-		list_examples(c, e) < 0 || scan_features(&scan, visit_second, c, e) < 0)
-		return e->code;
-	return make_labels(c, e);
+struct collecting {
+	struct collect *c; /* (n) */
+	struct err *err; /* (n) */
+	int (*step)(struct collect *c, struct err *e);
+};
+
+static void
+run_step(void *ctx, size_t i, size_t thread)
+{
+	struct collecting *g = ctx;
+
+	(void)thread;
+	g->step(&g->c[i], &g->err[i]);
+}
+
+static int
+each(struct collecting *g, size_t n, int (*step)(struct collect *c, struct err *e),
+	struct err *e)
+{
+	g->step = step;
+	pool_run(g->c->job->pool, n, run_step, g);
+	for (size_t i = 0; i < n; i++)
+		if (g->err[i].code != 0) {
+			*e = g->err[i];
+			return e->code;
+		}
+	return 0;
+}
+
+int
+collect_run(struct collect *c, size_t n, struct err *e)
+{
+	const struct finish_job *job = c->job;
+	struct scan scan = {job->pool, job->windows, job->writer, job->slot, n};
+	struct collecting g = {.c = c, .err = mem_new(n, sizeof(*g.err))};
+	int rc;
+
+	if (g.err == NULL)
+		return no_memory(e);
+	rc = each(&g, n, make_arrays, e);
+	if (rc == 0)
+		rc = scan_rows(&scan, visit_first, c, e);
+	if (rc == 0)
+		rc = each(&g, n, list_examples, e);
+	if (rc == 0)
+		rc = scan_rows(&scan, visit_second, c, e);
+	if (rc == 0)
+		rc = each(&g, n, make_labels, e);
+	mem_free(g.err);
+	return rc;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * collect: for a range of features of one SAE, what two scans of the stored
+ * collect: for ranges of features of one SAE, what two scans of the stored
  * activations give: postings, documents, intervals with samples, the activations
- * around each example, and the keyword label. One thread each.
+ * around each example, and the keyword label. A range is one thread's at a time.
  */
 #ifndef INDEXER_COLLECT_H
 #define INDEXER_COLLECT_H
@@ -10,12 +10,14 @@
 #include "indexer/finish.h"
 #include "indexer/intervals.h"
 #include "indexer/keywords.h"
+#include "indexer/sparse.h"
 #include "util/buf.h"
 #include "util/mem.h"
 
 struct collect {
 	const struct finish_job *job;
 	uint32_t first, count; /* features */
+	struct by_feature window; /* the one being scanned */
 	struct intervals *intervals; /* (count) */
 	uint64_t *posting_at; /* (count + 1) into posting */
 	uint32_t *n_postings; /* (count) */
@@ -39,8 +41,9 @@ struct wanted {
 	uint64_t place; /* in example */
 };
 
-/* Fills all of c from job, first and count. new: collect_clear(). */
-int collect_run(struct collect *c, struct err *e);
+/* Fills all of c[0] to c[n - 1] from their job, which is one, first and count. new:
+ * collect_clear() each, also on error. */
+int collect_run(struct collect *c, size_t n, struct err *e);
 void collect_clear(struct collect *c);
 /* About what a feature takes here. */
 size_t collect_bytes(const struct finish_job *job, const struct feature_state *f);

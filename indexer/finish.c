@@ -3,6 +3,9 @@
 
 #include "indexer/collect.h"
 #include "indexer/tokens.h"
+#include "util/mem.h"
+
+#define RANGES_PER_THREAD 2
 
 /* ---- writing a range ---------------------------------------------------------- */
 
@@ -80,58 +83,38 @@ fit(const struct finish_job *job, uint32_t first, size_t bytes)
 	return n;
 }
 
-struct share {
-	struct collect *range; /* (n_threads) */
-	struct err *err; /* (n_threads), by range */
-};
-
-static void
-run_range(void *ctx, size_t i, size_t thread)
+/* Features [first, first + n) in n_ranges parts of like weight, empty ones left out;
+ * returns how many. */
+static size_t
+split(const struct finish_job *job, struct collect *range, size_t n_ranges,
+	uint32_t first, uint32_t n)
 {
-	struct share *s = ctx;
-
-	(void)thread;
-	if (s->range[i].count > 0)
-		collect_run(&s->range[i], &s->err[i]);
-}
-
-/* Features [first, first + n), a part to each thread, of like weight. */
-static void
-split(const struct finish_job *job, struct share *s, uint32_t first, uint32_t n)
-{
-	size_t n_threads = pool_n_threads(job->pool), all = 0, sum = 0, r = 0;
+	size_t all = 0, sum = 0, r = 0;
 
 	for (uint32_t i = 0; i < n; i++)
 		all += collect_bytes(job, &job->pass->state.feature[first + i]);
-	for (size_t i = 0; i < n_threads; i++) {
-		s->range[i] = (struct collect){.job = job, .first = first};
-		s->err[i] = ERR_INIT;
-	}
+	range[0] = (struct collect){.job = job, .first = first};
 	for (uint32_t i = 0; i < n; i++) {
-		while (r + 1 < n_threads && sum >= all / n_threads * (r + 1))
-			s->range[++r].first = first + i;
-		s->range[r].count++;
+		if (range[r].count > 0 && r + 1 < n_ranges &&
+			sum >= all / n_ranges * (r + 1))
+			range[++r] = (struct collect){.job = job, .first = first + i};
+		range[r].count++;
 		sum += collect_bytes(job, &job->pass->state.feature[first + i]);
 	}
+	return r + 1;
 }
 
 static int
-run_share(const struct finish_job *job, struct share *s, uint32_t first, uint32_t n,
-	struct err *e)
+run_share(const struct finish_job *job, struct collect *range, size_t n_ranges,
+	uint32_t first, uint32_t n, struct err *e)
 {
-	size_t n_threads = pool_n_threads(job->pool);
-	int rc = 0;
+	size_t n_used = split(job, range, n_ranges, first, n);
+	int rc = collect_run(range, n_used, e);
 
-	split(job, s, first, n);
-	pool_run(job->pool, n_threads, run_range, s);
-	for (size_t i = 0; i < n_threads; i++) {
-		if (rc == 0 && s->err[i].code != 0) {
-			*e = s->err[i];
-			rc = e->code;
-		}
-		if (rc == 0 && s->range[i].count > 0)
-			rc = write_range(&s->range[i], e);
-		collect_clear(&s->range[i]);
+	for (size_t i = 0; i < n_used; i++) {
+		if (rc == 0)
+			rc = write_range(&range[i], e);
+		collect_clear(&range[i]);
 	}
 	return rc;
 }
@@ -139,20 +122,21 @@ run_share(const struct finish_job *job, struct share *s, uint32_t first, uint32_
 int
 finish_sae(const struct finish_job *job, struct err *e)
 {
-	size_t n_threads = pool_n_threads(job->pool);
-	struct share s = {mem_new(n_threads, sizeof(*s.range)),
-		mem_new(n_threads, sizeof(*s.err))};
+	size_t n_ranges = pool_n_threads(job->pool);
 	uint32_t n, all = job->pass->state.n_features;
+	struct collect *range;
 	int rc = 0;
 
-	if (s.range == NULL || s.err == NULL)
+	if (n_ranges > 1)
+		n_ranges *= RANGES_PER_THREAD;
+	range = mem_new(n_ranges, sizeof(*range));
+	if (range == NULL)
 		rc = err_set(e, ERR_NOMEM, "no memory to finish the features");
 	for (uint32_t at = 0; at < all && rc == 0; at += n) {
 		n = fit(job, at, job->memory_bytes);
-		rc = run_share(job, &s, at, n, e);
+		rc = run_share(job, range, n_ranges, at, n, e);
 		progress_part(job->progress, at + n, all);
 	}
-	mem_free(s.range);
-	mem_free(s.err);
+	mem_free(range);
 	return rc == 0 ? tokens_write(job, e) : rc;
 }

@@ -2,8 +2,8 @@
 /*
  * finish: what depends on a feature's final maximum, or on all windows at once, cut
  * from the run's stored activations, and all records of one SAE written. The
- * features go in shares that fit the memory; each thread scans the activations for
- * a range of its own.
+ * features go in shares that fit the memory, and each share in ranges that threads
+ * take.
  */
 #ifndef INDEXER_FINISH_H
 #define INDEXER_FINISH_H

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RANGES_PER_THREAD 2
+
 /* What is known of one feature on one token. */
 struct pair {
 	uint32_t feature, n;
@@ -19,7 +21,7 @@ struct token_table {
 	uint32_t n, cap;
 };
 
-/* A range of token ids, worked on by one thread. */
+/* A range of token ids, one thread's at a time. */
 struct token_range {
 	const struct finish_job *job;
 	uint32_t first, count;
@@ -77,11 +79,12 @@ add_pair(struct token_table *t, uint32_t feature, float value, struct err *e)
 }
 
 static int
-visit_rows(void *ctx, const struct rec_window *w, const struct rec_acts *a,
-	struct err *e)
+visit_rows(void *ctx, size_t part, uint32_t window, const struct rec_window *w,
+	const struct rec_acts *a, struct err *e)
 {
-	struct token_range *r = ctx;
+	struct token_range *r = (struct token_range *)ctx + part;
 
+	(void)window;
 	for (uint32_t i = 0; i < w->n_tokens; i++) {
 		uint32_t at = w->token[i] - r->first;
 
@@ -96,17 +99,11 @@ visit_rows(void *ctx, const struct rec_window *w, const struct rec_acts *a,
 }
 
 static int
-run_scan(struct token_range *r, struct err *e)
+make_tables(struct token_range *r, struct err *e)
 {
-	struct scan scan = {.windows = r->job->windows,
-		.writer = r->job->writer,
-		.slot = r->job->slot};
-
 	r->table = mem_new(r->count, sizeof(*r->table));
 	r->n_occurrences = mem_new(r->count, sizeof(*r->n_occurrences));
-	if (r->table == NULL || r->n_occurrences == NULL)
-		return no_memory(e);
-	return scan_rows(&scan, visit_rows, r, e);
+	return r->table != NULL && r->n_occurrences != NULL ? 0 : no_memory(e);
 }
 
 static void
@@ -131,7 +128,25 @@ by_fired(const void *a, const void *b)
 	return x->feature < y->feature ? -1 : x->feature > y->feature;
 }
 
-/* Sorts the table's pairs, the free places last. */
+/* The pairs of each token, most frequent first, none free among them. */
+static void
+sort_range(void *ctx, size_t part, size_t thread)
+{
+	struct token_range *r = (struct token_range *)ctx + part;
+
+	(void)thread;
+	for (uint32_t i = 0; i < r->count; i++) {
+		struct token_table *t = &r->table[i];
+		uint32_t n = 0;
+
+		for (uint32_t j = 0; j < t->cap; j++)
+			if (t->pair[j].n != 0)
+				t->pair[n++] = t->pair[j];
+		if (n > 0)
+			qsort(t->pair, n, sizeof(*t->pair), by_fired);
+	}
+}
+
 static int
 write_token(const struct token_range *r, uint32_t i, struct err *e)
 {
@@ -142,8 +157,6 @@ write_token(const struct token_range *r, uint32_t i, struct err *e)
 		.n_features = t->n < LIMIT_TOKEN_FEATURES ? t->n : LIMIT_TOKEN_FEATURES,
 		.n_features_all = t->n};
 
-	if (t->cap > 0)
-		qsort(t->pair, t->cap, sizeof(*t->pair), by_fired);
 	for (uint32_t j = 0; j < out.n_features; j++)
 		list[j] = (struct rec_token_feature){t->pair[j].feature, t->pair[j].n,
 			(float)(t->pair[j].sum / t->pair[j].n)};
@@ -189,45 +202,34 @@ fit(const struct finish_job *job, uint32_t first, size_t bytes)
 	return n;
 }
 
-struct round {
-	struct token_range *range; /* (n_threads) */
-	struct err *err; /* by range */
-};
-
-static void
-run_range(void *ctx, size_t i, size_t thread)
-{
-	struct round *r = ctx;
-
-	(void)thread;
-	if (r->range[i].count > 0)
-		run_scan(&r->range[i], &r->err[i]);
-}
-
-/* One range a thread from *at on; *at becomes where the next round begins. */
+/* Ranges from *at on, n of them at most; *at becomes where the next round begins. */
 static int
-run_round(const struct finish_job *job, struct round *r, uint32_t *at, size_t each,
-	struct err *e)
+run_round(const struct finish_job *job, struct token_range *range, size_t n,
+	uint32_t *at, size_t each, struct err *e)
 {
-	size_t n_threads = pool_n_threads(job->pool);
+	struct scan scan = {.pool = job->pool,
+		.windows = job->windows,
+		.writer = job->writer,
+		.slot = job->slot};
 	int rc = 0;
 
-	for (size_t i = 0; i < n_threads; i++) {
-		r->err[i] = ERR_INIT;
-		r->range[i] = (struct token_range){.job = job,
+	for (size_t i = 0; i < n && *at < job->windows->n_vocab; i++) {
+		range[i] = (struct token_range){.job = job,
 			.first = *at,
 			.count = fit(job, *at, each)};
-		*at += r->range[i].count;
+		*at += range[i].count;
+		scan.n_parts++;
+		if (rc == 0)
+			rc = make_tables(&range[i], e);
 	}
-	pool_run(job->pool, n_threads, run_range, r);
-	for (size_t i = 0; i < n_threads; i++) {
-		if (rc == 0 && r->err[i].code != 0) {
-			*e = r->err[i];
-			rc = e->code;
-		}
-		if (rc == 0 && r->range[i].count > 0)
-			rc = write_range(&r->range[i], e);
-		clear_range(&r->range[i]);
+	if (rc == 0)
+		rc = scan_rows(&scan, visit_rows, range, e);
+	if (rc == 0)
+		pool_run(job->pool, scan.n_parts, sort_range, range);
+	for (size_t i = 0; i < scan.n_parts; i++) {
+		if (rc == 0)
+			rc = write_range(&range[i], e);
+		clear_range(&range[i]);
 	}
 	return rc;
 }
@@ -235,22 +237,23 @@ run_round(const struct finish_job *job, struct round *r, uint32_t *at, size_t ea
 int
 tokens_write(const struct finish_job *job, struct err *e)
 {
-	size_t n_threads = pool_n_threads(job->pool), all = 0, each;
-	struct round r = {mem_new(n_threads, sizeof(*r.range)),
-		mem_new(n_threads, sizeof(*r.err))};
+	size_t n = pool_n_threads(job->pool), all = 0, each;
+	struct token_range *range;
 	uint32_t at = 0;
 	int rc = 0;
 
-	if (r.range == NULL || r.err == NULL)
+	if (n > 1)
+		n *= RANGES_PER_THREAD;
+	range = mem_new(n, sizeof(*range));
+	if (range == NULL)
 		rc = no_memory(e);
 	for (uint32_t i = 0; i < job->windows->n_vocab; i++)
 		all += token_bytes(job, i);
-	each = all / n_threads + 1;
-	if (each > job->memory_bytes / n_threads)
-		each = job->memory_bytes / n_threads;
+	each = all / n + 1;
+	if (each > job->memory_bytes / n)
+		each = job->memory_bytes / n;
 	while (at < job->windows->n_vocab && rc == 0)
-		rc = run_round(job, &r, &at, each, e);
-	mem_free(r.range);
-	mem_free(r.err);
+		rc = run_round(job, range, n, &at, each, e);
+	mem_free(range);
 	return rc;
 }

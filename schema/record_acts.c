@@ -141,8 +141,7 @@ rec_acts_unpack(struct rec_acts *x, const void *p, size_t n_bytes, struct arena 
 	value = rec_alloc(a, n, sizeof(*value), e);
 	if (value == NULL)
 		return ERR_NOMEM;
-	for (uint32_t j = 0; j < n; j++)
-		value[j] = cur_f32(&c);
+	cur_f32s(&c, value, n);
 	x->row_start = row;
 	x->feature = feature;
 	x->value = value;

@@ -291,6 +291,24 @@ cur_f32(struct cur *c)
 	return v;
 }
 
+void
+cur_f32s(struct cur *c, float *out, size_t n)
+{
+	const uint8_t *p = n <= SIZE_MAX / 4 ? cur_take(c, 4 * n) : NULL;
+
+	if (p == NULL) {
+		c->failed = true;
+		memset(out, 0, n * sizeof(*out));
+		return;
+	}
+	for (size_t i = 0; i < n; i++, p += 4) {
+		uint32_t bits = p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
+			(uint32_t)p[3] << 24;
+
+		memcpy(&out[i], &bits, sizeof(bits));
+	}
+}
+
 double
 cur_f64(struct cur *c)
 {

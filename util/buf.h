@@ -67,6 +67,7 @@ uint64_t cur_u64(struct cur *c);
 uint32_t cur_u32be(struct cur *c);
 uint64_t cur_u64be(struct cur *c);
 float cur_f32(struct cur *c);
+void cur_f32s(struct cur *c, float *out, size_t n); /* n of them; all 0 when it fails */
 double cur_f64(struct cur *c);
 uint64_t cur_varint(struct cur *c);
 
