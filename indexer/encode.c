@@ -4,6 +4,7 @@
 #include "util/mem.h"
 
 #define RANGES_PER_THREAD 4
+#define RANGE_ENOUGH 2048 /* features: each range quantizes all tokens again */
 #define RANGE_FEWEST 64 /* features */
 #define BYTES_PER_HIT 96 /* in all the forms that an activation takes on its way */
 #define CHUNK 64 /* tokens prepared or merged by one item */
@@ -13,7 +14,13 @@ split_ranges(struct encoder *c, struct err *e)
 {
 	uint32_t n = c->sae->info.d_sae;
 
-	c->n_ranges = c->n_threads == 1 ? 1 : c->n_threads * RANGES_PER_THREAD;
+	c->n_ranges = n / RANGE_ENOUGH;
+	if (c->n_ranges > c->n_threads * RANGES_PER_THREAD)
+		c->n_ranges = c->n_threads * RANGES_PER_THREAD;
+	if (c->n_ranges < c->n_threads)
+		c->n_ranges = c->n_threads;
+	if (c->n_threads == 1)
+		c->n_ranges = 1;
 	if (c->n_ranges > n / RANGE_FEWEST)
 		c->n_ranges = n / RANGE_FEWEST > 0 ? n / RANGE_FEWEST : 1;
 	c->bound = mem_new(c->n_ranges + 1, sizeof(*c->bound));
