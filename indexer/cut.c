@@ -258,7 +258,9 @@ write_documents(const struct cut_job *job, struct writing *w, struct err *e)
 
 	for (at = 0; at < s->n_docs && !w->cutter.full && rc == 0; at += n) {
 		n = cut_tokens_batch(s, at);
+		pool_stage(job->pool, STAGE_TOKENIZE);
 		rc = cut_tokens_run(&w->tokens, job->tok, job->pool, s, at, n, e);
+		pool_stage(job->pool, STAGE_CUT);
 		if (rc == 0)
 			rc = write_batch(job, w, at, n, e);
 		progress_cut(job->progress, at + n, s->n_docs);

@@ -2,6 +2,7 @@
 #include "indexer/index.h"
 
 #include "indexer/cut.h"
+#include "indexer/describe.h"
 #include "indexer/directions.h"
 #include "indexer/feed_cut.h"
 #include "indexer/finish.h"
@@ -9,8 +10,8 @@
 #include "indexer/plan.h"
 #include "indexer/provenance.h"
 #include "indexer/reading.h"
+#include "indexer/report.h"
 #include "indexer/resume.h"
-#include "indexer/stats.h"
 #include "indexer/stop.h"
 #include "indexer/windows.h"
 #include "indexer/words.h"
@@ -33,6 +34,7 @@ struct run {
 	struct store *store;
 	struct pool *pool;
 	struct progress *progress;
+	struct report *report;
 	struct spool *spool;
 	const struct fed *fed; /* windows as they came; NULL: cut from the spool */
 	struct cat_cut cut;
@@ -69,30 +71,6 @@ is_fed(const struct run *r)
 
 /* ---- SAEs that the store has not ------------------------------------------------ */
 
-static void
-describe_sae(const struct run *r, const struct plan_sae *s, struct cat_sae *out)
-{
-	const struct sae_info *info = &s->sae->info;
-
-	*out = (struct cat_sae){.d_in = info->d_in,
-		.d_out = info->d_out,
-		.d_sae = info->d_sae,
-		.k = info->k,
-		.context = info->context_size,
-		.prepend_bos = info->prepend_bos,
-		.created_s = (int64_t)time(NULL)};
-	memcpy(out->hash, s->sae->hash, sizeof(out->hash));
-	strcpy(out->id, s->id);
-	strcpy(out->name, s->name);
-	strcpy(out->model_id, r->plan->model_id);
-	strcpy(out->hook, s->stream);
-	strcpy(out->family, info->family);
-	strcpy(out->architecture, info->architecture);
-	strcpy(out->rules, info->rules);
-	snprintf(out->kind, sizeof(out->kind), "%s", sae_kind_name(info->kind));
-	hash_hex(s->sae->file_hash, 32, out->weights_sha256);
-}
-
 static int
 write_sae(struct run *r, const struct plan_sae *s, struct err *e)
 {
@@ -104,7 +82,8 @@ write_sae(struct run *r, const struct plan_sae *s, struct err *e)
 
 	if (tok_n_vocab(r->plan->tok) < n_vocab)
 		n_vocab = (uint32_t)tok_n_vocab(r->plan->tok);
-	describe_sae(r, s, info);
+	describe_sae(info, r->plan, s);
+	pool_stage(r->pool, STAGE_LOGITS);
 	rc = sae_writer_new(&w, &have, r->store, info, s->sae->w_dec, e);
 	if (rc < 0 || have >= 0)
 		return rc;
@@ -219,6 +198,7 @@ static int
 write_graphs(struct run *r, struct err *e)
 {
 	progress_phase(r->progress, "neighbors");
+	pool_stage(r->pool, STAGE_NEIGHBORS);
 	if (gather_directions(r, e) < 0)
 		return e->code;
 	r->graph =
@@ -265,6 +245,7 @@ write_cut(struct run *r, struct err *e)
 	int rc;
 
 	progress_phase(r->progress, "cutting");
+	pool_stage(r->pool, STAGE_CUT);
 	strcpy(job.tokenizer_sha256, r->plan->tokenizer_sha256);
 	if (r->fed != NULL)
 		rc = feed_job(r, &job, &have, e);
@@ -335,6 +316,7 @@ run_pass(struct run *r, struct err *e)
 	resume_tell(&r->checkpoints, r->id, &r->windows, r->progress);
 	rc = pass_run(&job, r->result, e);
 	r->pass_s = progress_elapsed_s(r->progress);
+	pool_stage(r->pool, STAGE_WRITE);
 	for (uint32_t i = 0; is_fed(r) && i < r->group->n_saes; i++) {
 		r->result[i].explained = r->fed->ingest.fit[i].explained;
 		r->result[i].mse = r->fed->ingest.fit[i].mse;
@@ -355,6 +337,7 @@ finish(struct run *r, struct err *e)
 		.memory_bytes = r->memory.finish_bytes};
 
 	progress_phase(r->progress, "features");
+	pool_stage(r->pool, STAGE_FEATURES);
 	if (is_fed(r))
 		r->windows.patch = r->fed->feed.n_vocab;
 	if (words_count(&r->words, &r->windows, e) < 0)
@@ -370,26 +353,6 @@ finish(struct run *r, struct err *e)
 
 /* ---- publishing ------------------------------------------------------------------- */
 
-static void
-describe_model(const struct run *r, struct cat_model *m)
-{
-	const struct lm_info *lm = lm_info(r->plan->lm);
-
-	*m = (struct cat_model){.n_layers = lm->n_layers,
-		.d_model = lm->d_model,
-		.n_vocab = lm->n_vocab,
-		.n_ctx = lm->n_ctx,
-		.n_params = lm_can_run(r->plan->lm) ? lm->n_params : 0,
-		.created_s = (int64_t)time(NULL)};
-	strcpy(m->id, r->plan->model_id);
-	strcpy(m->name, r->plan->model_name);
-	snprintf(m->family, sizeof(m->family), "%s", lm->family);
-	snprintf(m->architecture, sizeof(m->architecture), "%s", lm->architecture);
-	snprintf(m->dtype_file, sizeof(m->dtype_file), "%s", lm->dtype_file);
-	strcpy(m->weights_sha256, r->plan->weights_sha256);
-	strcpy(m->tokenizer_sha256, r->plan->tokenizer_sha256);
-}
-
 static int
 publish(struct run *r, uint32_t *number, struct err *e)
 {
@@ -399,7 +362,8 @@ publish(struct run *r, uint32_t *number, struct err *e)
 	struct buf provenance;
 	int rc;
 
-	describe_model(r, &model);
+	pool_stage(r->pool, STAGE_PUBLISH);
+	describe_model(&model, r->plan);
 	for (uint32_t i = 0; i < r->group->n_saes; i++) {
 		const struct pass_result *x = &r->result[i];
 
@@ -436,43 +400,6 @@ publish(struct run *r, uint32_t *number, struct err *e)
 }
 
 static void
-report_sae(const struct run *r, uint32_t i)
-{
-	const struct pass_result *x = &r->result[i];
-	char explained[STATS_CHARS];
-
-	stats_explained(explained, x->explained);
-	printf("  %-16s L0 %.1f, explained variance %s, %llu of %u features dead among "
-	       "%llu tokens\n",
-		sae_of(r, i)->name,
-		x->n_tokens ? (double)x->n_active / (double)x->n_tokens : 0, explained,
-		(unsigned long long)(x->state.n_features - x->n_alive),
-		x->state.n_features, (unsigned long long)x->n_tokens);
-}
-
-static void
-report(const struct run *r, uint32_t number)
-{
-	uint64_t n = windows_n_tokens(&r->windows);
-	uint64_t before = r->windows.token_at[r->checkpoints.from];
-	double s = is_fed(r) ? r->fed->ingest.seconds : r->pass_s;
-
-	printf("run %u: %llu tokens of %s in %u windows, %u documents; %.1f s of %s at "
-	       "%.0f tokens/s\n",
-		number, (unsigned long long)n, r->cut.name, r->cut.n_windows,
-		r->cut.n_documents, s,
-		!is_fed(r)                 ? "model"
-			: r->plan->latents ? "reading"
-					   : "encoding",
-		s > 0 ? (double)(n - before) / s : 0);
-	for (uint32_t i = 0; i < r->group->n_saes; i++)
-		report_sae(r, i);
-	if (r->checkpoints.n > 0)
-		printf("  %u checkpoints took %.2f s\n", r->checkpoints.n,
-			r->checkpoints.seconds);
-}
-
-static void
 run_clear(struct run *r)
 {
 	for (uint32_t i = 0; r->result != NULL && i < r->group->n_saes; i++)
@@ -490,6 +417,26 @@ run_clear(struct run *r)
 }
 
 static int
+tell(const struct run *r, uint32_t number, struct err *e)
+{
+	const struct report_run x = {.plan = r->plan,
+		.group = r->group,
+		.fed = r->fed,
+		.cut = &r->cut,
+		.id = r->id,
+		.number = number,
+		.is_new = r->writer != NULL,
+		.windows = &r->windows,
+		.result = r->result,
+		.checkpoints = &r->checkpoints,
+		.memory = &r->memory,
+		.pass_s = r->pass_s};
+
+	report_print(&x);
+	return report_add(r->report, &x, e);
+}
+
+static int
 run_all(struct run *r, uint32_t *run_number, struct err *e)
 {
 	uint32_t number = 0;
@@ -498,11 +445,8 @@ run_all(struct run *r, uint32_t *run_number, struct err *e)
 		return e->code;
 	if (r->writer == NULL) {
 		progress_wipe(r->progress);
-		printf("run %u is there already: the same model, SAEs, corpus and "
-		       "options\n",
-			number);
 		*run_number = number;
-		return 0;
+		return tell(r, number, e);
 	}
 	if (write_saes(r, e) < 0 || write_graphs(r, e) < 0 ||
 		windows_load(&r->windows, r->store, r->cut.id, r->cut.n_windows,
@@ -511,9 +455,8 @@ run_all(struct run *r, uint32_t *run_number, struct err *e)
 		publish(r, &number, e) < 0)
 		return e->code;
 	progress_wipe(r->progress);
-	report(r, number);
 	*run_number = number;
-	return 0;
+	return tell(r, number, e);
 }
 
 /* ---- the command ------------------------------------------------------------------- */
@@ -524,6 +467,8 @@ struct indexing {
 	struct store *store;
 	struct pool *pool;
 	struct progress progress;
+	struct report report;
+	struct stopwatch open; /* of what is done before there is a pool */
 	struct spool spool;
 	struct fed fed;
 	uint32_t run; /* number of the last one made */
@@ -538,6 +483,7 @@ run_group(struct indexing *x, uint32_t i, struct err *e)
 		.store = x->store,
 		.pool = x->pool,
 		.progress = &x->progress,
+		.report = &x->report,
 		.spool = fed ? &x->fed.feed.spool : &x->spool,
 		.fed = fed ? &x->fed : NULL};
 	int rc = run_all(&r, &x->run, e);
@@ -556,6 +502,24 @@ read_all(struct indexing *x, const struct options *o, struct err *e)
 	return reading_corpus(o, &x->spool, &x->progress, e);
 }
 
+static int
+open_all(struct indexing *x, const struct options *o, struct err *e)
+{
+	stopwatch_go(&x->open, STAGE_OPEN);
+	progress_init(&x->progress, o->quiet, o->progress_interval_s);
+	if (report_open(&x->report, o->report, e) < 0 ||
+		plan_open(&x->plan, o, e) < 0 ||
+		store_open(&x->store, o->store, STORE_CREATE, e) < 0 ||
+		plan_check_store(&x->plan, x->store, e) < 0 ||
+		resume_keep(x->store, &x->plan, e) < 0 ||
+		pool_new(&x->pool, x->plan.n_threads, e) < 0)
+		return e->code;
+	stopwatch_rest(&x->open);
+	pool_stage(x->pool, STAGE_READ);
+	progress_watch(&x->progress, x->pool);
+	return 0;
+}
+
 int
 index_run(const struct options *o, struct err *e)
 {
@@ -565,22 +529,16 @@ index_run(const struct options *o, struct err *e)
 	if (x == NULL)
 		return err_set(e, ERR_NOMEM, "no memory to index");
 	x->spool.file.fd = -1;
-	rc = plan_open(&x->plan, o, e);
-	progress_init(&x->progress, o->quiet, o->progress_interval_s);
-	if (rc == 0)
-		rc = store_open(&x->store, o->store, STORE_CREATE, e);
-	if (rc == 0)
-		rc = plan_check_store(&x->plan, x->store, e);
-	if (rc == 0)
-		rc = resume_keep(x->store, &x->plan, e);
-	if (rc == 0)
-		rc = pool_new(&x->pool, x->plan.n_threads, e);
+	rc = open_all(x, o, e);
 	if (rc == 0)
 		rc = read_all(x, o, e);
 	for (uint32_t i = 0; i < x->plan.n_groups && rc == 0; i++)
 		rc = run_group(x, i, e);
 	progress_wipe(&x->progress);
+	if (rc == 0)
+		rc = report_end(&x->report, &x->plan, x->pool, &x->open, o->quiet, e);
 	fed_clear(&x->fed, x->run, e);
+	report_clear(&x->report);
 	spool_clear(&x->spool);
 	pool_free(x->pool);
 	store_close(x->store);

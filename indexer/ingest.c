@@ -213,12 +213,15 @@ encode_batch(struct ingest *g, uint32_t first, uint32_t n, struct err *e)
 		return e->code;
 	for (uint32_t i = 0; i < n_tokens; i++)
 		g->counts[i] = g->plan->excluded[s->token[from + i]] == 0;
+	pool_stage(g->job->pool, STAGE_ENCODE);
 	for (uint32_t i = 0; i < g->n_saes; i++)
 		if (encoder_run(&g->encoder[i], g->job->pool, g->x[sae_of(g, i)->hook],
 			    n_tokens, g->err, e) < 0)
 			return err_wrap(e, "%s", s->name);
+	pool_stage(g->job->pool, STAGE_COUNT);
 	pool_run(g->job->pool, n_groups * (g->n_saes + g->job->group->n_hooks),
 		fit_item, &f);
+	pool_stage(g->job->pool, STAGE_READ);
 	if (first_error(g, e) < 0)
 		return err_wrap(e, "%s", s->name);
 	for (uint32_t w = first; w < first + n; w++) {

@@ -107,6 +107,9 @@ static const struct option table[] = {
 		"SECONDS",
 		"between two checkpoints, where the same command goes on after an "
 		"interruption; 0: none"},
+	{"report", OPT_STR, ON_INDEX, AT(report), 0, 0, 0, NULL, "FILE",
+		"write what it did, and how long each stage took, as JSON; - is "
+		"standard output"},
 	{"progress-interval", OPT_INT, ON_INDEX, AT(progress_interval_s), 1, 86400, 10,
 		NULL, "SECONDS", "between lines, where there is no terminal"},
 	{"quiet", OPT_FLAG, ON_STORE, AT(quiet), 0, 0, 0, NULL, NULL,

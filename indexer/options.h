@@ -35,6 +35,7 @@ struct options {
 	const char *text_field, *id_field;
 	const char *model_name, *corpus_name; /* NULL = from the path */
 	const char *run; /* verify: number or id */
+	const char *report; /* file for JSON, "-"; NULL = none */
 	uint64_t bos; /* enum bos_rule */
 	uint64_t context; /* tokens; 0 = the SAE's */
 	uint64_t max_tokens; /* 0 = all */

@@ -290,6 +290,7 @@ encode_batch(struct pass *p, struct err *e)
 	pool_run(job->pool, p->n_threads * PIECES_PER_THREAD, forward_piece, p);
 	if (first_error(p, e) < 0)
 		return e->code;
+	pool_stage(job->pool, STAGE_ENCODE);
 	for (uint32_t i = 0; i < job->n_saes; i++)
 		if (encoder_run(&p->sae[i].encoder, job->pool, p->x[job->hook_of[i]],
 			    p->n_tokens, p->err, e) < 0)
@@ -308,6 +309,7 @@ run_batch(struct pass *p, struct err *e)
 		if (feed_get_acts(job->feed, i, p->first, p->n_windows,
 			    &p->sae[i].encoder.acts, e) < 0)
 			return e->code;
+	pool_stage(job->pool, STAGE_COUNT);
 	pass_consume(p);
 	return first_error(p, e);
 }
@@ -345,9 +347,12 @@ run_all(struct pass *p, uint32_t at, struct err *e)
 								  : ENCODER_FIRST_BATCH;
 
 	for (; at < p->job->windows->n_windows; at += p->n_windows) {
+		pool_stage(p->job->pool, STAGE_FORWARD);
 		fill_batch(p, at, batch);
-		if (run_batch(p, e) < 0 ||
-			checkpoint_perhaps(p, at + p->n_windows, e) < 0 ||
+		if (run_batch(p, e) < 0)
+			return e->code;
+		pool_stage(p->job->pool, STAGE_CHECKPOINT);
+		if (checkpoint_perhaps(p, at + p->n_windows, e) < 0 ||
 			stop_check(e) < 0)
 			return e->code;
 		batch = next_batch(p);

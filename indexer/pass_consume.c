@@ -142,14 +142,17 @@ run_item(void *ctx, size_t i, size_t thread)
 	struct item item = item_at(p, i);
 	uint32_t w = (uint32_t)item.i * WINDOWS_PER_ITEM, end = w + WINDOWS_PER_ITEM;
 	struct err *e = &p->err[thread];
+	unsigned stage;
 
 	if (end > p->n_windows)
 		end = p->n_windows;
 	if (e->code != 0)
 		return;
-	if (item.kind == ITEM_WRITE)
+	if (item.kind == ITEM_WRITE) {
+		stage = pool_stage_item(p->job->pool, thread, STAGE_WRITE);
 		write_acts(p, item.of, e);
-	else if (item.kind == ITEM_COUNT)
+		pool_stage_item(p->job->pool, thread, stage);
+	} else if (item.kind == ITEM_COUNT)
 		count_range(p, item.of, item.i, e);
 	else
 		for (; w < end && e->code == 0; w++) {

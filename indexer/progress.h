@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * progress: what is being done, on standard error: a bar that is drawn again and
- * again on a terminal, else a line every few seconds. Nothing when quiet.
+ * progress: what is being done, how fast, and what bounds it, on standard error: a bar
+ * that is drawn again and again on a terminal, no wider than it, else a line every few
+ * seconds. Nothing when quiet.
  */
 #ifndef INDEXER_PROGRESS_H
 #define INDEXER_PROGRESS_H
+
+#include "indexer/stages.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,6 +15,9 @@
 struct progress {
 	bool quiet, terminal;
 	uint64_t interval_s; /* between lines */
+	struct pool *pool; /* whose stopwatches tell what bounds it; NULL: not known */
+	struct pool_time last[STOPWATCH_STAGES]; /* when something was shown */
+	uint64_t last_done;
 	double start_s, shown_s; /* of the phase; when something was shown */
 	uint64_t from; /* done before the phase began */
 	char phase[32];
@@ -19,6 +25,8 @@ struct progress {
 };
 
 void progress_init(struct progress *p, bool quiet, uint64_t interval_s);
+/* borrowed: the pool whose threads do the work. */
+void progress_watch(struct progress *p, struct pool *pool);
 /* Starts the clock of a phase: "reading", "cutting", "model". */
 void progress_phase(struct progress *p, const char *phase);
 /* What was done before the phase began: rates leave it out. */
