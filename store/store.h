@@ -82,6 +82,9 @@ struct cat_run_sae { /* what one run found of one SAE */
 	double l0; /* n_active / n_tokens */
 	double explained; /* fraction of variance explained over those; NAN: not known */
 	double mse; /* mean squared error per position; NAN: not known */
+	/* Features [first, end) alone were sought: of others nothing is known. Of all
+	 * 0 and d_sae; published, end 0 stands for d_sae. */
+	uint32_t first, end;
 };
 struct cat_run {
 	uint32_t number; /* 1, 2, 3, ... never used twice */
@@ -123,15 +126,22 @@ int store_refresh(struct store *s, struct err *e);
 /* Index of the SAE of that name (case matters first, then is ignored where
  * unambiguous) or id; -1 when there is none. */
 int64_t cat_find_sae(const struct store_catalog *c, const char *name, size_t n_name);
-/* The newest run that has this SAE, or the one with that number/id when run is
- * not NULL or empty; sets *run and *slot (index in cat_run.sae). */
+/* The newest run that has this SAE, one of all its features before one of a range; or
+ * the one with that number/id when run is not NULL or empty; sets *run and *slot (index
+ * in cat_run.sae). */
 int cat_find_run(const struct store_catalog *c, uint32_t sae, const char *run_name,
 	uint32_t *run, uint32_t *slot, struct err *e);
+/* The same among runs that sought this feature. */
+int cat_find_feature_run(const struct store_catalog *c, uint32_t sae, uint32_t feature,
+	const char *run_name, uint32_t *run, uint32_t *slot, struct err *e);
+/* Whether the run sought this feature, and whether it sought all. */
+bool cat_sought(const struct cat_run_sae *x, uint32_t feature);
+bool cat_sought_all(const struct store_catalog *c, const struct cat_run_sae *x);
 
 enum store_table {
 	TABLE_WINDOW, /* of a cut: window -> rec_window */
 	TABLE_LOGITS, /* of a sae: feature -> rec_logits; all features or none */
-	TABLE_FEATURE, /* of (run, slot): feature -> rec_feature */
+	TABLE_FEATURE, /* of (run, slot): feature that it sought -> rec_feature */
 	TABLE_EXAMPLES, /* of (run, slot): feature -> rec_examples */
 	TABLE_POSTINGS, /* of (run, slot): feature -> rec_postings */
 	TABLE_TOKEN, /* of (run, slot): token id -> rec_token */

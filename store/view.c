@@ -264,11 +264,8 @@ static const struct {
 static uint32_t
 bound_of(const struct store_catalog *c, struct store_place place)
 {
-	if (place.table == TABLE_WINDOW)
-		return c->cut[place.a].n_windows;
-	if (place.table == TABLE_LOGITS)
-		return c->sae[place.a].d_sae;
-	return c->sae[c->run[place.a].sae[place.b].sae].d_sae;
+	return place.table == TABLE_WINDOW ? c->cut[place.a].n_windows
+					   : c->sae[place.a].d_sae;
 }
 
 static int
@@ -296,6 +293,8 @@ is_lost(struct store_view *v, struct store_place place, struct kv_view *kv, uint
 
 	if (density == SOME)
 		return 0;
+	if (place.table == TABLE_FEATURE)
+		return cat_sought(&v->gen->catalog.run[place.a].sae[place.b], id);
 	bound = bound_of(&v->gen->catalog, place);
 	if (density == ALL || id >= bound)
 		return id < bound;
