@@ -9,10 +9,8 @@
 #define CHUNK 64 /* tokens prepared or merged by one item */
 
 static int
-split_ranges(struct encoder *c, struct err *e)
+split_ranges(struct encoder *c, uint32_t n, struct err *e)
 {
-	uint32_t n = c->sae->info.d_sae;
-
 	c->n_ranges = c->n_threads == 1 ? 1 : c->n_threads * RANGES_PER_THREAD;
 	if (c->n_ranges > n / RANGE_FEWEST)
 		c->n_ranges = n / RANGE_FEWEST > 0 ? n / RANGE_FEWEST : 1;
@@ -68,9 +66,21 @@ encoder_init(struct encoder *c, const struct sae *sae, size_t n_threads,
 	*c = (struct encoder){.sae = sae,
 		.n_threads = n_threads,
 		.max_tokens = max_tokens};
-	rc = split_ranges(c, e);
+	rc = split_ranges(c, sae->info.d_sae, e);
 	if (rc == 0)
 		rc = make_buffers(c, e);
+	if (rc < 0)
+		encoder_clear(c);
+	return rc;
+}
+
+int
+encoder_ranges(struct encoder *c, uint32_t n_features, size_t n_threads, struct err *e)
+{
+	int rc;
+
+	*c = (struct encoder){.n_threads = n_threads};
+	rc = split_ranges(c, n_features, e);
 	if (rc < 0)
 		encoder_clear(c);
 	return rc;

@@ -27,6 +27,9 @@ struct encoder {
 /* borrowed: sae. new: encoder_clear(). */
 int encoder_init(struct encoder *c, const struct sae *sae, size_t n_threads,
 	size_t max_tokens, struct err *e);
+/* Only the ranges of that many features, for one that encodes nothing. */
+int encoder_ranges(struct encoder *c, uint32_t n_features, size_t n_threads,
+	struct err *e);
 void encoder_clear(struct encoder *c);
 size_t encoder_bytes(const struct sae *sae, size_t max_tokens); /* without hits */
 

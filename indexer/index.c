@@ -300,7 +300,8 @@ run_pass(struct run *r, struct err *e)
 {
 	const struct options *o = r->plan->options;
 	const struct sae *sae[LIMIT_SAES];
-	uint32_t hook[LIMIT_SAES], out[LIMIT_SAES];
+	uint32_t hook[LIMIT_SAES], out[LIMIT_SAES], d_sae[LIMIT_SAES];
+	struct act_source source = {0};
 	struct pass_job job = {.lm = is_fed(r) ? NULL : r->plan->lm,
 		.pool = r->pool,
 		.windows = &r->windows,
@@ -308,8 +309,9 @@ run_pass(struct run *r, struct err *e)
 		.progress = r->progress,
 		.hook = r->group->hook,
 		.n_hooks = is_fed(r) ? 0 : r->group->n_hooks,
-		.feed = is_fed(r) ? &r->fed->feed : NULL,
+		.source = is_fed(r) ? &source : NULL,
 		.sae = sae,
+		.d_sae = d_sae,
 		.hook_of = hook,
 		.out_of = out,
 		.n_saes = r->group->n_saes,
@@ -322,7 +324,10 @@ run_pass(struct run *r, struct err *e)
 		sae[i] = sae_of(r, i)->sae;
 		hook[i] = sae_of(r, i)->hook;
 		out[i] = sae_of(r, i)->out;
+		d_sae[i] = sae[i]->info.d_sae;
 	}
+	if (is_fed(r))
+		source = feed_source(&r->fed->feed);
 	r->result = mem_new(r->group->n_saes, sizeof(*r->result));
 	if (r->result == NULL)
 		return err_set(e, ERR_NOMEM, "no memory for the features' statistics");

@@ -34,11 +34,11 @@ pass_bytes(const struct pass_job *job, size_t batch_tokens)
 	size_t n = batch_most(job, batch_tokens);
 	size_t bytes = n * (sizeof(uint32_t) * 2 + 1);
 
-	for (uint32_t i = 0; i < job->n_saes && job->feed == NULL; i++)
+	for (uint32_t i = 0; i < job->n_saes && job->source == NULL; i++)
 		bytes += encoder_bytes(job->sae[i], n);
 	for (uint32_t i = 0; i < job->n_hooks; i++)
 		bytes += n * lm_hook_width(job->lm, &job->hook[i]) * sizeof(float);
-	if (job->feed != NULL)
+	if (job->source != NULL)
 		return bytes;
 	return bytes +
 		pool_n_threads(job->pool) *
@@ -54,16 +54,21 @@ no_memory(struct err *e)
 }
 
 static int
-sae_init(struct pass_sae *s, const struct pass_job *job, const struct sae *sae,
-	size_t n_threads, size_t max_tokens, struct err *e)
+sae_init(struct pass_sae *s, const struct pass_job *job, uint32_t i, size_t n_threads,
+	size_t max_tokens, struct err *e)
 {
-	/* out of a feed it encodes nothing, but its ranges are those of states */
-	if (encoder_init(&s->encoder, sae, n_threads,
-		    job->feed != NULL ? 1 : max_tokens, e) < 0)
-		return e->code;
+	int rc;
+
+	/* out of a source it encodes nothing, but its ranges are those of states */
+	if (job->source != NULL)
+		rc = encoder_ranges(&s->encoder, job->d_sae[i], n_threads, e);
+	else
+		rc = encoder_init(&s->encoder, job->sae[i], n_threads, max_tokens, e);
+	if (rc == 0 && job->source == NULL)
+		rc = fit_init(&s->fit, job->sae[i], n_threads, e);
+	if (rc < 0)
+		return rc;
 	s->ranges = mem_new(s->encoder.n_ranges, sizeof(*s->ranges));
-	if (fit_init(&s->fit, sae, n_threads, e) < 0)
-		return e->code;
 	s->row_start =
 		mem_new((size_t)job->windows->max_tokens + 1, sizeof(*s->row_start));
 	if (s->ranges == NULL || s->row_start == NULL)
@@ -103,7 +108,7 @@ hooks_init(struct pass *p, struct err *e)
 			    lm_hook_width(p->job->lm, &p->job->hook[i / p->n_threads]),
 			    e) < 0)
 			return e->code;
-	for (size_t i = 0; i < p->n_threads && p->job->feed == NULL; i++) {
+	for (size_t i = 0; i < p->n_threads && p->job->source == NULL; i++) {
 		size_t most = piece_most(p->job, p->job->batch_tokens);
 
 		p->piece_start[i] = mem_new(most + 1, sizeof(**p->piece_start));
@@ -140,8 +145,7 @@ pass_init(struct pass *p, const struct pass_job *job, struct pass_result *out,
 		return e->code;
 	for (uint32_t i = 0; i < job->n_saes; i++) {
 		p->n_saes = i + 1;
-		if (sae_init(&p->sae[i], job, job->sae[i], n_threads, p->max_tokens,
-			    e) < 0)
+		if (sae_init(&p->sae[i], job, i, n_threads, p->max_tokens, e) < 0)
 			return e->code;
 	}
 	return 0;
@@ -172,12 +176,11 @@ pass_clear(struct pass *p)
 }
 
 static int
-result_init(struct pass_result *r, const struct pass_job *job, const struct sae *sae,
+result_init(struct pass_result *r, const struct pass_job *job, uint32_t d_sae,
 	struct err *e)
 {
 	*r = (struct pass_result){0};
-	if (state_init(&r->state, sae->info.d_sae, job->examples, job->dedup_radius,
-		    e) < 0)
+	if (state_init(&r->state, d_sae, job->examples, job->dedup_radius, e) < 0)
 		return e->code;
 	r->acts_of_token = mem_new(job->windows->n_vocab, sizeof(*r->acts_of_token));
 	return r->acts_of_token != NULL ? 0 : no_memory(e);
@@ -302,10 +305,10 @@ run_batch(struct pass *p, struct err *e)
 {
 	const struct pass_job *job = p->job;
 
-	if (job->feed == NULL && encode_batch(p, e) < 0)
+	if (job->source == NULL && encode_batch(p, e) < 0)
 		return e->code;
-	for (uint32_t i = 0; job->feed != NULL && i < job->n_saes; i++)
-		if (feed_get_acts(job->feed, i, p->first, p->n_windows,
+	for (uint32_t i = 0; job->source != NULL && i < job->n_saes; i++)
+		if (job->source->get(job->source->ctx, i, p->first, p->n_windows,
 			    &p->sae[i].encoder.acts, e) < 0)
 			return e->code;
 	pass_consume(p);
@@ -365,7 +368,7 @@ pass_run(const struct pass_job *job, struct pass_result *out, struct err *e)
 	for (uint32_t i = 0; i < job->n_saes; i++)
 		out[i] = (struct pass_result){0};
 	for (uint32_t i = 0; i < job->n_saes && rc == 0; i++)
-		rc = result_init(&out[i], job, job->sae[i], e);
+		rc = result_init(&out[i], job, job->d_sae[i], e);
 	if (rc < 0)
 		return rc;
 	rc = pass_init(&p, job, out, e);

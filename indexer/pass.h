@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * pass: all windows, in order and in batches, through the model up to the hooks,
- * through each SAE (or out of a feed), into the features' states and the run's
+ * through each SAE (or out of a source of active features), into the features' states and the run's
  * activations. What it
  * finds depends neither on threads nor on batches.
  */
 #ifndef INDEXER_PASS_H
 #define INDEXER_PASS_H
 
+#include "indexer/act_source.h"
 #include "indexer/encode.h"
-#include "indexer/feed.h"
 #include "indexer/progress.h"
 #include "indexer/state.h"
 #include "indexer/stats.h"
@@ -32,21 +32,22 @@ struct checkpoints {
 };
 
 struct pass_job {
-	const struct lm *lm; /* NULL where there is a feed */
+	const struct lm *lm; /* NULL where there is a source */
 	struct pool *pool;
 	const struct windows *windows;
 	struct run_writer *writer; /* slot i takes the activations of sae[i]; or NULL */
 	struct progress *progress;
 	const struct hook *hook; /* (n_hooks) */
 	uint32_t n_hooks;
-	const struct sae *const *sae; /* (n_saes) */
+	const struct sae *const *sae; /* (n_saes); NULL where there is a source */
+	const uint32_t *d_sae; /* (n_saes) their features */
 	const uint32_t *hook_of; /* (n_saes) index in hook of what it reads */
 	/* (n_saes) of what its decoder gives; of cross-layer ones, what it reads */
 	const uint32_t *out_of;
 	uint32_t n_saes;
 	/* Active features from elsewhere: no model runs, there are no hooks, and how well
 	 * SAEs fit is not computed. NULL: it does. */
-	const struct feed *feed;
+	const struct act_source *source;
 	/* With a writer that was resumed, from windows done on; NULL: none are made. */
 	struct checkpoints *checkpoints;
 	uint32_t examples, dedup_radius;
@@ -59,7 +60,7 @@ struct pass_result { /* of one SAE */
 	uint64_t *
 		acts_of_token; /* (n_vocab) activations on each token id, counted ones */
 	uint64_t n_tokens, n_active, n_alive;
-	/* NaN where it gives only a part (cross-layer); 0 out of a feed */
+	/* NaN where it gives only a part (cross-layer); 0 out of a source */
 	double explained, mse;
 };
 

@@ -79,11 +79,11 @@ struct item {
 	size_t i; /* range, or group of windows */
 };
 
-/* Of windows that SAEs and streams are compared in; out of a feed there are none. */
+/* Of windows that SAEs and streams are compared in; out of a source there are none. */
 static size_t
 n_groups(const struct pass *p)
 {
-	if (p->job->feed != NULL)
+	if (p->job->source != NULL)
 		return 0;
 	return (p->n_windows + WINDOWS_PER_ITEM - 1) / WINDOWS_PER_ITEM;
 }
@@ -187,7 +187,7 @@ pass_conclude(struct pass *p)
 	for (uint32_t s = 0; s < p->n_saes; s++) {
 		struct pass_result *r = &p->result[s];
 
-		if (p->job->feed == NULL)
+		if (p->job->source == NULL)
 			fit_conclude(&p->sae[s].fit,
 				&p->stats[p->job->out_of[s] * p->n_threads],
 				&r->explained, &r->mse);
