@@ -63,15 +63,15 @@ write_range(const struct collect *c, struct err *e)
 
 /* ---- shares --------------------------------------------------------------------- */
 
-/* How many features from first on fit the bytes, one at least. */
+/* How many features from first on, before end, fit the bytes, one at least. */
 static uint32_t
-fit(const struct finish_job *job, uint32_t first, size_t bytes)
+fit(const struct finish_job *job, uint32_t first, uint32_t end, size_t bytes)
 {
 	const struct state *s = &job->pass->state;
 	uint32_t n = 0;
 	size_t sum = 0;
 
-	while (first + n < s->n_features) {
+	while (first + n < end) {
 		sum += collect_bytes(job, &s->feature[first + n]);
 		if (n > 0 && sum > bytes)
 			break;
@@ -142,15 +142,15 @@ finish_sae(const struct finish_job *job, struct err *e)
 	size_t n_threads = pool_n_threads(job->pool);
 	struct share s = {mem_new(n_threads, sizeof(*s.range)),
 		mem_new(n_threads, sizeof(*s.err))};
-	uint32_t n, all = job->pass->state.n_features;
+	uint32_t n, end = job->end != 0 ? job->end : job->pass->state.n_features;
 	int rc = 0;
 
 	if (s.range == NULL || s.err == NULL)
 		rc = err_set(e, ERR_NOMEM, "no memory to finish the features");
-	for (uint32_t at = 0; at < all && rc == 0; at += n) {
-		n = fit(job, at, job->memory_bytes);
+	for (uint32_t at = job->first; at < end && rc == 0; at += n) {
+		n = fit(job, at, end, job->memory_bytes);
 		rc = run_share(job, &s, at, n, e);
-		progress_part(job->progress, at + n, all);
+		progress_part(job->progress, at + n - job->first, end - job->first);
 	}
 	mem_free(s.range);
 	mem_free(s.err);

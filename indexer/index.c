@@ -2,6 +2,7 @@
 #include "indexer/index.h"
 
 #include "indexer/cut.h"
+#include "indexer/describe.h"
 #include "indexer/directions.h"
 #include "indexer/feed_cut.h"
 #include "indexer/finish.h"
@@ -14,12 +15,10 @@
 #include "indexer/stop.h"
 #include "indexer/windows.h"
 #include "indexer/words.h"
-#include "util/hash.h"
 #include "util/mem.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 struct pair_ids {
 	const char *from_id, *to_id;
@@ -69,30 +68,6 @@ is_fed(const struct run *r)
 
 /* ---- SAEs that the store has not ------------------------------------------------ */
 
-static void
-describe_sae(const struct run *r, const struct plan_sae *s, struct cat_sae *out)
-{
-	const struct sae_info *info = &s->sae->info;
-
-	*out = (struct cat_sae){.d_in = info->d_in,
-		.d_out = info->d_out,
-		.d_sae = info->d_sae,
-		.k = info->k,
-		.context = info->context_size,
-		.prepend_bos = info->prepend_bos,
-		.created_s = (int64_t)time(NULL)};
-	memcpy(out->hash, s->sae->hash, sizeof(out->hash));
-	strcpy(out->id, s->id);
-	strcpy(out->name, s->name);
-	strcpy(out->model_id, r->plan->model_id);
-	strcpy(out->hook, s->stream);
-	strcpy(out->family, info->family);
-	strcpy(out->architecture, info->architecture);
-	strcpy(out->rules, info->rules);
-	snprintf(out->kind, sizeof(out->kind), "%s", sae_kind_name(info->kind));
-	hash_hex(s->sae->file_hash, 32, out->weights_sha256);
-}
-
 static int
 write_sae(struct run *r, const struct plan_sae *s, struct err *e)
 {
@@ -104,11 +79,12 @@ write_sae(struct run *r, const struct plan_sae *s, struct err *e)
 
 	if (tok_n_vocab(r->plan->tok) < n_vocab)
 		n_vocab = (uint32_t)tok_n_vocab(r->plan->tok);
-	describe_sae(r, s, info);
+	describe_sae(info, r->plan, s);
 	rc = sae_writer_new(&w, &have, r->store, info, s->sae->w_dec, e);
 	if (rc < 0 || have >= 0)
 		return rc;
-	if (w != NULL) /* else it is pending, and whole */
+	/* else it is pending, and whole; of a range merge computes them, once for all */
+	if (w != NULL && r->plan->end == 0)
 		rc = logits_write(w, r->plan->lm, s->sae, n_vocab, r->pool, e);
 	if (rc == 0 && w != NULL)
 		rc = sae_writer_finish(w, e);
@@ -218,6 +194,8 @@ write_graph(struct run *r, uint32_t i, uint32_t j, struct err *e)
 static int
 write_graphs(struct run *r, struct err *e)
 {
+	if (r->plan->end != 0) /* merge computes them, once for all ranges */
+		return 0;
 	progress_phase(r->progress, "neighbors");
 	if (gather_directions(r, e) < 0)
 		return e->code;
@@ -315,6 +293,8 @@ run_pass(struct run *r, struct err *e)
 		.hook_of = hook,
 		.out_of = out,
 		.n_saes = r->group->n_saes,
+		.first = r->plan->first,
+		.end = r->plan->end,
 		.checkpoints = &r->checkpoints,
 		.examples = (uint32_t)o->examples,
 		.dedup_radius = (uint32_t)o->dedup_radius};
@@ -357,7 +337,9 @@ finish(struct run *r, struct err *e)
 		.words = &r->words,
 		.interval_samples = (uint32_t)r->plan->options->interval_samples,
 		.seed = r->plan->options->seed,
-		.memory_bytes = r->memory.finish_bytes};
+		.memory_bytes = r->memory.finish_bytes,
+		.first = r->plan->first,
+		.end = r->plan->end};
 
 	progress_phase(r->progress, "features");
 	if (is_fed(r))
@@ -375,26 +357,6 @@ finish(struct run *r, struct err *e)
 
 /* ---- publishing ------------------------------------------------------------------- */
 
-static void
-describe_model(const struct run *r, struct cat_model *m)
-{
-	const struct lm_info *lm = lm_info(r->plan->lm);
-
-	*m = (struct cat_model){.n_layers = lm->n_layers,
-		.d_model = lm->d_model,
-		.n_vocab = lm->n_vocab,
-		.n_ctx = lm->n_ctx,
-		.n_params = lm_can_run(r->plan->lm) ? lm->n_params : 0,
-		.created_s = (int64_t)time(NULL)};
-	strcpy(m->id, r->plan->model_id);
-	strcpy(m->name, r->plan->model_name);
-	snprintf(m->family, sizeof(m->family), "%s", lm->family);
-	snprintf(m->architecture, sizeof(m->architecture), "%s", lm->architecture);
-	snprintf(m->dtype_file, sizeof(m->dtype_file), "%s", lm->dtype_file);
-	strcpy(m->weights_sha256, r->plan->weights_sha256);
-	strcpy(m->tokenizer_sha256, r->plan->tokenizer_sha256);
-}
-
 static int
 publish(struct run *r, uint32_t *number, struct err *e)
 {
@@ -404,7 +366,7 @@ publish(struct run *r, uint32_t *number, struct err *e)
 	struct buf provenance;
 	int rc;
 
-	describe_model(r, &model);
+	describe_model(&model, r->plan);
 	for (uint32_t i = 0; i < r->group->n_saes; i++) {
 		const struct pass_result *x = &r->result[i];
 
@@ -416,7 +378,9 @@ publish(struct run *r, uint32_t *number, struct err *e)
 				? (double)x->n_active / (double)x->n_tokens
 				: 0,
 			.explained = x->explained,
-			.mse = x->mse};
+			.mse = x->mse,
+			.first = r->plan->first,
+			.end = r->plan->end};
 	}
 	buf_init(&provenance);
 	rc = provenance_write(&provenance, r->plan, r->group, &r->cut, r->fed, e);
@@ -444,15 +408,21 @@ static void
 report_sae(const struct run *r, uint32_t i)
 {
 	const struct pass_result *x = &r->result[i];
-	char explained[STATS_CHARS];
+	const struct plan *p = r->plan;
+	uint32_t n = p->end != 0 ? p->end - p->first : x->state.n_features;
+	char explained[STATS_CHARS], range[64] = "";
 
+	if (p->end != 0)
+		snprintf(range, sizeof(range),
+			"features %u to %u of %u alone: ", p->first, p->end - 1,
+			x->state.n_features);
 	stats_explained(explained, x->explained);
-	printf("  %-16s L0 %.1f, explained variance %s, %llu of %u features dead among "
-	       "%llu tokens\n",
-		sae_of(r, i)->name,
+	printf("  %-16s %sL0 %.1f, explained variance %s, %llu of %u features dead "
+	       "among %llu tokens\n",
+		sae_of(r, i)->name, range,
 		x->n_tokens ? (double)x->n_active / (double)x->n_tokens : 0, explained,
-		(unsigned long long)(x->state.n_features - x->n_alive),
-		x->state.n_features, (unsigned long long)x->n_tokens);
+		(unsigned long long)(n - x->n_alive), n,
+		(unsigned long long)x->n_tokens);
 }
 
 static void

@@ -34,11 +34,11 @@ pass_bytes(const struct pass_job *job, size_t batch_tokens)
 	size_t n = batch_most(job, batch_tokens);
 	size_t bytes = n * (sizeof(uint32_t) * 2 + 1);
 
-	for (uint32_t i = 0; i < job->n_saes && job->source == NULL; i++)
+	for (uint32_t i = 0; i < job->n_saes && job->lm != NULL; i++)
 		bytes += encoder_bytes(job->sae[i], n);
 	for (uint32_t i = 0; i < job->n_hooks; i++)
 		bytes += n * lm_hook_width(job->lm, &job->hook[i]) * sizeof(float);
-	if (job->source != NULL)
+	if (job->lm == NULL)
 		return bytes;
 	return bytes +
 		pool_n_threads(job->pool) *
@@ -57,14 +57,16 @@ static int
 sae_init(struct pass_sae *s, const struct pass_job *job, uint32_t i, size_t n_threads,
 	size_t max_tokens, struct err *e)
 {
+	uint32_t end = job->end != 0 ? job->end : job->d_sae[i];
 	int rc;
 
-	/* out of a source it encodes nothing, but its ranges are those of states */
-	if (job->source != NULL)
+	/* without a model it encodes nothing, but its ranges are those of states */
+	if (job->lm == NULL)
 		rc = encoder_ranges(&s->encoder, job->d_sae[i], n_threads, e);
 	else
-		rc = encoder_init(&s->encoder, job->sae[i], n_threads, max_tokens, e);
-	if (rc == 0 && job->source == NULL)
+		rc = encoder_init_part(&s->encoder, job->sae[i], job->first,
+			end - job->first, n_threads, max_tokens, e);
+	if (rc == 0 && pass_fits(job))
 		rc = fit_init(&s->fit, job->sae[i], n_threads, e);
 	if (rc < 0)
 		return rc;
@@ -108,7 +110,7 @@ hooks_init(struct pass *p, struct err *e)
 			    lm_hook_width(p->job->lm, &p->job->hook[i / p->n_threads]),
 			    e) < 0)
 			return e->code;
-	for (size_t i = 0; i < p->n_threads && p->job->source == NULL; i++) {
+	for (size_t i = 0; i < p->n_threads && p->job->lm != NULL; i++) {
 		size_t most = piece_most(p->job, p->job->batch_tokens);
 
 		p->piece_start[i] = mem_new(most + 1, sizeof(**p->piece_start));
@@ -286,30 +288,36 @@ forward_piece(void *ctx, size_t i, size_t thread)
 /* ---- the loop ------------------------------------------------------------------- */
 
 static int
-encode_batch(struct pass *p, struct err *e)
+forward_batch(struct pass *p, struct err *e)
+{
+	if (p->job->lm == NULL)
+		return 0;
+	pool_run(p->job->pool, p->n_threads * PIECES_PER_THREAD, forward_piece, p);
+	return first_error(p, e);
+}
+
+static int
+encode_batch(struct pass *p, uint32_t i, struct err *e)
 {
 	const struct pass_job *job = p->job;
+	struct encoder *c = &p->sae[i].encoder;
+	const float *x = job->lm != NULL ? p->x[job->hook_of[i]] : NULL;
 
-	pool_run(job->pool, p->n_threads * PIECES_PER_THREAD, forward_piece, p);
-	if (first_error(p, e) < 0)
-		return e->code;
-	for (uint32_t i = 0; i < job->n_saes; i++)
-		if (encoder_run(&p->sae[i].encoder, job->pool, p->x[job->hook_of[i]],
-			    p->n_tokens, p->err, e) < 0)
-			return e->code;
-	return 0;
+	if (job->source == NULL)
+		return encoder_run(c, job->pool, x, p->n_tokens, p->err, e);
+	if (x != NULL)
+		encoder_prepare(c, job->pool, x, p->n_tokens);
+	return job->source->get(job->source->ctx, i, p->first, p->n_windows, &c->acts,
+		e);
 }
 
 static int
 run_batch(struct pass *p, struct err *e)
 {
-	const struct pass_job *job = p->job;
-
-	if (job->source == NULL && encode_batch(p, e) < 0)
+	if (forward_batch(p, e) < 0)
 		return e->code;
-	for (uint32_t i = 0; job->source != NULL && i < job->n_saes; i++)
-		if (job->source->get(job->source->ctx, i, p->first, p->n_windows,
-			    &p->sae[i].encoder.acts, e) < 0)
+	for (uint32_t i = 0; i < p->n_saes; i++)
+		if (encode_batch(p, i, e) < 0)
 			return e->code;
 	pass_consume(p);
 	return first_error(p, e);

@@ -32,22 +32,25 @@ struct checkpoints {
 };
 
 struct pass_job {
-	const struct lm *lm; /* NULL where there is a source */
+	/* NULL: there are no hooks, and how well SAEs fit is not computed. */
+	const struct lm *lm;
 	struct pool *pool;
 	const struct windows *windows;
 	struct run_writer *writer; /* slot i takes the activations of sae[i]; or NULL */
 	struct progress *progress;
 	const struct hook *hook; /* (n_hooks) */
 	uint32_t n_hooks;
-	const struct sae *const *sae; /* (n_saes); NULL where there is a source */
+	const struct sae *const *sae; /* (n_saes); NULL where there is no lm */
 	const uint32_t *d_sae; /* (n_saes) their features */
 	const uint32_t *hook_of; /* (n_saes) index in hook of what it reads */
 	/* (n_saes) of what its decoder gives; of cross-layer ones, what it reads */
 	const uint32_t *out_of;
 	uint32_t n_saes;
-	/* Active features from elsewhere: no model runs, there are no hooks, and how well
-	 * SAEs fit is not computed. NULL: it does. */
+	/* Active features from elsewhere; with a model, only how well SAEs fit is
+	 * computed. NULL: they are encoded. */
 	const struct act_source *source;
+	/* Features that are encoded; end 0: all. How well a part fits is not known. */
+	uint32_t first, end;
 	/* With a writer that was resumed, from windows done on; NULL: none are made. */
 	struct checkpoints *checkpoints;
 	uint32_t examples, dedup_radius;
@@ -60,7 +63,8 @@ struct pass_result { /* of one SAE */
 	uint64_t *
 		acts_of_token; /* (n_vocab) activations on each token id, counted ones */
 	uint64_t n_tokens, n_active, n_alive;
-	/* NaN where it gives only a part (cross-layer); 0 out of a source */
+	/* NaN where it gives only a part (cross-layer), or a part of the features was
+	 * encoded; 0 without a model */
 	double explained, mse;
 };
 

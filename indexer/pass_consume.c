@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "indexer/pass_int.h"
 
+#include <math.h>
+
 #define WINDOWS_PER_ITEM 8
 
 /* ---- features' states -------------------------------------------------------- */
@@ -79,11 +81,17 @@ struct item {
 	size_t i; /* range, or group of windows */
 };
 
-/* Of windows that SAEs and streams are compared in; out of a source there are none. */
+bool
+pass_fits(const struct pass_job *job)
+{
+	return job->lm != NULL && job->end == 0;
+}
+
+/* Of windows that SAEs and streams are compared in. */
 static size_t
 n_groups(const struct pass *p)
 {
-	if (p->job->source != NULL)
+	if (!pass_fits(p->job))
 		return 0;
 	return (p->n_windows + WINDOWS_PER_ITEM - 1) / WINDOWS_PER_ITEM;
 }
@@ -187,10 +195,12 @@ pass_conclude(struct pass *p)
 	for (uint32_t s = 0; s < p->n_saes; s++) {
 		struct pass_result *r = &p->result[s];
 
-		if (p->job->source == NULL)
+		if (pass_fits(p->job))
 			fit_conclude(&p->sae[s].fit,
 				&p->stats[p->job->out_of[s] * p->n_threads],
 				&r->explained, &r->mse);
+		else if (p->job->lm != NULL)
+			r->explained = r->mse = (double)NAN;
 		r->n_tokens = p->n_counted;
 		r->n_alive = state_n_alive(&r->state);
 		for (uint32_t f = 0; f < r->state.n_features; f++)

@@ -34,6 +34,8 @@ struct pass {
 	uint32_t n_saes; /* begun to be set up */
 };
 
+/* Whether it computes how well SAEs fit. */
+bool pass_fits(const struct pass_job *job);
 /* States, stored activations and sums from the batch's activations; errors are
  * left in p->err. */
 void pass_consume(struct pass *p);

@@ -54,6 +54,8 @@ provenance_run_id(char id[STORE_ID_CHARS], const struct plan *p,
 		(unsigned long long)o->examples, (unsigned long long)o->dedup_radius,
 		(unsigned long long)o->interval_samples, (unsigned long long)o->seed,
 		g->n_saes);
+	if (p->end != 0)
+		buf_printf(&b, "features %u:%u\n", p->first, p->end);
 	buf_put(&b, sae, g->n_saes * sizeof(sae[0]));
 	rc = b.failed ? err_set(e, ERR_NOMEM, "no memory for a run's id")
 		      : sha256_of(b.data, b.n_bytes, hash, e);
@@ -216,7 +218,7 @@ put_options(struct out *o, const struct plan *p)
 	size_t n = 0;
 
 	out_key(o, "options");
-	out_map(o, 7);
+	out_map(o, p->end != 0 ? 8 : 7);
 	out_key_uint(o, "context", opt->context);
 	out_key_uint(o, "bos", opt->bos);
 	out_key_uint(o, "examples", opt->examples);
@@ -224,6 +226,13 @@ put_options(struct out *o, const struct plan *p)
 	out_key_uint(o, "interval_samples", opt->interval_samples);
 	out_key_uint(o, "seed", opt->seed);
 	out_key_bool(o, "count_special", opt->count_special);
+	if (p->end != 0) {
+		out_key(o, "features");
+		out_array(o, 2);
+		out_uint(o, p->first);
+		out_uint(o, p->end);
+		out_end(o);
+	}
 	out_end(o);
 	for (uint32_t id = 0; id < p->n_vocab; id++)
 		n += p->excluded[id];

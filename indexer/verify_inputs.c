@@ -202,7 +202,7 @@ by_number(const void *a, const void *b)
 static int
 choose(const struct verify *v, struct verify_sae *s, uint32_t slot, struct err *e)
 {
-	uint32_t n = s->sae->info.d_sae;
+	uint32_t first = v->cat->sae[slot].first, n = v->cat->sae[slot].end - first;
 	uint64_t(*order)[2] = mem_new(n, sizeof(*order));
 
 	s->n_features = v->options->features < n ? (uint32_t)v->options->features : n;
@@ -213,8 +213,8 @@ choose(const struct verify *v, struct verify_sae *s, uint32_t slot, struct err *
 		return err_set(e, ERR_NOMEM, "no memory to verify");
 	}
 	for (uint32_t i = 0; i < n; i++) {
-		order[i][0] = hash_mix(v->options->seed, slot, i, 0);
-		order[i][1] = i;
+		order[i][0] = hash_mix(v->options->seed, slot, first + i, 0);
+		order[i][1] = first + i;
 	}
 	qsort(order, n, sizeof(*order), by_hash);
 	for (uint32_t i = 0; i < s->n_features; i++)
