@@ -108,4 +108,30 @@ grep -q 'resuming run [0-9a-f]* at [1-9]' out || fail "it does not say where it 
 saedb-index rm 1 --store s >out 2>&1 || fail "rm"
 [ "$(dump s)" = "$(dump r7:30)" ] || fail "resumed: $(cmp s.dump r7:30.dump)"
 ok "killed and resumed"
+# two ranges in one store, and nothing of the rest
+ranged two 0:7 --corpus tiny/a.jsonl || fail "index"
+ranged two 7:30 --corpus tiny/a.jsonl || fail "index"
+# says STATUS TEXT ARGUMENT...
+says()
+{
+	local want=$1 text=$2 rc=0
+	shift 2
+	SAEDB_STORE=two XDG_RUNTIME_DIR=/nowhere timeout 60 saedb "$@" >out 2>&1 </dev/null ||
+		rc=$?
+	[ $rc = "$want" ] || fail "saedb $* ends with $rc"
+	grep -q -- "$text" out || fail "saedb $* does not say '$text'"
+}
+says 0 'fires on' feature plain/3
+says 0 'fires on' feature plain/20
+says 1 'run 2 sought features 7 to 29 of plain alone, not 50, and no other run did' \
+	feature plain/50
+says 1 'run 1 sought features 0 to 6 of plain alone, not 20' feature plain/20 --run 1
+says 0 'plain *7-29' run 2
+says 0 'plain/29' features plain --all
+[ "$(wc -l <out)" = 24 ] || fail "features that were not sought are listed"
+says 0 'plain .* 0% ' saes
+says 0 'bridges' label plain/50 bridges
+says 0 'plain/50 *not sought  *-' search bridges --labels
+says 0 'no features' features plain --dead
+ok "what is said of features that were not sought"
 done_testing
