@@ -24,7 +24,7 @@ struct finish_job {
 	size_t memory_bytes; /* for all shares at a time */
 };
 
-/* Writes features, examples, postings, keywords and tokens of one slot. */
+/* Writes features, examples, postings, keywords, tokens and sums of one slot. */
 int finish_sae(const struct finish_job *job, struct err *e);
 
 #endif

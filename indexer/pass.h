@@ -12,7 +12,7 @@
 #include "indexer/encode.h"
 #include "indexer/progress.h"
 #include "indexer/state.h"
-#include "indexer/stats.h"
+#include "indexer/sums.h"
 #include "indexer/windows.h"
 #include "model/lm.h"
 #include "store/store.h"
@@ -60,8 +60,9 @@ struct pass_result { /* of one SAE */
 	uint64_t *
 		acts_of_token; /* (n_vocab) activations on each token id, counted ones */
 	uint64_t n_tokens, n_active, n_alive;
-	/* NaN where it gives only a part (cross-layer); 0 out of a source */
-	double explained, mse;
+	/* Not known where it gives only a part (cross-layer), nor out of a source. */
+	struct sums sums;
+	double explained, mse; /* NaN: not known */
 };
 
 /* out: (n_saes). new: pass_result_clear() each, also on error. */
