@@ -136,6 +136,22 @@ run_share(const struct finish_job *job, struct share *s, uint32_t first, uint32_
 	return rc;
 }
 
+static int
+write_sums(const struct finish_job *job, struct err *e)
+{
+	struct buf b;
+	int rc;
+
+	if (job->pass->sums.stream.d == 0)
+		return 0;
+	buf_init(&b);
+	sums_save(&job->pass->sums, &b);
+	rc = b.failed ? err_set(e, ERR_NOMEM, "no memory for an SAE's sums")
+		      : run_writer_sums(job->writer, job->slot, b.data, b.n_bytes, e);
+	buf_clear(&b);
+	return rc;
+}
+
 int
 finish_sae(const struct finish_job *job, struct err *e)
 {
@@ -154,5 +170,7 @@ finish_sae(const struct finish_job *job, struct err *e)
 	}
 	mem_free(s.range);
 	mem_free(s.err);
+	if (rc == 0)
+		rc = write_sums(job, e);
 	return rc == 0 ? tokens_write(job, e) : rc;
 }

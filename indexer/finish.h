@@ -26,7 +26,7 @@ struct finish_job {
 	uint32_t first, end;
 };
 
-/* Writes features, examples, postings, keywords and tokens of one slot. */
+/* Writes features, examples, postings, keywords, tokens and sums of one slot. */
 int finish_sae(const struct finish_job *job, struct err *e);
 
 #endif

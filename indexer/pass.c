@@ -192,6 +192,7 @@ void
 pass_result_clear(struct pass_result *r)
 {
 	state_clear(&r->state);
+	sums_clear(&r->sums);
 	mem_free(r->acts_of_token);
 	*r = (struct pass_result){0};
 }
@@ -386,7 +387,7 @@ pass_run(const struct pass_job *job, struct pass_result *out, struct err *e)
 		rc = run_all(&p, job->checkpoints != NULL ? job->checkpoints->from : 0,
 			e);
 	if (rc == 0)
-		pass_conclude(&p);
+		rc = pass_conclude(&p, e);
 	pass_clear(&p);
 	return rc;
 }

@@ -12,7 +12,7 @@
 #include "indexer/encode.h"
 #include "indexer/progress.h"
 #include "indexer/state.h"
-#include "indexer/stats.h"
+#include "indexer/sums.h"
 #include "indexer/windows.h"
 #include "model/lm.h"
 #include "store/store.h"
@@ -63,9 +63,10 @@ struct pass_result { /* of one SAE */
 	uint64_t *
 		acts_of_token; /* (n_vocab) activations on each token id, counted ones */
 	uint64_t n_tokens, n_active, n_alive;
-	/* NaN where it gives only a part (cross-layer), or a part of the features was
-	 * encoded; 0 without a model */
-	double explained, mse;
+	/* Not known where it gives only a part (cross-layer), where a part of the features
+	 * was encoded, nor without a model. */
+	struct sums sums;
+	double explained, mse; /* NaN: not known */
 };
 
 /* out: (n_saes). new: pass_result_clear() each, also on error. */

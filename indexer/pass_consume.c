@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "indexer/pass_int.h"
 
-#include <math.h>
-
 #define WINDOWS_PER_ITEM 8
 
 /* ---- features' states -------------------------------------------------------- */
@@ -188,22 +186,22 @@ pass_gather(struct pass *p)
 		fit_gather(&p->sae[s].fit);
 }
 
-void
-pass_conclude(struct pass *p)
+int
+pass_conclude(struct pass *p, struct err *e)
 {
 	pass_gather(p);
 	for (uint32_t s = 0; s < p->n_saes; s++) {
 		struct pass_result *r = &p->result[s];
 
-		if (pass_fits(p->job))
-			fit_conclude(&p->sae[s].fit,
-				&p->stats[p->job->out_of[s] * p->n_threads],
-				&r->explained, &r->mse);
-		else if (p->job->lm != NULL)
-			r->explained = r->mse = (double)NAN;
+		if (pass_fits(p->job) && !p->job->sae[s]->info.cross_layer &&
+			sums_copy(&r->sums, &p->stats[p->job->out_of[s] * p->n_threads],
+				&p->sae[s].fit.error[0], e) < 0)
+			return e->code;
+		sums_conclude(&r->sums, &r->explained, &r->mse);
 		r->n_tokens = p->n_counted;
 		r->n_alive = state_n_alive(&r->state);
 		for (uint32_t f = 0; f < r->state.n_features; f++)
 			r->n_active += r->state.feature[f].count;
 	}
+	return 0;
 }

@@ -40,7 +40,7 @@ bool pass_fits(const struct pass_job *job);
  * left in p->err. */
 void pass_consume(struct pass *p);
 /* Fills the results' numbers after the last batch. */
-void pass_conclude(struct pass *p);
+int pass_conclude(struct pass *p, struct err *e);
 /* All threads' sums into the first one's, between two batches. */
 void pass_gather(struct pass *p);
 

@@ -171,6 +171,11 @@ int store_acts(struct store_view *v, uint32_t run, uint32_t slot, uint32_t windo
 	uint32_t first, uint32_t n, struct rec_acts *out, struct arena *arena,
 	struct err *e);
 
+/* The bytes that run_writer_sums() took; p NULL where the run has none. Borrowed until
+ * the view ends. */
+int store_sums(struct store_view *v, uint32_t run, uint32_t slot,
+	struct store_value *out, struct err *e);
+
 /* Decoder rows (d_sae, d_out) of a SAE, mapped; borrowed until the view ends. */
 int store_decoder(struct store_view *v, uint32_t sae, const float **rows,
 	struct err *e);
@@ -424,6 +429,9 @@ int run_writer_token(struct run_writer *w, uint32_t slot, uint32_t token,
 	const struct rec_token *r, struct err *e);
 int run_writer_keywords(struct run_writer *w, uint32_t slot, uint32_t feature,
 	const char *text, double score, struct err *e);
+/* What the indexer puts a slot together from again; perhaps none. */
+int run_writer_sums(struct run_writer *w, uint32_t slot, const void *p, size_t n_bytes,
+	struct err *e);
 int run_writer_finish(struct run_writer *w, struct err *e);
 void run_writer_free(struct run_writer *w);
 
