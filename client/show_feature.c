@@ -27,6 +27,23 @@ put_label(struct table *t, const struct saedb_feature *f)
 	}
 }
 
+/* Of a feature that the run did not seek nothing is known. */
+static void
+put_counts(struct table *t, const struct saedb_value *row,
+	const struct saedb_feature *f)
+{
+	if (saedb_type(saedb_get(row, "count")) == SAEDB_NIL) {
+		table_put(t, "not sought");
+		for (int i = 0; i < 3; i++)
+			table_put(t, "-");
+		return;
+	}
+	table_put(t, f->count > 0 ? fmt_percent(f->density).s : "dead");
+	table_put(t, fmt_count(f->count).s);
+	table_put(t, fmt_value(f->max).s);
+	table_put(t, fmt_value(f->mean).s);
+}
+
 void
 show_features(struct cli *c, const struct saedb_value *r)
 {
@@ -53,10 +70,7 @@ show_features(struct cli *c, const struct saedb_value *r)
 	for (size_t i = 0; i < saedb_length(list); i++) {
 		saedb_read_feature(saedb_at(list, i), &f);
 		table_text(&t, f.address);
-		table_put(&t, f.count > 0 ? fmt_percent(f.density).s : "dead");
-		table_put(&t, fmt_count(f.count).s);
-		table_put(&t, fmt_value(f.max).s);
-		table_put(&t, fmt_value(f.mean).s);
+		put_counts(&t, saedb_at(list, i), &f);
 		put_label(&t, &f);
 	}
 	show_table(c, &t);

@@ -22,6 +22,15 @@ put_count(struct table *t, const struct saedb_value *map, const char *key)
 	table_put(t, fmt_count(natural(map, key)).s);
 }
 
+/* Features that the newest run sought. */
+static uint64_t
+n_sought(const struct saedb_value *sae)
+{
+	uint64_t end = natural(sae, "end_feature");
+
+	return end > 0 ? end - natural(sae, "first_feature") : natural(sae, "d_sae");
+}
+
 /* Of a model that is only described, 0 is not known. */
 static void
 put_known(struct table *t, const struct saedb_value *map, const char *key,
@@ -174,7 +183,7 @@ show_saes(struct cli *c, const struct saedb_value *r)
 		put_count(&t, s, "d_in");
 		put_count(&t, s, "d_sae");
 		put_share(&t, natural(s, "n_dead"),
-			natural(s, "n_tokens") > 0 ? natural(s, "d_sae") : 0);
+			natural(s, "n_tokens") > 0 ? n_sought(s) : 0);
 		table_put(&t, fmt_value(float_of(s, "l0")).s);
 		if (!is_nil(&t, s, "explained"))
 			table_printf(&t, "%.1f%%", 100 * float_of(s, "explained"));
@@ -241,6 +250,7 @@ show_run_saes(struct cli *c, const struct saedb_value *list)
 {
 	static const struct column columns[] = {
 		{"sae", false, STYLE_ADDR},
+		{"features", true, STYLE_PLAIN},
 		{"tokens", true, STYLE_PLAIN},
 		{"activations", true, STYLE_PLAIN},
 		{"alive", true, STYLE_PLAIN},
@@ -258,6 +268,12 @@ show_run_saes(struct cli *c, const struct saedb_value *list)
 		const struct saedb_value *s = saedb_at(list, i);
 
 		table_text(&t, str_of(s, "sae", "?"));
+		if (natural(s, "end_feature") == 0)
+			table_put(&t, "-");
+		else
+			table_printf(&t, "%" PRIu64 "-%" PRIu64,
+				natural(s, "first_feature"),
+				natural(s, "end_feature") - 1);
 		put_count(&t, s, "n_tokens");
 		put_count(&t, s, "n_active");
 		put_count(&t, s, "n_alive");

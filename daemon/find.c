@@ -62,16 +62,22 @@ find_run_text(struct req *q, char out[FIND_RUN_BYTES], struct err *e)
 	return 0;
 }
 
+/* The catalogue's answer rc, into the target. */
 static int
-run_of(struct req *q, struct target *t, const char *text, struct err *e)
+take_run(struct req *q, struct target *t, int rc, struct err *e)
 {
-	int rc = cat_find_run(q->cat, t->sae, text, &t->run, &t->slot, e);
-
 	if (rc < 0)
 		return blame(e, "run");
 	t->r = &q->cat->run[t->run];
 	t->rs = &t->r->sae[t->slot];
 	return 0;
+}
+
+static int
+run_of(struct req *q, struct target *t, const char *text, struct err *e)
+{
+	return take_run(q, t, cat_find_run(q->cat, t->sae, text, &t->run, &t->slot, e),
+		e);
 }
 
 int
@@ -163,9 +169,23 @@ find_feature(struct req *q, struct target *t, struct err *e)
 }
 
 int
+find_run_of_feature(struct req *q, struct target *t, struct err *e)
+{
+	char text[FIND_RUN_BYTES];
+	int rc = find_run_text(q, text, e);
+
+	if (rc < 0)
+		return rc;
+	return take_run(q, t,
+		cat_find_feature_run(q->cat, t->sae, t->index, text, &t->run, &t->slot,
+			e),
+		e);
+}
+
+int
 find_feature_run(struct req *q, struct target *t, struct err *e)
 {
 	int rc = find_feature(q, t, e);
 
-	return rc < 0 ? rc : find_run(q, t, e);
+	return rc < 0 ? rc : find_run_of_feature(q, t, e);
 }

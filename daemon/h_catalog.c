@@ -51,13 +51,23 @@ model_of(const struct store_catalog *c, const char *id)
 	return NULL;
 }
 
-static const struct cat_run_sae *
+static bool
 in_run(const struct cat_run *r, uint32_t sae)
 {
 	for (uint32_t i = 0; i < r->n_saes; i++)
 		if (r->sae[i].sae == sae)
-			return &r->sae[i];
-	return NULL;
+			return true;
+	return false;
+}
+
+/* Of the features that were sought. */
+static void
+put_alive(struct out *o, const struct cat_run_sae *s)
+{
+	out_key_uint(o, "n_alive", s->n_alive);
+	out_key_uint(o, "n_dead", s->end - s->first - s->n_alive);
+	out_key_uint(o, "first_feature", s->first);
+	out_key_uint(o, "end_feature", s->end);
 }
 
 /* nil where it is not known. */
@@ -76,33 +86,31 @@ put_known(struct out *o, const char *key, double v)
 static void
 put_sae_runs(struct out *o, const struct store_catalog *c, uint32_t sae)
 {
-	const struct cat_run_sae *newest = NULL, *found;
+	const struct cat_run_sae *newest;
+	struct err none = ERR_INIT;
+	uint32_t run, slot;
 	size_t n = 0;
 
 	for (uint32_t i = 0; i < c->n_runs; i++)
-		n += in_run(&c->run[i], sae) != NULL;
+		n += in_run(&c->run[i], sae);
 	out_key(o, "runs");
 	out_array(o, n);
-	for (uint32_t i = 0; i < c->n_runs; i++) {
-		found = in_run(&c->run[i], sae);
-		if (found == NULL)
-			continue;
-		out_uint(o, c->run[i].number);
-		newest = found;
-	}
+	for (uint32_t i = 0; i < c->n_runs; i++)
+		if (in_run(&c->run[i], sae))
+			out_uint(o, c->run[i].number);
 	out_end(o);
-	if (newest == NULL) {
-		static const char *const none[] = {"l0", "explained", "n_alive",
-			"n_dead", "n_tokens"};
+	if (cat_find_run(c, sae, "", &run, &slot, &none) < 0) {
+		static const char *const unknown[] = {"l0", "explained", "n_alive",
+			"n_dead", "first_feature", "end_feature", "n_tokens"};
 
-		for (size_t i = 0; i < 5; i++)
-			out_key_str(o, none[i], NULL);
+		for (size_t i = 0; i < 7; i++)
+			out_key_str(o, unknown[i], NULL);
 		return;
 	}
+	newest = &c->run[run].sae[slot];
 	out_key_f64(o, "l0", newest->l0);
 	put_known(o, "explained", newest->explained);
-	out_key_uint(o, "n_alive", newest->n_alive);
-	out_key_uint(o, "n_dead", c->sae[sae].d_sae - newest->n_alive);
+	put_alive(o, newest);
 	out_key_uint(o, "n_tokens", newest->n_tokens);
 }
 
@@ -114,7 +122,7 @@ put_sae(struct out *o, const struct store_catalog *c, uint32_t at)
 	char hex[65];
 
 	hash_hex(s->hash, sizeof(s->hash), hex);
-	out_map(o, 23);
+	out_map(o, 25);
 	out_key_str(o, "id", s->id);
 	out_key(o, "name");
 	out_text(o, s->name, strlen(s->name));
@@ -189,13 +197,12 @@ put_run_saes(struct out *o, const struct store_catalog *c, const struct cat_run 
 		const struct cat_run_sae *s = &r->sae[i];
 		const char *name = c->sae[s->sae].name;
 
-		out_map(o, 8);
+		out_map(o, 10);
 		out_key(o, "sae");
 		out_text(o, name, strlen(name));
 		out_key_uint(o, "n_tokens", s->n_tokens);
 		out_key_uint(o, "n_active", s->n_active);
-		out_key_uint(o, "n_alive", s->n_alive);
-		out_key_uint(o, "n_dead", c->sae[s->sae].d_sae - s->n_alive);
+		put_alive(o, s);
 		out_key_f64(o, "l0", s->l0);
 		put_known(o, "explained", s->explained);
 		put_known(o, "mse", s->mse);

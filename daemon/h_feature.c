@@ -200,7 +200,7 @@ put_one_of_many(struct req *q, struct out *o, const struct value *v, struct err 
 		return err_arg(e, ERR_ARG, "features", "features must be strings");
 	rc = find_address(q, v->str, v->n, "features", &t, e);
 	if (rc == 0)
-		rc = find_run(q, &t, e);
+		rc = find_run_of_feature(q, &t, e);
 	if (rc == 0)
 		rc = read_card(q, &t, &c, e);
 	if (rc == ERR_NOTFOUND) {

@@ -13,10 +13,14 @@ int
 h_label_get(struct req *q, struct out *o, struct err *e)
 {
 	const struct store_label *label;
+	struct err unsought = ERR_INIT;
 	struct target t;
 	uint32_t n = 0;
-	int rc = find_feature_run(q, &t, e);
+	int rc = find_feature(q, &t, e);
 
+	/* people's labels are the SAE's, whether or not a run sought the feature */
+	if (rc == 0 && find_run_of_feature(q, &t, &unsought) < 0)
+		rc = find_run(q, &t, e);
 	if (rc == 0)
 		rc = read_labels(q, &t, t.index, &label, &n, e);
 	if (rc < 0)

@@ -49,7 +49,10 @@ put_neighbors(struct out *o, const struct target *to, const struct rec_scored *x
 		out_key_uint(o, "index", x[i].id);
 		out_key_str(o, "sae", to->s->name);
 		out_key_f32(o, "cosine", x[i].score);
-		out_key_f64(o, "density", k->row[i].density);
+		if (cat_sought(to->rs, x[i].id))
+			out_key_f64(o, "density", k->row[i].density);
+		else
+			out_key_str(o, "density", NULL);
 		out_key(o, "label");
 		if (l->text != NULL)
 			out_text(o, l->text, strlen(l->text));

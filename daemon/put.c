@@ -71,10 +71,18 @@ put_row(struct out *o, const struct target *t, const struct feature_row *r,
 	out_key(o, "feature");
 	put_address(o, t->s, r->index);
 	out_key_uint(o, "index", r->index);
-	out_key_uint(o, "count", r->count);
-	out_key_f64(o, "density", r->density);
-	out_key_f32(o, "max", r->max);
-	out_key_f64(o, "mean", r->mean);
+	if (cat_sought(t->rs, r->index)) {
+		out_key_uint(o, "count", r->count);
+		out_key_f64(o, "density", r->density);
+		out_key_f32(o, "max", r->max);
+		out_key_f64(o, "mean", r->mean);
+	} else {
+		static const char *const unknown[] = {"count", "density", "max",
+			"mean"};
+
+		for (size_t i = 0; i < 4; i++)
+			out_key_str(o, unknown[i], NULL);
+	}
 	out_key(o, "label");
 	put_words(o, label->text);
 	out_key(o, "source");

@@ -48,6 +48,8 @@ int find_newest(struct req *q, struct target *t, struct err *e);
 /* The argument `feature`: SAE and index; without and with its run. */
 int find_feature(struct req *q, struct target *t, struct err *e);
 int find_feature_run(struct req *q, struct target *t, struct err *e);
+/* As find_run(), among runs that sought the feature t->index. */
+int find_run_of_feature(struct req *q, struct target *t, struct err *e);
 /* An address: its SAE and index. Errors name the argument arg. */
 int find_address(struct req *q, const char *text, size_t n_bytes, const char *arg,
 	struct target *t, struct err *e);
@@ -78,7 +80,7 @@ void put_row_of(struct feature_row *row, uint32_t index, const struct rec_featur
 	uint64_t n_tokens);
 void put_label(struct out *o, const struct store_label *l, const struct cat_sae *s,
 	bool with_index);
-/* The record of a feature, of zeros if it never fired. ERR_NOTFOUND past d_sae. */
+/* The record of a feature, of zeros where the run did not seek it. */
 int read_feature(struct req *q, const struct target *t, uint32_t index,
 	struct rec_feature *out, struct err *e);
 int read_window(struct req *q, uint32_t cut, uint32_t window, struct rec_window *out,

@@ -25,10 +25,11 @@ struct place {
 static uint32_t
 n_of(const struct place *x)
 {
-	return x->section == JOB        ? 1
-		: x->section == STREAM  ? x->p->job->n_hooks
-		: x->section < SECTIONS ? x->p->n_saes
-					: 0;
+	return x->section == JOB                             ? 1
+		: x->section == STREAM                       ? x->p->job->n_hooks
+		: x->section == FIT && !pass_fits(x->p->job) ? 0
+		: x->section < SECTIONS                      ? x->p->n_saes
+							     : 0;
 }
 
 static uint32_t

@@ -10,10 +10,8 @@
 #define CHUNK 64 /* tokens prepared or merged by one item */
 
 static int
-split_ranges(struct encoder *c, struct err *e)
+split_ranges(struct encoder *c, uint32_t first, uint32_t n, struct err *e)
 {
-	uint32_t n = c->sae->info.d_sae;
-
 	c->n_ranges = n / RANGE_ENOUGH;
 	if (c->n_ranges > c->n_threads * RANGES_PER_THREAD)
 		c->n_ranges = c->n_threads * RANGES_PER_THREAD;
@@ -27,9 +25,11 @@ split_ranges(struct encoder *c, struct err *e)
 	c->hits = mem_new(c->n_ranges, sizeof(*c->hits));
 	if (c->bound == NULL || c->hits == NULL)
 		return err_set(e, ERR_NOMEM, "no memory to encode");
-	for (size_t r = 0; r < c->n_ranges; r++)
-		c->bound[r] = (uint32_t)((uint64_t)n * r / c->n_ranges / 16 * 16);
-	c->bound[c->n_ranges] = n;
+	c->bound[0] = first;
+	for (size_t r = 1; r < c->n_ranges; r++)
+		c->bound[r] =
+			(first + (uint32_t)((uint64_t)n * r / c->n_ranges)) / 16 * 16;
+	c->bound[c->n_ranges] = first + n;
 	return 0;
 }
 
@@ -70,14 +70,33 @@ int
 encoder_init(struct encoder *c, const struct sae *sae, size_t n_threads,
 	size_t max_tokens, struct err *e)
 {
+	return encoder_init_part(c, sae, 0, sae->info.d_sae, n_threads, max_tokens, e);
+}
+
+int
+encoder_init_part(struct encoder *c, const struct sae *sae, uint32_t first,
+	uint32_t count, size_t n_threads, size_t max_tokens, struct err *e)
+{
 	int rc;
 
 	*c = (struct encoder){.sae = sae,
 		.n_threads = n_threads,
 		.max_tokens = max_tokens};
-	rc = split_ranges(c, e);
+	rc = split_ranges(c, first, count, e);
 	if (rc == 0)
 		rc = make_buffers(c, e);
+	if (rc < 0)
+		encoder_clear(c);
+	return rc;
+}
+
+int
+encoder_ranges(struct encoder *c, uint32_t n_features, size_t n_threads, struct err *e)
+{
+	int rc;
+
+	*c = (struct encoder){.n_threads = n_threads};
+	rc = split_ranges(c, 0, n_features, e);
 	if (rc < 0)
 		encoder_clear(c);
 	return rc;
@@ -221,6 +240,14 @@ encoder_run(struct encoder *c, struct pool *pool, const float *x, uint32_t n_tok
 	pool_run(pool, n_chunks, merge_chunk, &g);
 	return sparse_gather_rows(&c->acts, c->best, c->sae->info.k, c->n_best,
 		n_tokens, e);
+}
+
+void
+encoder_prepare(struct encoder *c, struct pool *pool, const float *x, uint32_t n_tokens)
+{
+	struct encoding g = {c, x, n_tokens, NULL};
+
+	pool_run(pool, (n_tokens + CHUNK - 1) / CHUNK, prepare_chunk, &g);
 }
 
 double

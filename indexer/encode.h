@@ -27,12 +27,21 @@ struct encoder {
 /* borrowed: sae. new: encoder_clear(). */
 int encoder_init(struct encoder *c, const struct sae *sae, size_t n_threads,
 	size_t max_tokens, struct err *e);
+/* The same for features [first, first + count) alone, of a kind that does not choose. */
+int encoder_init_part(struct encoder *c, const struct sae *sae, uint32_t first,
+	uint32_t count, size_t n_threads, size_t max_tokens, struct err *e);
+/* Only the ranges of that many features, for one that encodes nothing. */
+int encoder_ranges(struct encoder *c, uint32_t n_features, size_t n_threads,
+	struct err *e);
 void encoder_clear(struct encoder *c);
 size_t encoder_bytes(const struct sae *sae, size_t max_tokens); /* without hits */
 
 /* Fills c->acts, y, scale, shift from x (n_tokens, d_in). err: (n_threads), zeroed. */
 int encoder_run(struct encoder *c, struct pool *pool, const float *x, uint32_t n_tokens,
 	struct err *err, struct err *e);
+/* Fills only c->y, scale, shift: the activations come from elsewhere. */
+void encoder_prepare(struct encoder *c, struct pool *pool, const float *x,
+	uint32_t n_tokens);
 /* Activations a token had in the last batch, on average. */
 double encoder_density(const struct encoder *c);
 #define ENCODER_FIRST_BATCH 512 /* tokens, before it is known how many features fire */

@@ -532,3 +532,16 @@ feed_get_acts(const struct feed *f, uint32_t sae, uint32_t first, uint32_t n,
 	out->row_start[token] = at;
 	return 0;
 }
+
+static int
+get_acts(const void *ctx, uint32_t sae, uint32_t first, uint32_t n, struct sparse *out,
+	struct err *e)
+{
+	return feed_get_acts(ctx, sae, first, n, out, e);
+}
+
+struct act_source
+feed_source(const struct feed *f)
+{
+	return (struct act_source){get_acts, f};
+}

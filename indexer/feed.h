@@ -8,6 +8,7 @@
 #ifndef INDEXER_FEED_H
 #define INDEXER_FEED_H
 
+#include "indexer/act_source.h"
 #include "indexer/corpus.h"
 #include "indexer/scratch.h"
 #include "indexer/sparse.h"
@@ -117,6 +118,8 @@ void feed_get(const struct feed *f, uint32_t window, struct feed_window *out);
 /* The active features of windows [first, first + n) as rows one after another. */
 int feed_get_acts(const struct feed *f, uint32_t sae, uint32_t first, uint32_t n,
 	struct sparse *out, struct err *e);
+/* The same for a pass; borrowed: f. */
+struct act_source feed_source(const struct feed *f);
 /* Bytes of an image. */
 const void *feed_image_bytes(const struct feed *f, const struct feed_image *x);
 

@@ -66,15 +66,15 @@ write_range(const struct collect *c, struct err *e)
 
 /* ---- shares --------------------------------------------------------------------- */
 
-/* How many features from first on fit the bytes, one at least. */
+/* How many features from first on, before end, fit the bytes, one at least. */
 static uint32_t
-fit(const struct finish_job *job, uint32_t first, size_t bytes)
+fit(const struct finish_job *job, uint32_t first, uint32_t end, size_t bytes)
 {
 	const struct state *s = &job->pass->state;
 	uint32_t n = 0;
 	size_t sum = 0;
 
-	while (first + n < s->n_features) {
+	while (first + n < end) {
 		sum += collect_bytes(job, &s->feature[first + n]);
 		if (n > 0 && sum > bytes)
 			break;
@@ -119,11 +119,27 @@ run_share(const struct finish_job *job, struct collect *range, size_t n_ranges,
 	return rc;
 }
 
+static int
+write_sums(const struct finish_job *job, struct err *e)
+{
+	struct buf b;
+	int rc;
+
+	if (job->pass->sums.stream.d == 0)
+		return 0;
+	buf_init(&b);
+	sums_save(&job->pass->sums, &b);
+	rc = b.failed ? err_set(e, ERR_NOMEM, "no memory for an SAE's sums")
+		      : run_writer_sums(job->writer, job->slot, b.data, b.n_bytes, e);
+	buf_clear(&b);
+	return rc;
+}
+
 int
 finish_sae(const struct finish_job *job, struct err *e)
 {
 	size_t n_ranges = pool_n_threads(job->pool);
-	uint32_t n, all = job->pass->state.n_features;
+	uint32_t n, end = job->end != 0 ? job->end : job->pass->state.n_features;
 	struct collect *range;
 	int rc = 0;
 
@@ -132,11 +148,13 @@ finish_sae(const struct finish_job *job, struct err *e)
 	range = mem_new(n_ranges, sizeof(*range));
 	if (range == NULL)
 		rc = err_set(e, ERR_NOMEM, "no memory to finish the features");
-	for (uint32_t at = 0; at < all && rc == 0; at += n) {
-		n = fit(job, at, job->memory_bytes);
+	for (uint32_t at = job->first; at < end && rc == 0; at += n) {
+		n = fit(job, at, end, job->memory_bytes);
 		rc = run_share(job, range, n_ranges, at, n, e);
-		progress_part(job->progress, at + n, all);
+		progress_part(job->progress, at + n - job->first, end - job->first);
 	}
 	mem_free(range);
+	if (rc == 0)
+		rc = write_sums(job, e);
 	return rc == 0 ? tokens_write(job, e) : rc;
 }

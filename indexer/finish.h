@@ -22,9 +22,11 @@ struct finish_job {
 	uint32_t interval_samples;
 	uint64_t seed;
 	size_t memory_bytes; /* for all shares at a time */
+	/* Features that were sought; end 0: all. Of others there are no records. */
+	uint32_t first, end;
 };
 
-/* Writes features, examples, postings, keywords and tokens of one slot. */
+/* Writes features, examples, postings, keywords, tokens and sums of one slot. */
 int finish_sae(const struct finish_job *job, struct err *e);
 
 #endif

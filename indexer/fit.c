@@ -112,12 +112,8 @@ void
 fit_conclude(struct fit *f, const struct stream_stats *y, double *explained,
 	double *mse)
 {
-	double error, variance = stream_stats_variance(y);
-
 	fit_gather(f);
-	error = exact64_get(&f->error[0]);
-	*explained = variance > 0 ? 1 - error / variance : 0;
-	*mse = y->n > 0 ? error / (double)y->n : 0;
+	stats_fit(y, &f->error[0], explained, mse);
 	if (f->sae->info.cross_layer)
 		*explained = *mse = (double)NAN;
 }

@@ -6,6 +6,7 @@
 #include "indexer/directions.h"
 #include "indexer/feed_cut.h"
 #include "indexer/finish.h"
+#include "indexer/graphs.h"
 #include "indexer/pass.h"
 #include "indexer/plan.h"
 #include "indexer/provenance.h"
@@ -15,17 +16,10 @@
 #include "indexer/stop.h"
 #include "indexer/windows.h"
 #include "indexer/words.h"
-#include "util/hash.h"
 #include "util/mem.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-struct pair_ids {
-	const char *from_id, *to_id;
-	uint32_t k;
-};
 
 /* One group of SAEs on its way to being a run. */
 struct run {
@@ -43,11 +37,7 @@ struct run {
 	struct run_writer *writer;
 	struct cat_sae *sae; /* (n_new_saes) */
 	uint32_t n_new_saes;
-	struct store_view *view; /* keeps decoders of the store's SAEs mapped */
-	struct directions *directions; /* the group's, then those in the store */
-	uint32_t n_directions;
-	struct pair_ids *graph; /* (n_graphs) new ones */
-	uint32_t n_graphs;
+	struct graphs graphs;
 	struct windows windows;
 	struct words words;
 	struct pass_result *result; /* (group->n_saes) */
@@ -87,7 +77,8 @@ write_sae(struct run *r, const struct plan_sae *s, struct err *e)
 	rc = sae_writer_new(&w, &have, r->store, info, s->sae->w_dec, e);
 	if (rc < 0 || have >= 0)
 		return rc;
-	if (w != NULL) /* else it is pending, and whole */
+	/* else it is pending, and whole; of a range merge computes them, once for all */
+	if (w != NULL && r->plan->end == 0)
 		rc = logits_write(w, r->plan->lm, s->sae, n_vocab, r->pool, e);
 	if (rc == 0 && w != NULL)
 		rc = sae_writer_finish(w, e);
@@ -108,111 +99,30 @@ write_saes(struct run *r, struct err *e)
 	return 0;
 }
 
-/* ---- neighbors ---------------------------------------------------------------------- */
-
-static bool
-in_group(const struct run *r, const char *id)
-{
-	for (uint32_t i = 0; i < r->group->n_saes; i++)
-		if (strcmp(sae_of(r, i)->id, id) == 0)
-			return true;
-	return false;
-}
-
-/* Whether a stored SAE reads the same stream as one of the group's. */
-static bool
-shares_stream(const struct run *r, const struct cat_sae *x)
-{
-	if (strcmp(x->model_id, r->plan->model_id) != 0 || in_group(r, x->id))
-		return false;
-	for (uint32_t i = 0; i < r->group->n_saes; i++)
-		if (strcmp(sae_of(r, i)->stream, x->hook) == 0)
-			return true;
-	return false;
-}
-
-static int
-gather_directions(struct run *r, struct err *e)
-{
-	const struct store_catalog *c;
-	const float *rows;
-
-	if (store_view_open(&r->view, r->store, e) < 0)
-		return e->code;
-	c = store_view_catalog(r->view);
-	r->directions = mem_new(r->group->n_saes + c->n_saes, sizeof(*r->directions));
-	if (r->directions == NULL)
-		return err_set(e, ERR_NOMEM, "no memory for neighbors");
-	for (uint32_t i = 0; i < r->group->n_saes; i++) {
-		const struct plan_sae *s = sae_of(r, i);
-
-		if (directions_init(&r->directions[r->n_directions], s->id,
-			    s->sae->w_dec, s->sae->info.d_sae, s->sae->info.d_out,
-			    e) < 0)
-			return e->code;
-		r->n_directions++;
-	}
-	for (uint32_t i = 0; i < c->n_saes; i++) {
-		if (!shares_stream(r, &c->sae[i]))
-			continue;
-		if (store_decoder(r->view, i, &rows, e) < 0 ||
-			directions_init(&r->directions[r->n_directions], c->sae[i].id,
-				rows, c->sae[i].d_sae, c->sae[i].d_out, e) < 0)
-			return e->code;
-		r->n_directions++;
-	}
-	return 0;
-}
-
-/* The stream of a direction's SAE. */
-static const char *
-stream_of(const struct run *r, uint32_t i)
-{
-	const struct store_catalog *c = store_view_catalog(r->view);
-
-	if (i < r->group->n_saes)
-		return sae_of(r, i)->stream;
-	for (uint32_t j = 0; j < c->n_saes; j++)
-		if (strcmp(c->sae[j].id, r->directions[i].id) == 0)
-			return c->sae[j].hook;
-	return "";
-}
-
-static int
-write_graph(struct run *r, uint32_t i, uint32_t j, struct err *e)
-{
-	const struct directions *from = &r->directions[i], *to = &r->directions[j];
-	bool have = false;
-
-	if (neighbors_k(from, to) == 0 || strcmp(stream_of(r, i), stream_of(r, j)) != 0)
-		return 0;
-	if (neighbors_write(r->store, from, to, r->pool, &have, e) < 0)
-		return e->code;
-	if (!have)
-		r->graph[r->n_graphs++] =
-			(struct pair_ids){from->id, to->id, neighbors_k(from, to)};
-	return stop_check(e);
-}
-
 static int
 write_graphs(struct run *r, struct err *e)
 {
-	progress_phase(r->progress, "neighbors");
+	struct graph_sae sae[LIMIT_SAES];
+	struct graphs_job job = {.store = r->store,
+		.pool = r->pool,
+		.progress = r->progress,
+		.model_id = r->plan->model_id,
+		.sae = sae,
+		.n_saes = r->group->n_saes};
+
+	if (r->plan->end != 0) /* merge computes them, once for all ranges */
+		return 0;
 	pool_stage(r->pool, STAGE_NEIGHBORS);
-	if (gather_directions(r, e) < 0)
-		return e->code;
-	r->graph =
-		mem_new((size_t)r->n_directions * r->n_directions, sizeof(*r->graph));
-	if (r->graph == NULL)
-		return err_set(e, ERR_NOMEM, "no memory for neighbors");
-	for (uint32_t i = 0; i < r->n_directions; i++) {
-		progress_part(r->progress, i, r->n_directions);
-		for (uint32_t j = 0; j < r->n_directions; j++)
-			if ((i < r->group->n_saes || j < r->group->n_saes) &&
-				write_graph(r, i, j, e) < 0)
-				return e->code;
+	for (uint32_t i = 0; i < r->group->n_saes; i++) {
+		const struct plan_sae *s = sae_of(r, i);
+
+		sae[i] = (struct graph_sae){.id = s->id,
+			.stream = s->stream,
+			.rows = s->sae->w_dec,
+			.d_sae = s->sae->info.d_sae,
+			.d_out = s->sae->info.d_out};
 	}
-	return 0;
+	return graphs_write(&r->graphs, &job, e);
 }
 
 /* ---- the run ------------------------------------------------------------------------ */
@@ -281,7 +191,8 @@ run_pass(struct run *r, struct err *e)
 {
 	const struct options *o = r->plan->options;
 	const struct sae *sae[LIMIT_SAES];
-	uint32_t hook[LIMIT_SAES], out[LIMIT_SAES];
+	uint32_t hook[LIMIT_SAES], out[LIMIT_SAES], d_sae[LIMIT_SAES];
+	struct act_source source = {0};
 	struct pass_job job = {.lm = is_fed(r) ? NULL : r->plan->lm,
 		.pool = r->pool,
 		.windows = &r->windows,
@@ -289,11 +200,14 @@ run_pass(struct run *r, struct err *e)
 		.progress = r->progress,
 		.hook = r->group->hook,
 		.n_hooks = is_fed(r) ? 0 : r->group->n_hooks,
-		.feed = is_fed(r) ? &r->fed->feed : NULL,
+		.source = is_fed(r) ? &source : NULL,
 		.sae = sae,
+		.d_sae = d_sae,
 		.hook_of = hook,
 		.out_of = out,
 		.n_saes = r->group->n_saes,
+		.first = r->plan->first,
+		.end = r->plan->end,
 		.checkpoints = &r->checkpoints,
 		.examples = (uint32_t)o->examples,
 		.dedup_radius = (uint32_t)o->dedup_radius};
@@ -303,7 +217,10 @@ run_pass(struct run *r, struct err *e)
 		sae[i] = sae_of(r, i)->sae;
 		hook[i] = sae_of(r, i)->hook;
 		out[i] = sae_of(r, i)->out;
+		d_sae[i] = sae[i]->info.d_sae;
 	}
+	if (is_fed(r))
+		source = feed_source(&r->fed->feed);
 	r->result = mem_new(r->group->n_saes, sizeof(*r->result));
 	if (r->result == NULL)
 		return err_set(e, ERR_NOMEM, "no memory for the features' statistics");
@@ -334,7 +251,9 @@ finish(struct run *r, struct err *e)
 		.words = &r->words,
 		.interval_samples = (uint32_t)r->plan->options->interval_samples,
 		.seed = r->plan->options->seed,
-		.memory_bytes = r->memory.finish_bytes};
+		.memory_bytes = r->memory.finish_bytes,
+		.first = r->plan->first,
+		.end = r->plan->end};
 
 	progress_phase(r->progress, "features");
 	pool_stage(r->pool, STAGE_FEATURES);
@@ -375,7 +294,9 @@ publish(struct run *r, uint32_t *number, struct err *e)
 				? (double)x->n_active / (double)x->n_tokens
 				: 0,
 			.explained = x->explained,
-			.mse = x->mse};
+			.mse = x->mse,
+			.first = r->plan->first,
+			.end = r->plan->end};
 	}
 	buf_init(&provenance);
 	rc = provenance_write(&provenance, r->plan, r->group, &r->cut, r->fed, e);
@@ -384,8 +305,8 @@ publish(struct run *r, uint32_t *number, struct err *e)
 			.cut = r->cut_is_new ? &r->cut : NULL,
 			.sae = r->sae,
 			.n_saes = r->n_new_saes,
-			.graph = (void *)r->graph,
-			.n_graphs = r->n_graphs,
+			.graph = (void *)r->graphs.made,
+			.n_graphs = r->graphs.n_made,
 			.run_id = r->id,
 			.run_cut_id = r->cut.id,
 			.provenance = buf_str(&provenance),
@@ -404,16 +325,12 @@ run_clear(struct run *r)
 {
 	for (uint32_t i = 0; r->result != NULL && i < r->group->n_saes; i++)
 		pass_result_clear(&r->result[i]);
-	for (uint32_t i = 0; i < r->n_directions; i++)
-		directions_clear(&r->directions[i]);
 	mem_free(r->result);
-	mem_free(r->directions);
 	mem_free(r->sae);
-	mem_free(r->graph);
 	words_clear(&r->words);
 	windows_clear(&r->windows);
 	run_writer_free(r->writer);
-	store_view_close(r->view);
+	graphs_clear(&r->graphs);
 }
 
 static int

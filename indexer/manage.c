@@ -49,12 +49,15 @@ list_run(const struct store_catalog *c, const struct cat_run *run)
 	for (uint32_t i = 0; i < run->n_saes; i++) {
 		const struct cat_run_sae *x = &run->sae[i];
 		const struct cat_sae *s = &c->sae[x->sae];
-		char explained[STATS_CHARS];
+		char explained[STATS_CHARS], range[48] = "";
 
+		if (!cat_sought_all(c, x))
+			snprintf(range, sizeof(range), "%u to %u alone of ", x->first,
+				x->end - 1);
 		stats_explained(explained, x->explained);
-		printf("  %-16s %s  %s  %s  %u features, %llu alive, L0 %.1f, "
+		printf("  %-16s %s  %s  %s  %s%u features, %llu alive, L0 %.1f, "
 		       "explained variance %s\n",
-			s->name, s->id, s->kind, s->hook, s->d_sae,
+			s->name, s->id, s->kind, s->hook, range, s->d_sae,
 			(unsigned long long)x->n_alive, x->l0, explained);
 	}
 }

@@ -8,7 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum option_type { OPT_FLAG, OPT_STR, OPT_INT, OPT_SIZE, OPT_LIST, OPT_CHOICE };
+enum option_type {
+	OPT_FLAG,
+	OPT_STR,
+	OPT_INT,
+	OPT_SIZE,
+	OPT_LIST,
+	OPT_CHOICE,
+	OPT_RANGE
+};
 
 #define ON_INDEX 1u
 #define ON_VERIFY 2u
@@ -87,6 +95,10 @@ static const struct option table[] = {
 		"let BOS and special tokens into the statistics"},
 	{"seed", OPT_INT, ON_INDEX | ON_VERIFY, AT(seed), 0, MOST, 0, NULL, "N",
 		"of the random samples"},
+	{"features", OPT_RANGE, ON_INDEX, AT(range), 0, UINT32_MAX, 0, NULL,
+		"FIRST:END",
+		"index only features FIRST to END - 1 of each SAE; merge joins such "
+		"runs"},
 	{"features", OPT_INT, ON_VERIFY, AT(features), 1, 1u << 24, 64, NULL, "N",
 		"verify: features recomputed per SAE"},
 	{"run", OPT_STR, ON_VERIFY, AT(run), 0, 0, 0, NULL, "RUN",
@@ -157,14 +169,18 @@ find_command(const char *name)
 	return NULL;
 }
 
+/* The command's own where several have that name, else any. */
 static const struct option *
-find_option(const char *name, size_t n_bytes)
+find_option(const char *name, size_t n_bytes, unsigned on)
 {
+	const struct option *found = NULL;
+
 	for (size_t i = 0; i < TABLE_N; i++)
 		if (strlen(table[i].name) == n_bytes &&
-			memcmp(table[i].name, name, n_bytes) == 0)
-			return &table[i];
-	return NULL;
+			memcmp(table[i].name, name, n_bytes) == 0 &&
+			(found == NULL || (table[i].commands & on) != 0))
+			found = &table[i];
+	return found;
 }
 
 static bool
@@ -225,6 +241,28 @@ take_number(const struct option *p, uint64_t *to, const char *value, struct err 
 	return 0;
 }
 
+/* FIRST:END, two whole numbers, the second the larger. */
+static int
+take_range(const struct option *p, uint64_t to[2], const char *value, struct err *e)
+{
+	const char *rest;
+
+	if (!parse_u64(value, &to[0], &rest) || *rest != ':' ||
+		!parse_u64(rest + 1, &to[1], &rest) || *rest != '\0')
+		return err_arg(e, ERR_ARG, p->name,
+			"--%s: '%s' is no %s, such as 0:4096", p->name, value, p->unit);
+	if (to[0] >= to[1])
+		return err_arg(e, ERR_ARG, p->name,
+			"--%s: %s is empty: FIRST is below END, which is the first "
+			"left "
+			"out",
+			p->name, value);
+	if (to[1] > p->max)
+		return err_arg(e, ERR_ARG, p->name, "--%s: %s is out of range", p->name,
+			value);
+	return 0;
+}
+
 /* The number of the word in p->text, words parted by |. */
 static int
 take_choice(const struct option *p, uint64_t *to, const char *value, struct err *e)
@@ -277,6 +315,8 @@ take_value(struct options *o, const struct option *p, const char *value, struct 
 		return take_item(to, value, e);
 	case OPT_CHOICE:
 		return take_choice(p, to, value, e);
+	case OPT_RANGE:
+		return take_range(p, to, value, e);
 	case OPT_INT:
 	case OPT_SIZE:
 		break;
@@ -307,7 +347,7 @@ take_option(struct options *o, const struct command *c, int argc, char **argv, i
 	const char *name = argv[*i] + 2;
 	size_t n = strcspn(name, "=");
 	const char *value = name[n] == '=' ? name + n + 1 : NULL;
-	const struct option *p = find_option(name, n);
+	const struct option *p = find_option(name, n, c->on);
 
 	if (p == NULL)
 		return err_set(e, ERR_ARG, "there is no option --%.*s; see --help",
@@ -363,6 +403,10 @@ check_sources(const struct options *o, struct err *e)
 		return need(o->model, "model", e) < 0
 			? e->code
 			: need(o->corpus.n > 0 ? "" : NULL, "corpus", e);
+	if (o->range[1] != 0)
+		return err_arg(e, ERR_ARG, "features",
+			"--features is of no use with --activations and --latents: it "
+			"shares out what saedb's own encoder does");
 	if (o->corpus.n > 0 || (o->activations.n > 0 && o->latents.n > 0))
 		return err_arg(e, ERR_ARG, o->corpus.n > 0 ? "corpus" : "latents",
 			"--corpus, --activations and --latents exclude one another");

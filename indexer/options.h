@@ -46,6 +46,8 @@ struct options {
 	uint64_t progress_interval_s;
 	uint64_t checkpoint_s; /* 0 = none are made */
 	uint64_t features; /* verify: how many */
+	uint64_t range
+		[2]; /* index: features sought, from the first to before the last */
 	uint64_t sample; /* diagnose: tokens */
 	bool strict, lines, joined, count_special, quiet;
 	bool help, version;

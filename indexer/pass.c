@@ -34,11 +34,11 @@ pass_bytes(const struct pass_job *job, size_t batch_tokens)
 	size_t n = batch_most(job, batch_tokens);
 	size_t bytes = n * (sizeof(uint32_t) * 2 + 1);
 
-	for (uint32_t i = 0; i < job->n_saes && job->feed == NULL; i++)
+	for (uint32_t i = 0; i < job->n_saes && job->lm != NULL; i++)
 		bytes += encoder_bytes(job->sae[i], n);
 	for (uint32_t i = 0; i < job->n_hooks; i++)
 		bytes += n * lm_hook_width(job->lm, &job->hook[i]) * sizeof(float);
-	if (job->feed != NULL)
+	if (job->lm == NULL)
 		return bytes;
 	return bytes +
 		pool_n_threads(job->pool) *
@@ -54,16 +54,23 @@ no_memory(struct err *e)
 }
 
 static int
-sae_init(struct pass_sae *s, const struct pass_job *job, const struct sae *sae,
-	size_t n_threads, size_t max_tokens, struct err *e)
+sae_init(struct pass_sae *s, const struct pass_job *job, uint32_t i, size_t n_threads,
+	size_t max_tokens, struct err *e)
 {
-	/* out of a feed it encodes nothing, but its ranges are those of states */
-	if (encoder_init(&s->encoder, sae, n_threads,
-		    job->feed != NULL ? 1 : max_tokens, e) < 0)
-		return e->code;
+	uint32_t end = job->end != 0 ? job->end : job->d_sae[i];
+	int rc;
+
+	/* without a model it encodes nothing, but its ranges are those of states */
+	if (job->lm == NULL)
+		rc = encoder_ranges(&s->encoder, job->d_sae[i], n_threads, e);
+	else
+		rc = encoder_init_part(&s->encoder, job->sae[i], job->first,
+			end - job->first, n_threads, max_tokens, e);
+	if (rc == 0 && pass_fits(job))
+		rc = fit_init(&s->fit, job->sae[i], n_threads, e);
+	if (rc < 0)
+		return rc;
 	s->ranges = mem_new(s->encoder.n_ranges, sizeof(*s->ranges));
-	if (fit_init(&s->fit, sae, n_threads, e) < 0)
-		return e->code;
 	s->row_start =
 		mem_new((size_t)job->windows->max_tokens + 1, sizeof(*s->row_start));
 	if (s->ranges == NULL || s->row_start == NULL)
@@ -103,7 +110,7 @@ hooks_init(struct pass *p, struct err *e)
 			    lm_hook_width(p->job->lm, &p->job->hook[i / p->n_threads]),
 			    e) < 0)
 			return e->code;
-	for (size_t i = 0; i < p->n_threads && p->job->feed == NULL; i++) {
+	for (size_t i = 0; i < p->n_threads && p->job->lm != NULL; i++) {
 		size_t most = piece_most(p->job, p->job->batch_tokens);
 
 		p->piece_start[i] = mem_new(most + 1, sizeof(**p->piece_start));
@@ -140,8 +147,7 @@ pass_init(struct pass *p, const struct pass_job *job, struct pass_result *out,
 		return e->code;
 	for (uint32_t i = 0; i < job->n_saes; i++) {
 		p->n_saes = i + 1;
-		if (sae_init(&p->sae[i], job, job->sae[i], n_threads, p->max_tokens,
-			    e) < 0)
+		if (sae_init(&p->sae[i], job, i, n_threads, p->max_tokens, e) < 0)
 			return e->code;
 	}
 	return 0;
@@ -172,12 +178,11 @@ pass_clear(struct pass *p)
 }
 
 static int
-result_init(struct pass_result *r, const struct pass_job *job, const struct sae *sae,
+result_init(struct pass_result *r, const struct pass_job *job, uint32_t d_sae,
 	struct err *e)
 {
 	*r = (struct pass_result){0};
-	if (state_init(&r->state, sae->info.d_sae, job->examples, job->dedup_radius,
-		    e) < 0)
+	if (state_init(&r->state, d_sae, job->examples, job->dedup_radius, e) < 0)
 		return e->code;
 	r->acts_of_token = mem_new(job->windows->n_vocab, sizeof(*r->acts_of_token));
 	return r->acts_of_token != NULL ? 0 : no_memory(e);
@@ -187,6 +192,7 @@ void
 pass_result_clear(struct pass_result *r)
 {
 	state_clear(&r->state);
+	sums_clear(&r->sums);
 	mem_free(r->acts_of_token);
 	*r = (struct pass_result){0};
 }
@@ -283,33 +289,39 @@ forward_piece(void *ctx, size_t i, size_t thread)
 /* ---- the loop ------------------------------------------------------------------- */
 
 static int
-encode_batch(struct pass *p, struct err *e)
+forward_batch(struct pass *p, struct err *e)
+{
+	if (p->job->lm == NULL)
+		return 0;
+	pool_run(p->job->pool, p->n_threads * PIECES_PER_THREAD, forward_piece, p);
+	return first_error(p, e);
+}
+
+static int
+encode_batch(struct pass *p, uint32_t i, struct err *e)
 {
 	const struct pass_job *job = p->job;
+	struct encoder *c = &p->sae[i].encoder;
+	const float *x = job->lm != NULL ? p->x[job->hook_of[i]] : NULL;
 
-	pool_run(job->pool, p->n_threads * PIECES_PER_THREAD, forward_piece, p);
-	if (first_error(p, e) < 0)
-		return e->code;
-	pool_stage(job->pool, STAGE_ENCODE);
-	for (uint32_t i = 0; i < job->n_saes; i++)
-		if (encoder_run(&p->sae[i].encoder, job->pool, p->x[job->hook_of[i]],
-			    p->n_tokens, p->err, e) < 0)
-			return e->code;
-	return 0;
+	if (job->source == NULL)
+		return encoder_run(c, job->pool, x, p->n_tokens, p->err, e);
+	if (x != NULL)
+		encoder_prepare(c, job->pool, x, p->n_tokens);
+	return job->source->get(job->source->ctx, i, p->first, p->n_windows, &c->acts,
+		e);
 }
 
 static int
 run_batch(struct pass *p, struct err *e)
 {
-	const struct pass_job *job = p->job;
-
-	if (job->feed == NULL && encode_batch(p, e) < 0)
+	if (forward_batch(p, e) < 0)
 		return e->code;
-	for (uint32_t i = 0; job->feed != NULL && i < job->n_saes; i++)
-		if (feed_get_acts(job->feed, i, p->first, p->n_windows,
-			    &p->sae[i].encoder.acts, e) < 0)
+	pool_stage(p->job->pool, STAGE_ENCODE);
+	for (uint32_t i = 0; i < p->n_saes; i++)
+		if (encode_batch(p, i, e) < 0)
 			return e->code;
-	pool_stage(job->pool, STAGE_COUNT);
+	pool_stage(p->job->pool, STAGE_COUNT);
 	pass_consume(p);
 	return first_error(p, e);
 }
@@ -370,7 +382,7 @@ pass_run(const struct pass_job *job, struct pass_result *out, struct err *e)
 	for (uint32_t i = 0; i < job->n_saes; i++)
 		out[i] = (struct pass_result){0};
 	for (uint32_t i = 0; i < job->n_saes && rc == 0; i++)
-		rc = result_init(&out[i], job, job->sae[i], e);
+		rc = result_init(&out[i], job, job->d_sae[i], e);
 	if (rc < 0)
 		return rc;
 	rc = pass_init(&p, job, out, e);
@@ -380,7 +392,7 @@ pass_run(const struct pass_job *job, struct pass_result *out, struct err *e)
 		rc = run_all(&p, job->checkpoints != NULL ? job->checkpoints->from : 0,
 			e);
 	if (rc == 0)
-		pass_conclude(&p);
+		rc = pass_conclude(&p, e);
 	pass_clear(&p);
 	return rc;
 }

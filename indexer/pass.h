@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * pass: all windows, in order and in batches, through the model up to the hooks,
- * through each SAE (or out of a feed), into the features' states and the run's
+ * through each SAE (or out of a source of active features), into the features' states and the run's
  * activations. What it
  * finds depends neither on threads nor on batches.
  */
 #ifndef INDEXER_PASS_H
 #define INDEXER_PASS_H
 
+#include "indexer/act_source.h"
 #include "indexer/encode.h"
-#include "indexer/feed.h"
 #include "indexer/progress.h"
 #include "indexer/state.h"
-#include "indexer/stats.h"
+#include "indexer/sums.h"
 #include "indexer/windows.h"
 #include "model/lm.h"
 #include "store/store.h"
@@ -32,21 +32,25 @@ struct checkpoints {
 };
 
 struct pass_job {
-	const struct lm *lm; /* NULL where there is a feed */
+	/* NULL: there are no hooks, and how well SAEs fit is not computed. */
+	const struct lm *lm;
 	struct pool *pool;
 	const struct windows *windows;
 	struct run_writer *writer; /* slot i takes the activations of sae[i]; or NULL */
 	struct progress *progress;
 	const struct hook *hook; /* (n_hooks) */
 	uint32_t n_hooks;
-	const struct sae *const *sae; /* (n_saes) */
+	const struct sae *const *sae; /* (n_saes); NULL where there is no lm */
+	const uint32_t *d_sae; /* (n_saes) their features */
 	const uint32_t *hook_of; /* (n_saes) index in hook of what it reads */
 	/* (n_saes) of what its decoder gives; of cross-layer ones, what it reads */
 	const uint32_t *out_of;
 	uint32_t n_saes;
-	/* Active features from elsewhere: no model runs, there are no hooks, and how well
-	 * SAEs fit is not computed. NULL: it does. */
-	const struct feed *feed;
+	/* Active features from elsewhere; with a model, only how well SAEs fit is
+	 * computed. NULL: they are encoded. */
+	const struct act_source *source;
+	/* Features that are encoded; end 0: all. How well a part fits is not known. */
+	uint32_t first, end;
 	/* With a writer that was resumed, from windows done on; NULL: none are made. */
 	struct checkpoints *checkpoints;
 	uint32_t examples, dedup_radius;
@@ -59,8 +63,10 @@ struct pass_result { /* of one SAE */
 	uint64_t *
 		acts_of_token; /* (n_vocab) activations on each token id, counted ones */
 	uint64_t n_tokens, n_active, n_alive;
-	/* NaN where it gives only a part (cross-layer); 0 out of a feed */
-	double explained, mse;
+	/* Not known where it gives only a part (cross-layer), where a part of the features
+	 * was encoded, nor without a model. */
+	struct sums sums;
+	double explained, mse; /* NaN: not known */
 };
 
 /* out: (n_saes). new: pass_result_clear() each, also on error. */

@@ -79,11 +79,17 @@ struct item {
 	size_t i; /* range, or group of windows */
 };
 
-/* Of windows that SAEs and streams are compared in; out of a feed there are none. */
+bool
+pass_fits(const struct pass_job *job)
+{
+	return job->lm != NULL && job->end == 0;
+}
+
+/* Of windows that SAEs and streams are compared in. */
 static size_t
 n_groups(const struct pass *p)
 {
-	if (p->job->feed != NULL)
+	if (!pass_fits(p->job))
 		return 0;
 	return (p->n_windows + WINDOWS_PER_ITEM - 1) / WINDOWS_PER_ITEM;
 }
@@ -183,20 +189,22 @@ pass_gather(struct pass *p)
 		fit_gather(&p->sae[s].fit);
 }
 
-void
-pass_conclude(struct pass *p)
+int
+pass_conclude(struct pass *p, struct err *e)
 {
 	pass_gather(p);
 	for (uint32_t s = 0; s < p->n_saes; s++) {
 		struct pass_result *r = &p->result[s];
 
-		if (p->job->feed == NULL)
-			fit_conclude(&p->sae[s].fit,
-				&p->stats[p->job->out_of[s] * p->n_threads],
-				&r->explained, &r->mse);
+		if (pass_fits(p->job) && !p->job->sae[s]->info.cross_layer &&
+			sums_copy(&r->sums, &p->stats[p->job->out_of[s] * p->n_threads],
+				&p->sae[s].fit.error[0], e) < 0)
+			return e->code;
+		sums_conclude(&r->sums, &r->explained, &r->mse);
 		r->n_tokens = p->n_counted;
 		r->n_alive = state_n_alive(&r->state);
 		for (uint32_t f = 0; f < r->state.n_features; f++)
 			r->n_active += r->state.feature[f].count;
 	}
+	return 0;
 }

@@ -34,11 +34,13 @@ struct pass {
 	uint32_t n_saes; /* begun to be set up */
 };
 
+/* Whether it computes how well SAEs fit. */
+bool pass_fits(const struct pass_job *job);
 /* States, stored activations and sums from the batch's activations; errors are
  * left in p->err. */
 void pass_consume(struct pass *p);
 /* Fills the results' numbers after the last batch. */
-void pass_conclude(struct pass *p);
+int pass_conclude(struct pass *p, struct err *e);
 /* All threads' sums into the first one's, between two batches. */
 void pass_gather(struct pass *p);
 

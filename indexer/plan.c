@@ -216,6 +216,43 @@ open_saes(struct plan *p, struct err *e)
 	return 0;
 }
 
+/* --features: of SAEs that look at each feature by itself, and of one width. A range
+ * that is all of them is none. */
+static int
+check_range(struct plan *p, struct err *e)
+{
+	const uint64_t *range = p->options->range;
+
+	for (uint32_t i = 0; i < p->n_saes && range[1] != 0; i++) {
+		const struct plan_sae *s = &p->sae[i];
+		uint32_t n = s->sae->info.d_sae;
+
+		if (n != p->sae[0].sae->info.d_sae)
+			return err_arg(e, ERR_MISMATCH, "features",
+				"--features: %s has %u features, %s has %u; index SAEs "
+				"of one width at a time",
+				p->sae[0].name, p->sae[0].sae->info.d_sae, s->name, n);
+		if (range[1] > n)
+			return err_arg(e, ERR_ARG, "features",
+				"--features %llu:%llu: %s has only features 0 to %u, "
+				"so END is at most %u",
+				(unsigned long long)range[0],
+				(unsigned long long)range[1], s->name, n - 1, n);
+		if (sae_chooses(s->sae))
+			return err_arg(e, ERR_UNSUPPORTED, "features",
+				"--features: %s is of kind %s, which chooses among all "
+				"features of a token; share out the corpus instead, "
+				"and "
+				"join the runs with saedb-index merge",
+				s->name, sae_kind_name(s->sae->info.kind));
+	}
+	if (range[1] != 0 && (range[0] > 0 || range[1] < p->sae[0].sae->info.d_sae)) {
+		p->first = (uint32_t)range[0];
+		p->end = (uint32_t)range[1];
+	}
+	return 0;
+}
+
 /* ---- groups -------------------------------------------------------------------- */
 
 static int
@@ -424,6 +461,8 @@ plan_open(struct plan *p, const struct options *o, struct err *e)
 		rc = open_model(p, e);
 	if (rc == 0)
 		rc = open_saes(p, e);
+	if (rc == 0)
+		rc = check_range(p, e);
 	if (rc == 0 && p->model_name[0] == '\0')
 		rc = set_name(p->model_name, "model-name", NULL,
 			o->model != NULL ? o->model : p->model_dir, e);
@@ -465,7 +504,8 @@ fixed_bytes(const struct plan *p, const struct plan_group *g)
 				sizeof(float);
 	}
 	for (uint32_t i = 0; i < g->n_saes; i++)
-		bytes += state_bytes(p->sae[g->sae[i]].sae->info.d_sae,
+		bytes += state_bytes(p->end != 0 ? p->end - p->first
+						 : p->sae[g->sae[i]].sae->info.d_sae,
 			(uint32_t)p->options->examples);
 	return bytes;
 }

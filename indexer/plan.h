@@ -65,6 +65,8 @@ struct plan {
 	uint32_t n_vocab;
 	size_t n_threads;
 	uint64_t memory_bytes;
+	/* Features that are sought of each SAE; end 0: all. */
+	uint32_t first, end;
 };
 
 /* Opens the model, the tokenizer and the SAEs. Warnings are logged. new:

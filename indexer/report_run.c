@@ -4,6 +4,7 @@
  */
 #include "indexer/provenance.h"
 #include "indexer/report.h"
+#include "indexer/report_sae.h"
 #include "util/file.h"
 #include "util/hash.h"
 #include "util/mem.h"
@@ -52,20 +53,6 @@ rate(const struct report_run *x)
 	return s > 0 ? (double)(windows_n_tokens(x->windows) - before(x)) / s : 0;
 }
 
-static void
-print_sae(const struct report_run *x, uint32_t i)
-{
-	const struct pass_result *p = &x->result[i];
-	char explained[STATS_CHARS];
-
-	stats_explained(explained, p->explained);
-	printf("  %-16s L0 %.1f, explained variance %s, %llu of %u features dead among "
-	       "%llu tokens\n",
-		sae_of(x, i)->name, l0(p), explained,
-		(unsigned long long)(p->state.n_features - p->n_alive),
-		p->state.n_features, (unsigned long long)p->n_tokens);
-}
-
 void
 report_print(const struct report_run *x)
 {
@@ -84,7 +71,8 @@ report_print(const struct report_run *x)
 					   : "encoding",
 		rate(x));
 	for (uint32_t i = 0; i < x->group->n_saes; i++)
-		print_sae(x, i);
+		report_sae(sae_of(x, i)->name, &x->result[i], x->plan->first,
+			x->plan->end);
 	if (x->checkpoints->n > 0)
 		printf("  %u checkpoints took %.2f s\n", x->checkpoints->n,
 			x->checkpoints->seconds);

@@ -9,14 +9,14 @@
 #include <string.h>
 
 /* Ids tell of tensors and texts. This tells of what else goes into logit effects and
- * activations: the model and its vocabulary. */
+ * activations: the model and its vocabulary; and whether there are logit effects. */
 int
 resume_keep(struct store *s, const struct plan *p, struct err *e)
 {
 	char inputs[192];
 
-	snprintf(inputs, sizeof(inputs), "%s %s %u", p->weights_sha256,
-		p->tokenizer_sha256, p->n_vocab);
+	snprintf(inputs, sizeof(inputs), "%s %s %u%s", p->weights_sha256,
+		p->tokenizer_sha256, p->n_vocab, p->end != 0 ? " range" : "");
 	return store_keep(s, inputs, e);
 }
 

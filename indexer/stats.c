@@ -97,6 +97,16 @@ stream_stats_variance(const struct stream_stats *s)
 }
 
 void
+stats_fit(const struct stream_stats *s, const struct exact64 *error, double *explained,
+	double *mse)
+{
+	double sum = exact64_get(error), variance = stream_stats_variance(s);
+
+	*explained = variance > 0 ? 1 - sum / variance : 0;
+	*mse = s->n > 0 ? sum / (double)s->n : 0;
+}
+
+void
 stats_explained(char out[STATS_CHARS], double explained)
 {
 	if (isnan(explained))

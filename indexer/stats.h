@@ -31,6 +31,11 @@ void stream_stats_reset(struct stream_stats *s); /* nothing added */
 /* Sum over positions of ||x - mean||^2. */
 double stream_stats_variance(const struct stream_stats *s);
 
+/* Of the exact sum of squared errors over these positions: the fraction of variance that
+ * is explained, and the mean squared error of a position. */
+void stats_fit(const struct stream_stats *s, const struct exact64 *error,
+	double *explained, double *mse);
+
 #define STATS_CHARS 16
 /* "0.831", or "not known" of a NAN. */
 void stats_explained(char out[STATS_CHARS], double explained);

@@ -2,6 +2,7 @@
 #include "indexer/verify_int.h"
 
 #include "indexer/corpus.h"
+#include "indexer/recorded.h"
 #include "indexer/rows.h"
 #include "util/file.h"
 #include "util/hash.h"
@@ -113,8 +114,8 @@ spool_again(struct verify *v, struct spool *spool, const char *const *paths, siz
 	struct corpus *c = NULL;
 	int rc;
 
-	if (verify_str(corpus, "text_field", text_field, sizeof(text_field), e) < 0 ||
-		verify_str(corpus, "id_field", id_field, sizeof(id_field), e) < 0)
+	if (recorded_str(corpus, "text_field", text_field, sizeof(text_field), e) < 0 ||
+		recorded_str(corpus, "id_field", id_field, sizeof(id_field), e) < 0)
 		return e->code;
 	rules.lines = is_true(corpus, "lines");
 	rules.strict = is_true(corpus, "strict");
@@ -286,7 +287,7 @@ verify_cut(struct verify *v, struct err *e)
 	size_t n = 0;
 	int rc;
 
-	if (verify_u64(cut, "max_tokens", &r.max_tokens, e) < 0)
+	if (recorded_u64(cut, "max_tokens", &r.max_tokens, e) < 0)
 		return e->code;
 	rc = load_windows(v, e);
 	if (rc == 0)

@@ -60,11 +60,6 @@ struct verify {
 void verify_wrong(struct verify *v, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* A string or whole number of the provenance; ERR_CORRUPT when it lacks it. */
-int verify_str(const struct value *map, const char *key, char *out, size_t size,
-	struct err *e);
-int verify_u64(const struct value *map, const char *key, uint64_t *out, struct err *e);
-
 int verify_inputs(struct verify *v, struct err *e);
 int verify_cut(struct verify *v, struct err *e);
 /* The same where the corpus is token ids: windows are what the files hold. */

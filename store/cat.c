@@ -80,26 +80,65 @@ run_is(const struct cat_run *r, const char *name)
 	return *end == '\0' && number == r->number;
 }
 
+bool
+cat_sought(const struct cat_run_sae *x, uint32_t feature)
+{
+	return feature >= x->first && feature < x->end;
+}
+
+bool
+cat_sought_all(const struct store_catalog *c, const struct cat_run_sae *x)
+{
+	return x->first == 0 && x->end >= c->sae[x->sae].d_sae;
+}
+
+/* What a run must have sought of an SAE: a feature, or (NULL) anything. */
+struct sought {
+	uint32_t sae;
+	const uint32_t *feature;
+};
+
+/* The newest run of that name, of all features before one of a range: true. */
+static bool
+newest_run(const struct store_catalog *c, const struct sought *what,
+	const char *run_name, uint32_t *run, uint32_t *slot)
+{
+	bool found = false;
+
+	for (uint32_t i = c->n_runs; i-- > 0;) {
+		if (run_name != NULL && !run_is(&c->run[i], run_name))
+			continue;
+		for (uint32_t j = 0; j < c->run[i].n_saes; j++) {
+			const struct cat_run_sae *x = &c->run[i].sae[j];
+			bool all = cat_sought_all(c, x);
+
+			if (x->sae != what->sae || (found && !all) ||
+				(what->feature != NULL &&
+					!cat_sought(x, *what->feature)))
+				continue;
+			found = true;
+			*run = i;
+			*slot = j;
+			if (all)
+				return true;
+		}
+	}
+	return found;
+}
+
 int
 cat_find_run(const struct store_catalog *c, uint32_t sae, const char *run_name,
 	uint32_t *run, uint32_t *slot, struct err *e)
 {
 	bool any = run_name == NULL || *run_name == '\0', known = any;
+	struct sought what = {.sae = sae};
 
 	if (sae >= c->n_saes)
 		return err_arg(e, ERR_NOTFOUND, "sae", "no such SAE");
-	for (uint32_t i = c->n_runs; i-- > 0;) {
-		if (!any && !run_is(&c->run[i], run_name))
-			continue;
-		known = true;
-		for (uint32_t j = 0; j < c->run[i].n_saes; j++) {
-			if (c->run[i].sae[j].sae != sae)
-				continue;
-			*run = i;
-			*slot = j;
-			return 0;
-		}
-	}
+	if (newest_run(c, &what, any ? NULL : run_name, run, slot))
+		return 0;
+	for (uint32_t i = 0; i < c->n_runs && !known; i++)
+		known = run_is(&c->run[i], run_name);
 	if (!known)
 		return err_arg(e, ERR_NOTFOUND, "run", "there is no run %.40s",
 			run_name);
@@ -108,6 +147,24 @@ cat_find_run(const struct store_catalog *c, uint32_t sae, const char *run_name,
 			c->sae[sae].name);
 	return err_arg(e, ERR_NOTFOUND, "run", "run %.40s does not have the SAE %s",
 		run_name, c->sae[sae].name);
+}
+
+int
+cat_find_feature_run(const struct store_catalog *c, uint32_t sae, uint32_t feature,
+	const char *run_name, uint32_t *run, uint32_t *slot, struct err *e)
+{
+	bool any = run_name == NULL || *run_name == '\0';
+	struct sought what = {.sae = sae, .feature = &feature};
+	const struct cat_run_sae *x;
+	int rc = cat_find_run(c, sae, run_name, run, slot, e);
+
+	if (rc < 0 || newest_run(c, &what, any ? NULL : run_name, run, slot))
+		return rc;
+	x = &c->run[*run].sae[*slot];
+	return err_arg(e, ERR_NOTFOUND, any ? "feature" : "run",
+		"run %u sought features %u to %u of %s alone, not %u%s",
+		c->run[*run].number, x->first, x->end - 1, c->sae[sae].name, feature,
+		any ? ", and no other run did" : "");
 }
 
 int

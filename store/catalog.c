@@ -69,22 +69,31 @@ catalog_put_cut(struct db *db, const struct cat_cut *c, struct err *e)
 		&columns_cut, c, e);
 }
 
+/* Unless asking gives a row. */
+static int
+add_columns(struct db *db, const char *ask, const char *alter, struct err *e)
+{
+	struct stmt *s;
+	int rc = db_prepare(db, &s, ask, e);
+
+	if (rc == 0)
+		rc = stmt_step(s, e);
+	if (rc == 1)
+		stmt_reset(s);
+	return rc == 0 ? db_exec(db, alter, e) : rc < 0 ? rc : 0;
+}
+
 /* Only a width of its own is written, in a column that the first SAE to have one
  * adds: stores without are as they have always been. */
 static int
 put_d_out(struct db *db, const struct cat_sae *x, struct err *e)
 {
 	struct stmt *s;
-	int rc = db_prepare(db, &s,
-		"SELECT 1 FROM pragma_table_info('sae') WHERE name='d_out'", e);
+	int rc = add_columns(db,
+		"SELECT 1 FROM pragma_table_info('sae') WHERE name='d_out'",
+		"ALTER TABLE sae ADD COLUMN d_out INTEGER", e);
 
 	if (rc == 0)
-		rc = stmt_step(s, e);
-	if (rc == 1)
-		stmt_reset(s);
-	else if (rc == 0)
-		rc = db_exec(db, "ALTER TABLE sae ADD COLUMN d_out INTEGER", e);
-	if (rc >= 0)
 		rc = db_prepare(db, &s, "UPDATE sae SET d_out=? WHERE id=?", e);
 	if (rc != 0)
 		return rc;
@@ -105,12 +114,62 @@ catalog_put_sae(struct db *db, const struct cat_sae *x, struct err *e)
 	return rc == 0 && x->d_out != x->d_in ? put_d_out(db, x, e) : rc;
 }
 
+/* The same of the features that a run sought: first_feature is added last. */
+static int
+put_range(struct db *db, uint32_t run, uint32_t slot, const struct cat_run_sae *x,
+	struct err *e)
+{
+	struct stmt *s;
+	int rc = add_columns(db,
+		"SELECT 1 FROM pragma_table_info('run_sae')"
+		" WHERE name='first_feature'",
+		"ALTER TABLE run_sae ADD COLUMN end_feature INTEGER;"
+		"ALTER TABLE run_sae ADD COLUMN first_feature INTEGER",
+		e);
+
+	if (rc == 0)
+		rc = db_prepare(db, &s,
+			"UPDATE run_sae SET end_feature=?, first_feature=?"
+			" WHERE run=? AND slot=?",
+			e);
+	if (rc != 0)
+		return rc;
+	stmt_i64(s, 1, x->end);
+	stmt_i64(s, 2, x->first);
+	stmt_i64(s, 3, run);
+	stmt_i64(s, 4, slot);
+	return stmt_done(s, e);
+}
+
+/* Whether it sought a part of the SAE's features: 1. */
+static int
+is_part(struct db *db, const char *sae_id, const struct cat_run_sae *x, struct err *e)
+{
+	struct stmt *s;
+	int rc;
+
+	if (x->end == 0)
+		return 0;
+	rc = db_prepare(db, &s, "SELECT 1 FROM sae WHERE id=? AND (?>0 OR ?<d_sae)", e);
+	if (rc != 0)
+		return rc;
+	stmt_str(s, 1, sae_id);
+	stmt_i64(s, 2, x->first);
+	stmt_i64(s, 3, x->end);
+	rc = stmt_step(s, e);
+	stmt_reset(s);
+	return rc;
+}
+
 int
 catalog_put_run_sae(struct db *db, uint32_t run, uint32_t slot, const char *sae_id,
 	const struct cat_run_sae *x, struct err *e)
 {
 	struct stmt *s;
-	int rc = db_prepare(db, &s, "INSERT INTO run_sae VALUES(?,?,?,?,?,?,?,?,?)", e);
+	int rc = db_prepare(db, &s,
+		"INSERT INTO run_sae(run, slot, sae_id, n_tokens, n_active, n_alive,"
+		" l0, explained, mse) VALUES(?,?,?,?,?,?,?,?,?)",
+		e);
 
 	if (rc != 0)
 		return rc;
@@ -118,7 +177,10 @@ catalog_put_run_sae(struct db *db, uint32_t run, uint32_t slot, const char *sae_
 	stmt_i64(s, 2, slot);
 	stmt_str(s, 3, sae_id);
 	columns_bind(s, 4, &columns_run_sae, x);
-	return stmt_done(s, e);
+	rc = stmt_done(s, e);
+	if (rc == 0)
+		rc = is_part(db, sae_id, x, e);
+	return rc == 1 ? put_range(db, run, slot, x, e) : rc;
 }
 
 int

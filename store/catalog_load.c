@@ -115,6 +115,27 @@ each_sae(struct generation *g, const struct stmt *s, void *row, struct err *e)
 	return 0;
 }
 
+/* Behind the columns, if it is there: all features else. */
+static int
+get_range(const struct stmt *s, uint32_t d_sae, struct cat_run_sae *x, struct err *e)
+{
+	int at = 3 + (int)columns_run_sae.n;
+	int64_t first, end;
+
+	x->first = 0;
+	x->end = d_sae;
+	if (row_n(s) <= at + 1 || row_null(s, at))
+		return 0;
+	end = row_i64(s, at);
+	first = row_i64(s, at + 1);
+	if (first < 0 || first >= end || end > d_sae)
+		return err_set(e, ERR_CORRUPT,
+			"the catalogue has a run of features that the SAE has not");
+	x->first = (uint32_t)first;
+	x->end = (uint32_t)end;
+	return 0;
+}
+
 static int
 each_run_sae(struct generation *g, const struct stmt *s, void *row, struct err *e)
 {
@@ -124,7 +145,7 @@ each_run_sae(struct generation *g, const struct stmt *s, void *row, struct err *
 	if (sae < 0)
 		return unknown("SAE", row_str(s, 2), e);
 	x->sae = (uint32_t)sae;
-	return 0;
+	return get_range(s, g->catalog.sae[sae].d_sae, x, e);
 }
 
 static int

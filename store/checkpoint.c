@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define MAGIC "saedbckp"
-#define VERSION 1u
+#define VERSION 2u
 #define HEAD_BYTES ((size_t)56) /* with its checksum */
 #define BLOCK_HEAD_BYTES ((size_t)12)
 

@@ -64,6 +64,7 @@ extern const struct kv_layout layout_window, layout_image, layout_logits,
 #define FILE_CUT_DB "cut.db"
 #define FILE_DECODER "decoder.f32"
 #define FILE_FEATURE_DB "feature.db"
+#define FILE_SUMS "sums" /* runs of before have none */
 
 /* Takes part (n_parts) on success. new: object_free(). */
 int object_new(struct object **out, enum kind kind, const char *id, const char *dir,
@@ -263,6 +264,9 @@ int checkpoint_read(const char *path, const struct map *m, checkpoint_take take,
 	void *ctx, struct err *e);
 /* A number that the file keeps when it is renamed, and no other has; 0: none. */
 uint64_t checkpoint_file(const char *path);
+
+/* Bytes that are framed and checked, in a file of their own (sums.c). */
+int sums_write(const char *path, const void *p, size_t n_bytes, struct err *e);
 
 int store_path(char out[PATH_BYTES], const struct store *s, const char *name,
 	struct err *e);

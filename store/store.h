@@ -82,6 +82,9 @@ struct cat_run_sae { /* what one run found of one SAE */
 	double l0; /* n_active / n_tokens */
 	double explained; /* fraction of variance explained over those; NAN: not known */
 	double mse; /* mean squared error per position; NAN: not known */
+	/* Features [first, end) alone were sought: of others nothing is known. Of all
+	 * 0 and d_sae; published, end 0 stands for d_sae. */
+	uint32_t first, end;
 };
 struct cat_run {
 	uint32_t number; /* 1, 2, 3, ... never used twice */
@@ -123,15 +126,22 @@ int store_refresh(struct store *s, struct err *e);
 /* Index of the SAE of that name (case matters first, then is ignored where
  * unambiguous) or id; -1 when there is none. */
 int64_t cat_find_sae(const struct store_catalog *c, const char *name, size_t n_name);
-/* The newest run that has this SAE, or the one with that number/id when run is
- * not NULL or empty; sets *run and *slot (index in cat_run.sae). */
+/* The newest run that has this SAE, one of all its features before one of a range; or
+ * the one with that number/id when run is not NULL or empty; sets *run and *slot (index
+ * in cat_run.sae). */
 int cat_find_run(const struct store_catalog *c, uint32_t sae, const char *run_name,
 	uint32_t *run, uint32_t *slot, struct err *e);
+/* The same among runs that sought this feature. */
+int cat_find_feature_run(const struct store_catalog *c, uint32_t sae, uint32_t feature,
+	const char *run_name, uint32_t *run, uint32_t *slot, struct err *e);
+/* Whether the run sought this feature, and whether it sought all. */
+bool cat_sought(const struct cat_run_sae *x, uint32_t feature);
+bool cat_sought_all(const struct store_catalog *c, const struct cat_run_sae *x);
 
 enum store_table {
 	TABLE_WINDOW, /* of a cut: window -> rec_window */
 	TABLE_LOGITS, /* of a sae: feature -> rec_logits; all features or none */
-	TABLE_FEATURE, /* of (run, slot): feature -> rec_feature */
+	TABLE_FEATURE, /* of (run, slot): feature that it sought -> rec_feature */
 	TABLE_EXAMPLES, /* of (run, slot): feature -> rec_examples */
 	TABLE_POSTINGS, /* of (run, slot): feature -> rec_postings */
 	TABLE_TOKEN, /* of (run, slot): token id -> rec_token */
@@ -160,6 +170,15 @@ int store_mget(struct store_view *v, struct store_place place, const uint32_t *i
 int store_acts(struct store_view *v, uint32_t run, uint32_t slot, uint32_t window,
 	uint32_t first, uint32_t n, struct rec_acts *out, struct arena *arena,
 	struct err *e);
+
+/* All of a window's, as they were stored: n_tokens 0 where nothing was. */
+int store_acts_all(struct store_view *v, uint32_t run, uint32_t slot, uint32_t window,
+	struct rec_acts *out, struct arena *arena, struct err *e);
+
+/* The bytes that run_writer_sums() took; p NULL where the run has none. Borrowed until
+ * the view ends. */
+int store_sums(struct store_view *v, uint32_t run, uint32_t slot,
+	struct store_value *out, struct err *e);
 
 /* Decoder rows (d_sae, d_out) of a SAE, mapped; borrowed until the view ends. */
 int store_decoder(struct store_view *v, uint32_t sae, const float **rows,
@@ -197,6 +216,8 @@ struct store_token {
 };
 int store_tokens(struct store_view *v, uint32_t cut, const uint32_t *ids, size_t n,
 	struct store_token *out, struct arena *arena, struct err *e);
+/* One more than the largest id of the cut's vocabulary; 0: it has none. */
+int store_n_tokens(struct store_view *v, uint32_t cut, uint32_t *n, struct err *e);
 /* Ids whose bytes equal these (usually one), at most limit, ascending. */
 int store_token_find(struct store_view *v, uint32_t cut, const char *bytes,
 	size_t n_bytes, uint32_t limit, uint32_t *ids, uint32_t *n_out, struct err *e);
@@ -414,6 +435,9 @@ int run_writer_token(struct run_writer *w, uint32_t slot, uint32_t token,
 	const struct rec_token *r, struct err *e);
 int run_writer_keywords(struct run_writer *w, uint32_t slot, uint32_t feature,
 	const char *text, double score, struct err *e);
+/* What the indexer puts a slot together from again; perhaps none. */
+int run_writer_sums(struct run_writer *w, uint32_t slot, const void *p, size_t n_bytes,
+	struct err *e);
 int run_writer_finish(struct run_writer *w, struct err *e);
 void run_writer_free(struct run_writer *w);
 

@@ -264,11 +264,8 @@ static const struct {
 static uint32_t
 bound_of(const struct store_catalog *c, struct store_place place)
 {
-	if (place.table == TABLE_WINDOW)
-		return c->cut[place.a].n_windows;
-	if (place.table == TABLE_LOGITS)
-		return c->sae[place.a].d_sae;
-	return c->sae[c->run[place.a].sae[place.b].sae].d_sae;
+	return place.table == TABLE_WINDOW ? c->cut[place.a].n_windows
+					   : c->sae[place.a].d_sae;
 }
 
 static int
@@ -296,6 +293,8 @@ is_lost(struct store_view *v, struct store_place place, struct kv_view *kv, uint
 
 	if (density == SOME)
 		return 0;
+	if (place.table == TABLE_FEATURE)
+		return cat_sought(&v->gen->catalog.run[place.a].sae[place.b], id);
 	bound = bound_of(&v->gen->catalog, place);
 	if (density == ALL || id >= bound)
 		return id < bound;
@@ -383,6 +382,24 @@ store_acts(struct store_view *v, uint32_t run, uint32_t slot, uint32_t window,
 			: rc;
 	}
 	return rc == 0 ? acts_none(first, n, out, arena, e) : rc;
+}
+
+int
+store_acts_all(struct store_view *v, uint32_t run, uint32_t slot, uint32_t window,
+	struct rec_acts *out, struct arena *arena, struct err *e)
+{
+	struct kv_view *kv;
+	int rc = view_has_run(v, run, slot, e);
+
+	if (rc == 0)
+		rc = view_kv(v, KIND_RUN, run, &layout_acts, slot, &kv, e);
+	if (rc != 0)
+		return rc;
+	rc = acts_gather(kv, window, 0, UINT32_MAX, out, arena, e);
+	return rc == ERR_CORRUPT
+		? err_wrap(e, "%s/%02u/%s", v->gen->object[KIND_RUN][run]->dir, slot,
+			  layout_acts.file)
+		: rc;
 }
 
 /* ---- directions ------------------------------------------------------------ */

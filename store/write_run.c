@@ -493,6 +493,21 @@ run_writer_keywords(struct run_writer *w, uint32_t slot, uint32_t feature,
 	return stmt_done(s, e);
 }
 
+int
+run_writer_sums(struct run_writer *w, uint32_t slot, const void *p, size_t n_bytes,
+	struct err *e)
+{
+	char sub[8], dir[PATH_BYTES], path[PATH_BYTES];
+	struct slot *x;
+	int rc = find_slot(w, slot, 0, &x, e);
+
+	if (rc == 0)
+		rc = slot_dir(dir, sub, w, slot, e);
+	if (rc == 0)
+		rc = path_join(path, e, "%s" FILE_SUMS, dir);
+	return rc == 0 ? sums_write(path, p, n_bytes, e) : rc;
+}
+
 static int
 slot_finish(struct slot *x, struct err *e)
 {

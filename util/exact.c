@@ -179,31 +179,44 @@ exact64_get(const struct exact64 *x)
 
 #define TOP_MOST (INT64_C(1) << 61) /* of the last digit, which is never carried */
 
-/* Settled digits are below 2^32, but for the last, which has the sign. */
+/* The sign and which digits are not 0 (few are, of most sums), then those of the
+ * magnitude: below 2^32, but for the last. */
 static void
 save(const int64_t *settled, size_t n, struct buf *b)
 {
-	int64_t top = settled[n - 1];
+	bool minus = settled[n - 1] < 0;
+	size_t first = 0, end = n;
+	int64_t d[N64];
 
-	for (size_t i = 0; i + 1 < n; i++)
-		buf_varint(b, (uint64_t)settled[i]);
-	buf_varint(b, (uint64_t)top << 1 ^ (top < 0 ? UINT64_MAX : 0));
+	memcpy(d, settled, n * sizeof(*d));
+	if (minus)
+		negate(d, n);
+	while (end > 0 && d[end - 1] == 0)
+		end--;
+	while (first < end && d[first] == 0)
+		first++;
+	buf_u8(b, (uint8_t)(first << 1 | minus));
+	buf_u8(b, (uint8_t)(end - first));
+	for (size_t i = first; i < end; i++)
+		buf_varint(b, (uint64_t)d[i]);
 }
 
 static void
 load(int64_t *digit, size_t n, struct cur *c)
 {
-	uint64_t top;
+	uint8_t head = cur_u8(c);
+	size_t first = head >> 1, count = cur_u8(c), end = first + count;
 
-	for (size_t i = 0; i + 1 < n; i++) {
+	c->failed |= end > n || (count == 0 && head != 0);
+	for (size_t i = first; i < end && !c->failed; i++) {
 		uint64_t v = cur_varint(c);
 
-		c->failed |= v > UINT32_MAX;
+		c->failed |= v >= (i + 1 < n ? UINT64_C(1) << 32 : (uint64_t)TOP_MOST);
+		c->failed |= v == 0 && (i == first || i + 1 == end);
 		digit[i] = c->failed ? 0 : (int64_t)v;
 	}
-	top = cur_varint(c);
-	c->failed |= top >> 1 >= (uint64_t)TOP_MOST;
-	digit[n - 1] = c->failed ? 0 : (int64_t)(top >> 1) ^ -(int64_t)(top & 1);
+	if (head & 1 && !c->failed)
+		negate(digit, n);
 }
 
 void

@@ -40,7 +40,8 @@ void exact64_merge(struct exact64 *into, const struct exact64 *from);
 void exact64_settle(struct exact64 *x);
 double exact64_get(const struct exact64 *x);
 
-/* The sum as bytes, the same for equal sums. */
+/* The sum as bytes, the same for equal sums: u8 the place of the first digit that is
+ * not 0 and, in bit 0, whether it is negative; u8 how many follow; they, as varints. */
 void exact32_save(const struct exact32 *x, struct buf *b);
 void exact64_save(const struct exact64 *x, struct buf *b);
 /* What is no sum fails the cursor. */

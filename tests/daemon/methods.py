@@ -77,7 +77,8 @@ has(call("model.list")["models"][0], *"""id name family architecture dtype n_lay
 n_vocab n_ctx n_params weights_sha256 tokenizer_sha256 created_s""".split())
 r = call("sae.list")["saes"]
 has(r[0], *"""id name model hook kind family architecture d_in d_out d_sae k context prepend_bos
-hash weights_sha256 rules created_s runs l0 explained n_alive n_dead n_tokens""".split())
+hash weights_sha256 rules created_s runs l0 explained n_alive n_dead n_tokens
+first_feature end_feature""".split())
 assert [s["name"] for s in r] == ["alpha", "Beta"]
 assert len(call("sae.list", "TINY")["saes"]) == 2
 fails("not_found", "model", "sae.list", "nobody")

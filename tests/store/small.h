@@ -128,6 +128,8 @@ small_document(uint32_t d, struct store_document *out, char id[16])
 }
 
 static bool small_elsewhere; /* no logit effects; explained is not known */
+/* Of the first SAE these features alone were sought; end 0: all. */
+static uint32_t small_first, small_end;
 
 /* *have >= 0: the store has it. */
 static inline void
@@ -315,7 +317,9 @@ small_run(struct store *s, unsigned seed, char id[STORE_ID_CHARS], uint32_t *hav
 		struct rec_token t = {5, &tf, 1, 1};
 
 		for (uint32_t f = 0; f < small_d_sae[slot]; f++)
-			small_feature(w, seed, slot, f);
+			if (slot != 0 || small_end == 0 ||
+				(f >= small_first && f < small_end))
+				small_feature(w, seed, slot, f);
 		TRY(run_writer_token(w, slot, 101, &t, e));
 	}
 	TRY(run_writer_finish(w, e));
@@ -376,7 +380,9 @@ small_publish(struct store *s, unsigned seed, uint32_t *number, struct err *e_ou
 			.n_alive = 1,
 			.l0 = 2.5,
 			.explained = small_elsewhere ? NAN : 0.75,
-			.mse = small_elsewhere ? NAN : 0.5};
+			.mse = small_elsewhere ? NAN : 0.5,
+			.first = i == 0 ? small_first : 0,
+			.end = i == 0 ? small_end : 0};
 		for (uint32_t f = 0; f < small_d_sae[i]; f++)
 			run_sae[i].n_active += small_stats_of(seed, i, f).count;
 	}

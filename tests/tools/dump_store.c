@@ -127,6 +127,8 @@ dump_feature(uint32_t run, uint32_t slot, uint32_t id)
 	struct store_value v = get(TABLE_FEATURE, run, slot, id);
 	struct rec_feature f;
 
+	if (v.p == NULL) /* it was not sought */
+		return;
 	must(rec_feature_unpack(&f, v.p, v.n_bytes, &arena, &e), "feature");
 	printf("feature %u count %" PRIu64 " windows %" PRIu64 " documents %" PRIu64
 	       " sum %016" PRIx64 " squares %016" PRIx64 " max %08x at %u %u intervals",

@@ -52,14 +52,16 @@ class Label(Row):
 
 @dataclass(frozen=True)
 class FeatureRow(Row):
-    """A feature in a list. density: share of tokens it fires on; mean: over those."""
+    """A feature in a list. density: share of tokens it fires on; mean: over those.
+
+    None where the run sought only a range of features without this one."""
 
     feature: str = ""
     index: int = -1
-    count: int = 0
-    density: float = 0.0
-    max: float = 0.0
-    mean: float = 0.0
+    count: Optional[int] = 0
+    density: Optional[float] = 0.0
+    max: Optional[float] = 0.0
+    mean: Optional[float] = 0.0
     label: Optional[str] = None
     source: Optional[str] = None
     rank: Optional[float] = None

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * act_source: where a pass has active features from that no encoder finds for it: a
+ * feed that was made elsewhere, or runs that are stored already. Only the way to ask.
+ */
+#ifndef INDEXER_ACT_SOURCE_H
+#define INDEXER_ACT_SOURCE_H
+
+#include "indexer/sparse.h"
+#include "util/err.h"
+
+#include <stdint.h>
+
+struct act_source {
+	/* The active features of windows [first, first + n), numbered as in the pass, as
+	 * rows one after another; features of sae (the pass' number) ascending. Thread:
+	 * one at a time. */
+	int (*get)(const void *ctx, uint32_t sae, uint32_t first, uint32_t n,
+		struct sparse *out, struct err *e);
+	const void *ctx; /* borrowed */
+};
+
+#endif
