@@ -7,7 +7,27 @@
 #define RANGE_ENOUGH 2048 /* features: each range quantizes all tokens again */
 #define RANGE_FEWEST 64 /* features */
 #define BYTES_PER_HIT 96 /* in all the forms that an activation takes on its way */
-#define CHUNK 64 /* tokens prepared or merged by one item */
+#define CHUNK 64 /* tokens prepared by one item */
+
+/* Where features are chosen among, a thread has all of them for some tokens: the best
+ * of a range alone are many that the others' bests would have excluded. */
+static uint32_t
+piece_tokens(const struct encoder *c, size_t n_tokens)
+{
+	size_t n = (n_tokens + c->n_threads - 1) / c->n_threads;
+
+	n = (n + 11) / 12 * 12; /* the kernels' strips */
+	return n < SAE_TOKENS ? (uint32_t)n : SAE_TOKENS;
+}
+
+/* At most n_threads, or as many as SAE_TOKENS demands. */
+static size_t
+n_pieces(const struct encoder *c, size_t n_tokens)
+{
+	size_t n = piece_tokens(c, n_tokens);
+
+	return n > 0 ? (n_tokens + n - 1) / n : 0;
+}
 
 static int
 split_ranges(struct encoder *c, uint32_t first, uint32_t n, struct err *e)
@@ -21,8 +41,11 @@ split_ranges(struct encoder *c, uint32_t first, uint32_t n, struct err *e)
 		c->n_ranges = 1;
 	if (c->n_ranges > n / RANGE_FEWEST)
 		c->n_ranges = n / RANGE_FEWEST > 0 ? n / RANGE_FEWEST : 1;
+	c->n_hits = c->n_ranges;
+	if (sae_chooses(c->sae))
+		c->n_hits += c->n_threads + c->max_tokens / SAE_TOKENS + 1;
 	c->bound = mem_new(c->n_ranges + 1, sizeof(*c->bound));
-	c->hits = mem_new(c->n_ranges, sizeof(*c->hits));
+	c->hits = mem_new(c->n_hits, sizeof(*c->hits));
 	if (c->bound == NULL || c->hits == NULL)
 		return err_set(e, ERR_NOMEM, "no memory to encode");
 	c->bound[0] = first;
@@ -30,24 +53,6 @@ split_ranges(struct encoder *c, uint32_t first, uint32_t n, struct err *e)
 		c->bound[r] =
 			(first + (uint32_t)((uint64_t)n * r / c->n_ranges)) / 16 * 16;
 	c->bound[c->n_ranges] = first + n;
-	return 0;
-}
-
-static int
-make_topk(struct encoder *c, struct err *e)
-{
-	size_t k = c->sae->info.k;
-
-	c->best = mem_new(c->max_tokens, k * sizeof(*c->best));
-	c->n_best = mem_new(c->max_tokens, sizeof(*c->n_best));
-	c->merge = mem_new(c->n_threads, sizeof(*c->merge));
-	if (c->best == NULL || c->n_best == NULL || c->merge == NULL)
-		return err_set(e, ERR_NOMEM, "no memory to encode");
-	for (size_t i = 0; i < c->n_threads; i++) {
-		c->merge[i] = mem_new(c->n_ranges * k, sizeof(**c->merge));
-		if (c->merge[i] == NULL)
-			return err_set(e, ERR_NOMEM, "no memory to encode");
-	}
 	return 0;
 }
 
@@ -63,7 +68,7 @@ make_buffers(struct encoder *c, struct err *e)
 	for (size_t i = 0; i < c->n_threads; i++)
 		if (sae_work_new(&c->work[i], c->sae, e) < 0)
 			return e->code;
-	return sae_chooses(c->sae) ? make_topk(c, e) : 0;
+	return 0;
 }
 
 int
@@ -107,19 +112,14 @@ encoder_clear(struct encoder *c)
 {
 	for (size_t i = 0; c->work != NULL && i < c->n_threads; i++)
 		sae_work_free(c->work[i]);
-	for (size_t i = 0; c->hits != NULL && i < c->n_ranges; i++)
+	for (size_t i = 0; c->hits != NULL && i < c->n_hits; i++)
 		kernel_hits_clear(&c->hits[i]);
-	for (size_t i = 0; c->merge != NULL && i < c->n_threads; i++)
-		mem_free(c->merge[i]);
 	mem_free(c->bound);
 	mem_free(c->work);
 	mem_free(c->hits);
 	mem_free(c->y);
 	mem_free(c->scale);
 	mem_free(c->shift);
-	mem_free(c->best);
-	mem_free(c->n_best);
-	mem_free(c->merge);
 	sparse_clear(&c->acts);
 	*c = (struct encoder){0};
 }
@@ -127,11 +127,7 @@ encoder_clear(struct encoder *c)
 size_t
 encoder_bytes(const struct sae *sae, size_t max_tokens)
 {
-	size_t each = (sae->info.d_in + 2) * sizeof(float);
-
-	if (sae_chooses(sae))
-		each += (sae->info.k + 1) * sizeof(struct kernel_hit);
-	return each * max_tokens;
+	return (sae->info.d_in + 2) * sizeof(float) * max_tokens;
 }
 
 /* ---- running ---------------------------------------------------------------- */
@@ -176,49 +172,23 @@ encode_range(void *ctx, size_t r, size_t thread)
 			&g->err[thread]);
 }
 
-/* The first hit of a query not before token. */
-static size_t
-hits_from(const struct kernel_hits *h, uint32_t token)
-{
-	size_t lo = 0, hi = h->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (h->hit[mid].query < token)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
 static void
-merge_token(struct encoder *c, uint32_t token, struct kernel_hit *merge)
-{
-	size_t k = c->sae->info.k, n = 0;
-
-	for (size_t r = 0; r < c->n_ranges; r++) {
-		const struct kernel_hits *h = &c->hits[r];
-
-		for (size_t i = hits_from(h, token);
-			i < h->n && h->hit[i].query == token && n < c->n_ranges * k;
-			i++)
-			merge[n++] = h->hit[i];
-	}
-	n = sae_topk_merge(c->sae, merge, n);
-	for (size_t i = 0; i < n; i++)
-		c->best[token * k + i] = merge[i];
-	c->n_best[token] = (uint32_t)n;
-}
-
-static void
-merge_chunk(void *ctx, size_t i, size_t thread)
+encode_piece(void *ctx, size_t i, size_t thread)
 {
 	struct encoding *g = ctx;
+	struct encoder *c = g->c;
+	struct kernel_hits *h = &c->hits[i];
+	uint32_t n = piece_tokens(c, g->n_tokens), from = (uint32_t)i * n;
 
-	for (uint32_t t = (uint32_t)i * CHUNK; t < chunk_end(g, i); t++)
-		merge_token(g->c, t, g->c->merge[thread]);
+	if (n > g->n_tokens - from)
+		n = g->n_tokens - from;
+	h->n = 0;
+	if (g->err[thread].code != 0)
+		return;
+	sae_encode_range(c->sae, h, c->y + from * (size_t)c->sae->info.d_in, n, 0,
+		c->sae->info.d_sae, c->work[thread], &g->err[thread]);
+	for (size_t j = 0; j < h->n; j++)
+		h->hit[j].query += from;
 }
 
 int
@@ -226,20 +196,17 @@ encoder_run(struct encoder *c, struct pool *pool, const float *x, uint32_t n_tok
 	struct err *err, struct err *e)
 {
 	struct encoding g = {c, x, n_tokens, err};
-	size_t n_chunks = (n_tokens + CHUNK - 1) / CHUNK;
+	bool pieces = sae_chooses(c->sae);
+	size_t n = pieces ? n_pieces(c, n_tokens) : c->n_ranges;
 
-	pool_run(pool, n_chunks, prepare_chunk, &g);
-	pool_run(pool, c->n_ranges, encode_range, &g);
+	pool_run(pool, (n_tokens + CHUNK - 1) / CHUNK, prepare_chunk, &g);
+	pool_run(pool, n, pieces ? encode_piece : encode_range, &g);
 	for (size_t i = 0; i < c->n_threads; i++)
 		if (err[i].code != 0) {
 			*e = err[i];
 			return e->code;
 		}
-	if (!sae_chooses(c->sae))
-		return sparse_gather(&c->acts, c->hits, c->n_ranges, n_tokens, e);
-	pool_run(pool, n_chunks, merge_chunk, &g);
-	return sparse_gather_rows(&c->acts, c->best, c->sae->info.k, c->n_best,
-		n_tokens, e);
+	return sparse_gather(&c->acts, c->hits, n, n_tokens, e);
 }
 
 void

@@ -31,10 +31,6 @@ int sparse_reserve(struct sparse *a, uint32_t n_tokens, size_t n, struct err *e)
  * hits[r + 1]. */
 int sparse_gather(struct sparse *a, const struct kernel_hits *hits, size_t n_hits,
 	uint32_t n_tokens, struct err *e);
-/* The same from the n_best[i] hits of each token i at best[i * stride], ordered by
- * row. */
-int sparse_gather_rows(struct sparse *a, const struct kernel_hit *best, size_t stride,
-	const uint32_t *n_best, uint32_t n_tokens, struct err *e);
 /* The first place in [row_start[i], row_start[i + 1]) with feature >= first. */
 uint32_t sparse_from(const struct sparse *a, uint32_t i, uint32_t first);
 
