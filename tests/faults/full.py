@@ -8,6 +8,7 @@ mount.
 """
 
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -94,9 +95,10 @@ class Full:
 
     def all(self, kind, n):
         """n sizes."""
-        place, n_full = Place(kind), 0
+        place, n_full, choose = Place(kind), 0, random.Random(common.SEED)
         for i in range(n):
-            room = (self.n_after - self.n_before) * (i + 1) // n // 4096 * 4096
+            room = (self.n_after - self.n_before) * (i + choose.random()) / n
+            room = int(room) // 4096 * 4096
             if not place.mount(self.n_before + room):
                 return f"full disks # SKIP {kind} cannot be mounted"
             try:
@@ -105,7 +107,7 @@ class Full:
                 place.umount()
         if n_full < n // 2:
             raise Failed(f"{kind}: only {n_full} of {n} were full")
-        return f"{kind}: {n_full} of {n} sizes too small, and said so"
+        return f"{n_full} disks that are full: {kind}"
 
 
 def main():

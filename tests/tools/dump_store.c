@@ -357,6 +357,7 @@ answer_all(void)
 		if (pid < 0)
 			return 1;
 		if (pid == 0) {
+			close(STDIN_FILENO); /* or exit() puts back what was read of it */
 			answer(dir);
 			exit(0);
 		}
