@@ -24,6 +24,7 @@ struct stmt {
 struct db {
 	sqlite3 *c;
 	char *path;
+	char *attached; /* or NULL */
 	struct stmt stmt[STATEMENTS];
 	size_t n_stmts;
 	size_t next; /* to be given up when all are taken */
@@ -55,11 +56,14 @@ static int
 fail(struct db *db, int rc, const char *what, struct err *e)
 {
 	int code = ERR_INTERNAL, os = db->c != NULL ? sqlite3_system_errno(db->c) : 0;
+	const char *path = db->path;
 
 	for (size_t i = 0; i < sizeof(code_of) / sizeof(code_of[0]); i++)
 		if (code_of[i].rc == (rc & 0xff))
 			code = code_of[i].code;
-	if (rc == SQLITE_IOERR_WRITE && disk_is_full(db->path))
+	/* SQLite asks for the file in more than one way, and keeps the last errno */
+	if (((rc & 0xff) == SQLITE_IOERR || (rc & 0xff) == SQLITE_CANTOPEN) &&
+		disk_is_full(db->path))
 		os = ENOSPC;
 	if (code == ERR_IO && (os == ENOSPC || os == EDQUOT || os == EFBIG))
 		code = ERR_FULL;
@@ -67,7 +71,12 @@ fail(struct db *db, int rc, const char *what, struct err *e)
 		code = ERR_NOMEM;
 	if (rc == SQLITE_IOERR_SHORT_READ)
 		code = ERR_CORRUPT;
-	return err_set(e, code, "%s: %s: %s", db->path, what,
+	/* the first was whole when it was opened, and is never changed */
+	if (code == ERR_CORRUPT && db->attached != NULL)
+		path = db->attached;
+	if (code == ERR_FULL)
+		return err_set(e, code, "%s: %s: the disk is full", path, what);
+	return err_set(e, code, "%s: %s: %s", path, what,
 		db->c != NULL ? sqlite3_errmsg(db->c) : sqlite3_errstr(rc));
 }
 
@@ -98,8 +107,10 @@ static const struct {
 } modes[] = {
 	[DB_FROZEN] = {SQLITE_OPEN_READWRITE, "?immutable=1", "PRAGMA query_only=1"},
 	[DB_READ] = {SQLITE_OPEN_READWRITE, "", "PRAGMA query_only=1"},
+	/* EXTRA: the directory is synced when the journal is gone; else a commit could
+	 * be rolled back after power loss */
 	[DB_WRITE] = {SQLITE_OPEN_READWRITE, "",
-		"PRAGMA journal_mode=DELETE; PRAGMA synchronous=FULL;"
+		"PRAGMA journal_mode=DELETE; PRAGMA synchronous=EXTRA;"
 		"PRAGMA foreign_keys=1"},
 	[DB_BUILD] = {SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "",
 		"PRAGMA page_size=4096; PRAGMA journal_mode=MEMORY;"
@@ -167,6 +178,7 @@ db_close(struct db *db)
 	for (size_t i = 0; i < db->n_stmts; i++)
 		sqlite3_finalize(db->stmt[i].st);
 	sqlite3_close(db->c);
+	mem_free(db->attached);
 	mem_free(db->path);
 	mem_free(db);
 }
@@ -220,7 +232,8 @@ db_attach(struct db *db, const char *path, struct err *e)
 		return rc;
 	buf_init(&b);
 	uri = uri_of(path, "", &b);
-	if (uri != NULL) {
+	db->attached = mem_strdup(path);
+	if (uri != NULL && db->attached != NULL) {
 		stmt_str(s, 1, uri);
 		rc = stmt_done(s, e);
 	} else

@@ -34,7 +34,8 @@ int db_check(struct db *db, struct err *e);
 /* The file's own version number (user_version). */
 int db_version(struct db *db, int64_t *version, struct err *e);
 /* Lets queries of this connection also name the tables of another file, as
- * labels.TABLE. */
+ * labels.TABLE. Only for one that never changes (DB_FROZEN), and once: damage that is
+ * found is the other's. */
 int db_attach(struct db *db, const char *path, struct err *e);
 
 int db_begin(struct db *db, struct err *e); /* takes the write lock */

@@ -4,10 +4,29 @@
 #include "util/file.h"
 
 #include <stdint.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 
-#define ROOM_BYTES 65536u
+#define ROOM_BYTES (1u << 20) /* file systems keep some of the last for themselves */
+
+/* Of the file system with path, or, where there is no such file yet, its directory. */
+static bool
+ask(const char *path, struct statvfs *fs)
+{
+	char dir[PATH_BYTES];
+	char *slash;
+
+	if (statvfs(path, fs) == 0)
+		return true;
+	if (path_join(dir, NULL, "%s", path) != 0)
+		return false;
+	slash = strrchr(dir, '/');
+	if (slash == NULL)
+		return statvfs(".", fs) == 0;
+	slash[slash == dir] = '\0';
+	return statvfs(dir, fs) == 0;
+}
 
 bool
 disk_is_full(const char *path)
@@ -16,7 +35,9 @@ disk_is_full(const char *path)
 	struct statvfs fs;
 	uint64_t n_bytes = 0;
 
-	if (statvfs(path, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < ROOM_BYTES)
+	if (ask(path, &fs) &&
+		((uint64_t)fs.f_bavail * fs.f_frsize < ROOM_BYTES ||
+			(fs.f_files > 0 && fs.f_favail == 0)))
 		return true;
 	if (getrlimit(RLIMIT_FSIZE, &most) != 0 || most.rlim_cur == RLIM_INFINITY)
 		return false;

@@ -25,6 +25,7 @@ struct kv {
 	size_t n_tables;
 	size_t map_bytes, put_bytes;
 	bool finished;
+	bool failed;
 	/* of a resumed file: what it had, up to here, is put again and compared */
 	uint8_t last[KV_TABLES][KV_KEY_BYTES];
 	bool has_last[KV_TABLES];
@@ -37,11 +38,16 @@ struct kv_view {
 
 /* ---- errors ---------------------------------------------------------------- */
 
+/* After an error in writing nothing more is asked of the environment: LMDB's, when a
+ * meta page could not be written, answers with errors for ever, and a sync that failed
+ * says nothing the second time. It is closed, and kv_resume() opens another. */
 static int
-fail(const struct kv *kv, int rc, const char *what, struct err *e)
+fail(struct kv *kv, int rc, const char *what, struct err *e)
 {
 	int code = ERR_IO;
 
+	if (!kv->finished)
+		kv->failed = true;
 	if (rc == ENOSPC || rc == EDQUOT || rc == EFBIG || rc == MDB_MAP_FULL ||
 		/* what LMDB makes of a short write */
 		(rc == EIO && disk_is_full(kv->path)))
@@ -155,8 +161,7 @@ commit(struct kv *kv, struct err *e)
 
 /* What is there must be what is put; headers tell: they have lengths and sums. */
 static int
-compare(const struct kv *kv, size_t table, MDB_val *k, const uint8_t *header,
-	struct err *e)
+compare(struct kv *kv, size_t table, MDB_val *k, const uint8_t *header, struct err *e)
 {
 	MDB_val x;
 	int rc = mdb_get(kv->txn, kv->dbi[table], k, &x);
@@ -177,10 +182,10 @@ put_one(struct kv *kv, size_t table, uint32_t id, uint32_t part, unsigned flags,
 {
 	uint8_t key[KV_KEY_BYTES], header[KV_HEADER_BYTES];
 	MDB_val k = {KV_KEY_BYTES, key}, x = {KV_HEADER_BYTES + n_bytes, NULL};
-	int rc = 0;
+	int rc = kv->failed ? fail(kv, EIO, "write", e) : 0;
 
 	assert(table < kv->n_tables && !kv->finished);
-	if (kv->put_bytes > COMMIT_BYTES)
+	if (rc == 0 && kv->put_bytes > COMMIT_BYTES)
 		rc = commit(kv, e);
 	if (rc != 0)
 		return rc;
@@ -238,7 +243,7 @@ kv_put_part(struct kv *kv, size_t table, uint32_t id, uint16_t part, const void 
 int
 kv_sync(struct kv *kv, struct err *e)
 {
-	int rc = mdb_env_set_flags(kv->env, MDB_NOSYNC, 0), code = 0;
+	int rc = kv->failed ? EIO : mdb_env_set_flags(kv->env, MDB_NOSYNC, 0), code = 0;
 
 	assert(!kv->finished);
 	if (rc == 0 && kv->txn != NULL)
@@ -251,16 +256,10 @@ kv_sync(struct kv *kv, struct err *e)
 int
 kv_finish(struct kv *kv, struct err *e)
 {
-	int rc = 0;
+	int rc = kv_sync(kv, e);
 
-	assert(!kv->finished);
-	if (kv->txn != NULL)
-		rc = commit(kv, e);
-	if (rc != 0)
-		return rc;
-	kv->finished = true;
-	rc = mdb_env_sync(kv->env, 1);
-	return rc == 0 ? 0 : fail(kv, rc, "sync", e);
+	kv->finished = rc == 0;
+	return rc;
 }
 
 /* ---- reading --------------------------------------------------------------- */

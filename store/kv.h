@@ -25,7 +25,8 @@ struct kv; /* opaque */
 int kv_create(struct kv **out, const char *path, const char *const *names,
 	size_t n_tables, struct err *e);
 /* Adds a value; ids ascend in each table (ERR_INTERNAL otherwise). ERR_FULL when
- * the disk is. After an error the file is lost. */
+ * the disk is. After an error nothing can be done but close it; what was synced
+ * before can be resumed. */
 int kv_put(struct kv *kv, size_t table, uint32_t id, const void *p, size_t n_bytes,
 	struct err *e);
 /* Adds one of a series of values of id, part ascending; kept whole. */

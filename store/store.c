@@ -210,7 +210,9 @@ make_rest(const struct store *s, struct err *e)
 		if (!dir_is_empty(s, kind_name[kind]))
 			return err_set(e, ERR_CORRUPT,
 				"%s/catalog.db: the file is missing", s->dir);
-	if (!has(s, "labels.db"))
+	/* whoever made the directory may not have come to that */
+	rc = file_sync_parent(s->dir, e);
+	if (rc == 0 && !has(s, "labels.db"))
 		rc = make_db(s, "labels.db", make_labels, e);
 	return rc == 0 ? make_db(s, "catalog.db", catalog_make, e) : rc;
 }
@@ -240,6 +242,10 @@ prepare_write(struct store *s, bool is_store, struct err *e)
 	if (rc == ERR_BUSY)
 		return err_wrap(e, "%s: another program is writing to this store",
 			s->dir);
+	/* what another writer had got no further with than to do it: a commit, say, that
+	 * we take for done */
+	if (rc == 0)
+		rc = file_sync(s->dir, e);
 	if (rc == 0 && !is_store && !has(s, "saedb.json"))
 		rc = make_version(s, e);
 	if (rc == 0)

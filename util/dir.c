@@ -5,18 +5,16 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fts.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* One component; an existing directory is fine. */
+/* One component; an existing directory is fine. One that cannot be synced goes again,
+ * so that the next to make it does not take it for one that will stay. */
 static int
 make_one(const char *path, struct err *e)
 {
-	char parent[PATH_BYTES];
-	char *slash;
 	int rc;
 
 	if (mkdir(path, 0777) < 0) {
@@ -24,14 +22,10 @@ make_one(const char *path, struct err *e)
 			return 0;
 		return err_sys(e, "%s: cannot make the directory", path);
 	}
-	rc = path_join(parent, e, "%s", path);
-	if (rc < 0)
-		return rc;
-	slash = strrchr(parent, '/');
-	if (slash == NULL)
-		return file_sync(".", e);
-	slash[slash == parent] = '\0';
-	return file_sync(parent, e);
+	rc = file_sync_parent(path, e);
+	if (rc != 0)
+		rmdir(path);
+	return rc;
 }
 
 int
@@ -65,58 +59,71 @@ dir_make(const char *path, struct err *e)
 /* ---- walks: symbolic links are seen as such and never followed ----------- */
 
 /* Called for files and links, and for a directory after what it holds. */
-typedef int walk_fn(void *ctx, const FTSENT *ent, struct err *e);
+typedef int walk_fn(void *ctx, const char *path, const struct stat *st, struct err *e);
+
+static int walk_at(char path[PATH_BYTES], bool top, walk_fn *fn, void *ctx,
+	struct err *e);
 
 static int
-walk_entry(const FTSENT *ent, walk_fn *fn, void *ctx, struct err *e)
+walk_below(char path[PATH_BYTES], walk_fn *fn, void *ctx, struct err *e)
 {
-	switch (ent->fts_info) {
-	case FTS_D:
-		return 0;
-	case FTS_DNR:
-	case FTS_ERR:
-	case FTS_NS:
-		if (ent->fts_errno == ENOENT && ent->fts_level > 0)
-			return 0; /* gone meanwhile */
-		errno = ent->fts_errno;
-		return err_sys(e, "%s: cannot read", ent->fts_path);
-	default:
-		return fn(ctx, ent, e);
+	struct err mine = ERR_INIT;
+	size_t n = 0, n_path = strlen(path);
+	char **names = NULL;
+	int rc = dir_list(path, &names, &n, &mine);
+
+	if (rc == ERR_NOTFOUND)
+		return 0; /* gone meanwhile */
+	if (rc != 0)
+		return err_set(e, rc, "%s", mine.text);
+	for (size_t i = 0; i < n; i++) {
+		if (rc == 0 && n_path + strlen(names[i]) + 2 > PATH_BYTES)
+			rc = err_set(e, ERR_LIMIT, "%.64s...: too deep", path);
+		if (rc == 0) {
+			path[n_path] = '/';
+			strcpy(path + n_path + 1, names[i]);
+			rc = walk_at(path, false, fn, ctx, e);
+			path[n_path] = '\0';
+		}
+		mem_free(names[i]);
 	}
-}
-
-static int
-walk(const char *path, walk_fn *fn, void *ctx, struct err *e)
-{
-	char root[PATH_BYTES];
-	char *const roots[] = {root, NULL};
-	FTSENT *ent;
-	FTS *fts;
-	int rc = path_join(root, e, "%s", path);
-
-	if (rc < 0)
-		return rc;
-	/* FTS_NOCHDIR: the working directory belongs to all threads */
-	fts = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
-	if (fts == NULL)
-		return err_sys(e, "%s: cannot walk", path);
-	for (errno = 0; rc == 0 && (ent = fts_read(fts)) != NULL; errno = 0)
-		rc = walk_entry(ent, fn, ctx, e);
-	if (rc == 0 && errno != 0)
-		rc = err_sys(e, "%s: cannot walk", path);
-	fts_close(fts);
+	mem_free(names);
 	return rc;
 }
 
 static int
-remove_entry(void *ctx, const FTSENT *ent, struct err *e)
+walk_at(char path[PATH_BYTES], bool top, walk_fn *fn, void *ctx, struct err *e)
 {
-	int rc = ent->fts_info == FTS_DP ? rmdir(ent->fts_accpath)
-					 : unlink(ent->fts_accpath);
+	struct stat st;
+	int rc;
+
+	if (lstat(path, &st) < 0) {
+		if (errno == ENOENT && !top)
+			return 0; /* gone meanwhile */
+		return err_sys(e, "%s: cannot read", path);
+	}
+	rc = S_ISDIR(st.st_mode) ? walk_below(path, fn, ctx, e) : 0;
+	return rc == 0 ? fn(ctx, path, &st, e) : rc;
+}
+
+/* Not by fts: glibc's falls when there is no memory. */
+static int
+walk(const char *path, walk_fn *fn, void *ctx, struct err *e)
+{
+	char root[PATH_BYTES];
+	int rc = path_join(root, e, "%s", path);
+
+	return rc == 0 ? walk_at(root, true, fn, ctx, e) : rc;
+}
+
+static int
+remove_entry(void *ctx, const char *path, const struct stat *st, struct err *e)
+{
+	int rc = S_ISDIR(st->st_mode) ? rmdir(path) : unlink(path);
 
 	(void)ctx;
 	if (rc < 0 && errno != ENOENT)
-		return err_sys(e, "%s: cannot remove", ent->fts_path);
+		return err_sys(e, "%s: cannot remove", path);
 	return 0;
 }
 
@@ -131,12 +138,13 @@ dir_remove(const char *path, struct err *e)
 }
 
 static int
-add_size(void *ctx, const FTSENT *ent, struct err *e)
+add_size(void *ctx, const char *path, const struct stat *st, struct err *e)
 {
 	uint64_t *total = ctx;
 
+	(void)path;
 	(void)e;
-	*total += (uint64_t)ent->fts_statp->st_blocks * 512;
+	*total += (uint64_t)st->st_blocks * 512;
 	return 0;
 }
 
@@ -148,12 +156,12 @@ dir_size(const char *path, uint64_t *n_bytes, struct err *e)
 }
 
 static int
-sync_entry(void *ctx, const FTSENT *ent, struct err *e)
+sync_entry(void *ctx, const char *path, const struct stat *st, struct err *e)
 {
 	(void)ctx;
-	if (ent->fts_info != FTS_DP && ent->fts_info != FTS_F)
+	if (!S_ISDIR(st->st_mode) && !S_ISREG(st->st_mode))
 		return 0; /* links and devices have nothing of ours */
-	return file_sync(ent->fts_accpath, e);
+	return file_sync(path, e);
 }
 
 int

@@ -209,16 +209,20 @@ parent_of(char out[PATH_BYTES], const char *path, struct err *e)
 }
 
 int
-file_rename(const char *from, const char *to, struct err *e)
+file_sync_parent(const char *path, struct err *e)
 {
 	char parent[PATH_BYTES];
-	int rc = parent_of(parent, to, e);
+	int rc = parent_of(parent, path, e);
 
-	if (rc < 0)
-		return rc;
+	return rc == 0 ? file_sync(parent, e) : rc;
+}
+
+int
+file_rename(const char *from, const char *to, struct err *e)
+{
 	if (rename(from, to) < 0)
 		return err_sys(e, "%s: cannot rename to %s", from, to);
-	return file_sync(parent, e);
+	return file_sync_parent(to, e);
 }
 
 /* What another holder wrote into its lock file, for the error's text. */

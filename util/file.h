@@ -30,6 +30,7 @@ bool file_exists(const char *path);
 bool file_is_dir(const char *path);
 int file_size(const char *path, uint64_t *n_bytes, struct err *e);
 int file_sync(const char *path, struct err *e); /* file or directory */
+int file_sync_parent(const char *path, struct err *e); /* the directory it stands in */
 int file_rename(const char *from, const char *to,
 	struct err *e); /* and syncs to's directory */
 

@@ -5,7 +5,8 @@
 # `rm -r build/soak` begins anew. Results are added to doc/soak.md.
 #
 # SOAK_SECONDS (default 3600) is the time of each fuzz target and of each flow, SOAK_GB
-# (default 20) how much is streamed in the step flood.
+# (default 20) how much is streamed in the step flood. The steps of faults go on until all
+# is done, part by part.
 set -euo pipefail
 cd "$SAEDB_ROOT"
 seconds=${SOAK_SECONDS:-3600}
@@ -78,9 +79,51 @@ flood()
 	rm -rf "$state/flood"
 }
 
+# parts FLOW N VARIABLE=VALUE...: a flow of faults in N parts, each with a seed of its
+# own. The parts that are done are skipped the next time.
+parts()
+{
+	name=$1 n=$2
+	shift 2
+	make -C "$SAEDB_BUILD" --no-print-directory tests/tools/dump_store \
+		tests/faults/disk.la tests/faults/memory.la >"$state/build.log" 2>&1
+	part=$(cat "$state/$name.part" 2>/dev/null || echo 0)
+	[ "$part" -gt 0 ] || : >"$state/$name.all"
+	while [ "$part" -lt "$n" ]; do
+		env "$@" FAULTS_SEED="$part" srcdir="$SAEDB_ROOT" builddir="$SAEDB_BUILD" \
+			bash tests/flow/run.sh "tests/flow/$name.sh" >"$state/$name.log" 2>&1 || {
+			tail -n 30 "$state/$name.log"
+			say "$name failed: FAULTS_SEED=$part $*"
+			exit 1
+		}
+		cat "$state/$name.log" >>"$state/$name.all"
+		part=$((part + 1))
+		echo $part >"$state/$name.part"
+	done
+	note "$name" "$(tally "$state/$name.all") in $n parts"
+}
+
+# tally LOG: "ok 1 - 45 calls that fail: eio" and so on, the numbers of like lines added.
+tally()
+{
+	awk '/^ok [0-9]+ - [0-9]+ / {
+		n = $4
+		sub(/^ok [0-9]+ - [0-9]+ /, "")
+		sub(/( of [0-9]+ calls)?, [0-9]+ of them .*/, "")
+		if (!($0 in sum))
+			order[++k] = $0
+		sum[$0] += n
+	}
+	END {
+		for (i = 1; i <= k; i++)
+			printf("%s%d %s", (i > 1 ? "; " : ""), sum[order[i]], order[i])
+	}' "$1"
+}
+
 targets=$(ls tests/fuzz/fuzz_*.c | sed 's/.*fuzz_\(.*\)\.c/\1/')
 flows='T12-kill T41-daemon-hostile T42-daemon-publish'
-steps="$(for t in $targets; do echo "fuzz-$t"; done) flood $flows"
+faults='T32-power T33-errors T34-damage T35-memory'
+steps="$(for t in $targets; do echo "fuzz-$t"; done) flood $flows $faults"
 for step in ${1:-$steps}; do
 	case " $(echo $steps) " in
 	*" $step "*) ;;
@@ -107,6 +150,10 @@ for step in ${1:-$steps}; do
 		fuzz "${step#fuzz-}"
 		;;
 	flood) flood ;;
+	T32-power) parts $step 10 FAULTS_IMAGES=1000 ;;
+	T33-errors) parts $step 20 FAULTS_SHARE=20 FAULTS_SIZES=16 ;;
+	T34-damage) parts $step 20 FAULTS_CUTS=50 FAULTS_FLIPS=5000 ;;
+	T35-memory) parts $step 100 FAULTS_SHARE=100 ;;
 	*) flow "$step" ;;
 	esac
 done

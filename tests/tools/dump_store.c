@@ -5,27 +5,39 @@
  * that two dumps can be compared byte by byte.
  *
  *     dump_store STORE
+ *     dump_store -      stores' names by lines, each in a process of its own; for each
+ *                       a line: "sum " and the dump's XXH3, "error " and the text, or
+ *                       "signal " and its number
  */
 #include "store/store.h"
+#include "util/file.h"
 #include "util/hash.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static struct store_view *view;
 static const struct store_catalog *cat;
 static struct arena arena;
 static struct err e;
+static FILE *answers; /* where they are not what is dumped */
 
 static void
 must(int rc, const char *what)
 {
 	if (rc >= 0)
 		return;
-	fprintf(stderr, "dump_store: %s: %s\n", what, e.text);
-	exit(1);
+	if (answers == NULL) {
+		fprintf(stderr, "dump_store: %s: %s\n", what, e.text);
+		exit(1);
+	}
+	fprintf(answers, "error %s: %s\n", what, e.text);
+	fflush(answers);
+	_exit(0); /* what is open is no leak */
 }
 
 static uint32_t
@@ -294,17 +306,13 @@ dump_graph(uint32_t graph)
 	}
 }
 
-int
-main(int argc, char **argv)
+static void
+dump(const char *dir)
 {
 	struct store *s;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: dump_store STORE\n");
-		return 2;
-	}
 	arena_init(&arena, 0);
-	must(store_open(&s, argv[1], STORE_READ, &e), "open");
+	must(store_open(&s, dir, STORE_READ, &e), "open");
 	must(store_view_open(&view, s, &e), "view");
 	cat = store_view_catalog(view);
 	for (uint32_t i = 0; i < cat->n_cuts; i++)
@@ -318,5 +326,63 @@ main(int argc, char **argv)
 	arena_clear(&arena);
 	store_view_close(view);
 	store_close(s);
+}
+
+static void
+answer(const char *dir)
+{
+	size_t n_bytes = 0;
+	char *text = NULL;
+
+	answers = stdout;
+	stdout = open_memstream(&text, &n_bytes);
+	if (stdout == NULL)
+		abort();
+	dump(dir);
+	fclose(stdout);
+	stdout = answers;
+	printf("sum %016" PRIx64 "\n", hash64(text, n_bytes, 0));
+	free(text);
+	fflush(stdout);
+}
+
+static int
+answer_all(void)
+{
+	char dir[PATH_BYTES];
+	int status;
+	pid_t pid;
+
+	while (fgets(dir, sizeof(dir), stdin) != NULL) {
+		dir[strcspn(dir, "\n")] = '\0';
+		pid = fork();
+		if (pid < 0)
+			return 1;
+		if (pid == 0) {
+			close(STDIN_FILENO); /* or exit() puts back what was read of it */
+			answer(dir);
+			exit(0);
+		}
+		if (waitpid(pid, &status, 0) != pid)
+			return 1;
+		if (WIFSIGNALED(status))
+			printf("signal %d\n", WTERMSIG(status));
+		else if (WEXITSTATUS(status) != 0) /* a sanitizer's */
+			printf("status %d\n", WEXITSTATUS(status));
+		fflush(stdout);
+	}
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc != 2) {
+		fprintf(stderr, "usage: dump_store STORE|-\n");
+		return 2;
+	}
+	if (strcmp(argv[1], "-") == 0)
+		return answer_all();
+	dump(argv[1]);
 	return ferror(stdout) || fflush(stdout) != 0;
 }

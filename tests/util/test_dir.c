@@ -111,6 +111,51 @@ test_memory(void **state)
 	}
 	assert_int_equal(rc, 0);
 	assert_true(at_n > 40);
+	assert_int_equal(dir_make(at("l/deep/er"), NULL), 0);
+	for (rc = ERR_NOMEM, at_n = 0; rc == ERR_NOMEM; at_n++) {
+		mem_fail_at(at_n);
+		rc = dir_sync_tree(at("l"), NULL);
+		mem_fail_at(-1);
+	}
+	assert_int_equal(rc, 0);
+	for (rc = ERR_NOMEM, at_n = 0; rc == ERR_NOMEM; at_n++) {
+		mem_fail_at(at_n);
+		rc = dir_remove(at("l"), NULL);
+		mem_fail_at(-1);
+	}
+	assert_int_equal(rc, 0);
+	assert_false(file_exists(at("l")));
+}
+
+/* What cannot be walked names itself, and a path that is too long. */
+static void
+test_deep(void **state)
+{
+	struct err e = ERR_INIT;
+	char here[PATH_BYTES];
+
+	(void)state;
+	assert_non_null(getcwd(here, sizeof(here)));
+	assert_int_equal(dir_make(at("d"), &e), 0);
+	assert_int_equal(chdir(at("d")), 0);
+	for (int i = 0; i < 400; i++) {
+		assert_int_equal(mkdir("eleven-char", 0777), 0);
+		assert_int_equal(chdir("eleven-char"), 0);
+	}
+	assert_int_equal(chdir(here), 0);
+	assert_int_equal(dir_sync_tree(at("d"), &e), ERR_LIMIT);
+	assert_non_null(strstr(e.text, "too deep"));
+	assert_int_equal(dir_remove(at("d"), &e), ERR_LIMIT);
+	for (int i = 0; i < 400; i++) { /* one by one, from above */
+		if (file_exists(at("d/eleven-char/eleven-char")))
+			assert_int_equal(rename(at("d/eleven-char/eleven-char"),
+						 at("d/next")),
+				0);
+		assert_int_equal(rmdir(at("d/eleven-char")), 0);
+		if (file_exists(at("d/next")))
+			assert_int_equal(rename(at("d/next"), at("d/eleven-char")), 0);
+	}
+	assert_int_equal(dir_remove(at("d"), &e), 0);
 }
 
 int
@@ -122,6 +167,7 @@ main(void)
 		cmocka_unit_test(test_size),
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_deep),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
