@@ -158,7 +158,7 @@ static int
 count(struct making *x, struct err *e)
 {
 	struct merge *m = x->g->m;
-	struct act_source source = stored_source(&x->g->stored);
+	struct act_source source = stored_source(&x->g->stored, false);
 	struct pass_job job = {.pool = m->pool,
 		.windows = &x->windows,
 		.writer = x->writer,
