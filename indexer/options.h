@@ -24,7 +24,7 @@ struct options {
 	const char *command; /* "index" when none was named */
 	const char *arg[2]; /* what follows the sub-command's name */
 	size_t n_args;
-	struct option_list dir; /* inspect: what to look at */
+	struct option_list dir; /* inspect: what to look at; merge: STORE[@RUN] */
 	const char *store, *model;
 	struct option_list sae; /* [NAME=]DIR */
 	const char *hook; /* NULL = as the SAEs say */
@@ -49,6 +49,7 @@ struct options {
 	uint64_t range
 		[2]; /* index: features sought, from the first to before the last */
 	uint64_t sample; /* diagnose: tokens */
+	bool fresh; /* nothing is taken from other runs */
 	bool strict, lines, joined, count_special, quiet;
 	bool help, version;
 };

@@ -43,6 +43,7 @@ struct report_run {
 	const struct pass_result *result; /* (group->n_saes) */
 	const struct checkpoints *checkpoints;
 	const struct plan_memory *memory;
+	uint64_t n_reused; /* tokens that came from another run */
 	double pass_s;
 };
 void report_print(const struct report_run *x);

@@ -32,11 +32,11 @@ l0(const struct pass_result *p)
 	return p->n_tokens > 0 ? (double)p->n_active / (double)p->n_tokens : 0;
 }
 
-/* Tokens that another process had done. */
+/* Tokens that another process, or another run, had done. */
 static uint64_t
 before(const struct report_run *x)
 {
-	return x->windows->token_at[x->checkpoints->from];
+	return x->windows->token_at[x->checkpoints->from] + x->n_reused;
 }
 
 static double

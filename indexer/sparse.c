@@ -115,6 +115,12 @@ sparse_gather(struct sparse *a, const struct kernel_hits *hits, size_t n_hits,
 	return bad ? not_finite(e) : 0;
 }
 
+double
+sparse_density(const struct sparse *a)
+{
+	return a->n_tokens > 0 ? (double)a->row_start[a->n_tokens] / a->n_tokens : 0;
+}
+
 uint32_t
 sparse_from(const struct sparse *a, uint32_t i, uint32_t first)
 {
