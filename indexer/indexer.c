@@ -3,6 +3,7 @@
 
 #include "config.h"
 #include "indexer/diagnose.h"
+#include "indexer/estimate.h"
 #include "indexer/formats.h"
 #include "indexer/index.h"
 #include "indexer/inspect.h"
@@ -25,6 +26,7 @@ static const struct {
 	bool stops; /* itself, when a signal comes: it has something to leave in order */
 } commands[] = {
 	{"index", index_run, true},
+	{"plan", estimate_run, true},
 	{"list", manage_list, false},
 	{"rm", manage_rm, true},
 	{"rename", manage_rename, true},

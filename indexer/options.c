@@ -130,6 +130,10 @@ static const struct command {
 	{"index", ON_INDEX, 0, 0,
 		"--store DIR --model DIR --sae [NAME=]DIR ... --corpus FILE ...",
 		"index a corpus (the command when none is named); see --activations"},
+	{"plan", ON_INDEX, 0, 0,
+		"plan --store DIR --model DIR --sae [NAME=]DIR ... --corpus FILE ...",
+		"what index with the same arguments would take: time by stage, memory, "
+		"disk; tried for ten seconds, nothing is stored"},
 	{"list", ON_OTHER, 0, 1, "list STORE", "what the store holds"},
 	{"rm", ON_OTHER, 1, 2, "rm RUN --store DIR",
 		"remove a run; gc frees the space"},

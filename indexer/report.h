@@ -52,7 +52,8 @@ int report_add(struct report *r, const struct report_run *x, struct err *e);
 int report_end(struct report *r, const struct plan *p, struct pool *pool,
 	const struct stopwatch *open, bool quiet, struct err *e);
 
-/* Parts that plans have too. */
+/* Parts that plans have too; the head has five keys. */
+void report_head(struct out *o, const struct report *r, const char *command);
 void report_machine(struct out *o, const struct plan *p);
 void report_options(struct out *o, const struct options *opt);
 void report_stages(struct out *o, const struct pool_time *t, size_t n_threads);
