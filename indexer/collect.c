@@ -262,8 +262,8 @@ visit_second(void *ctx, size_t part, uint32_t window, const struct rec_window *r
 
 /* ---- labels --------------------------------------------------------------------- */
 
-static int
-make_labels(struct collect *c, struct err *e)
+int
+collect_labels(struct collect *c, struct err *e)
 {
 	struct keywords *k = NULL;
 	struct buf one;
@@ -338,8 +338,6 @@ collect_run(struct collect *c, size_t n, struct err *e)
 		rc = each(&g, n, list_examples, e);
 	if (rc == 0)
 		rc = scan_rows(&scan, visit_second, c, e);
-	if (rc == 0)
-		rc = each(&g, n, make_labels, e);
 	mem_free(g.err);
 	return rc;
 }

@@ -41,9 +41,11 @@ struct wanted {
 	uint64_t place; /* in example */
 };
 
-/* Fills all of c[0] to c[n - 1] from their job, which is one, first and count. new:
- * collect_clear() each, also on error. */
+/* Fills all of c[0] to c[n - 1] but their labels from their job, which is one, first and
+ * count. new: collect_clear() each, also on error. */
 int collect_run(struct collect *c, size_t n, struct err *e);
+/* Its labels, then. Thread: any, each c by one. */
+int collect_labels(struct collect *c, struct err *e);
 void collect_clear(struct collect *c);
 /* About what a feature takes here. */
 size_t collect_bytes(const struct finish_job *job, const struct feature_state *f);

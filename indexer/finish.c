@@ -38,21 +38,31 @@ write_lists(const struct collect *c, uint32_t i, struct err *e)
 	uint32_t slot = c->job->slot, feature = c->first + i;
 	struct rec_examples r = {.example = c->example + c->example_at[i],
 		.n_examples = (uint32_t)(c->example_at[i + 1] - c->example_at[i])};
-	const char *label = (const char *)c->labels.data + c->label_at[i];
-
 	if (c->n_postings[i] == 0)
 		return 0;
 	if (c->n_postings[i] != c->posting_at[i + 1] - c->posting_at[i])
 		return err_set(e, ERR_INTERNAL,
 			"feature %u is stored in fewer windows than were counted",
 			feature);
-	if (run_writer_examples(w, slot, feature, &r, e) < 0 ||
-		run_writer_postings(w, slot, feature, c->posting + c->posting_at[i],
-			c->n_postings[i], e) < 0)
+	if (run_writer_examples(w, slot, feature, &r, e) < 0)
 		return e->code;
-	if (c->label_at[i + 1] <= c->label_at[i] + 1)
-		return 0; /* an empty label is none */
-	return run_writer_keywords(w, slot, feature, label, c->label_score[i], e);
+	return run_writer_postings(w, slot, feature, c->posting + c->posting_at[i],
+		c->n_postings[i], e);
+}
+
+static int
+write_labels(const struct collect *c, struct err *e)
+{
+	for (uint32_t i = 0; i < c->count; i++) {
+		const char *label = (const char *)c->labels.data + c->label_at[i];
+
+		if (c->label_at[i + 1] <= c->label_at[i] + 1)
+			continue; /* an empty label is none */
+		if (run_writer_keywords(c->job->writer, c->job->slot, c->first + i,
+			    label, c->label_score[i], e) < 0)
+			return e->code;
+	}
+	return 0;
 }
 
 static int
@@ -104,18 +114,57 @@ split(const struct finish_job *job, struct collect *range, size_t n_ranges,
 	return r + 1;
 }
 
+/* One thread writes while the others look for labels. */
+struct ending {
+	struct collect *range; /* (n) */
+	size_t n;
+	struct err *err; /* (n + 1) */
+};
+
+static void
+end_one(void *ctx, size_t i, size_t thread)
+{
+	struct ending *g = ctx;
+	struct err *e = &g->err[i];
+
+	(void)thread;
+	if (i > 0)
+		collect_labels(&g->range[i - 1], e);
+	else
+		for (size_t r = 0; r < g->n && e->code == 0; r++)
+			write_range(&g->range[r], e);
+}
+
+static int
+end_all(struct ending *g, struct pool *pool, struct err *e)
+{
+	pool_run(pool, g->n + 1, end_one, g);
+	for (size_t i = 0; i <= g->n; i++)
+		if (g->err[i].code != 0) {
+			*e = g->err[i];
+			return e->code;
+		}
+	for (size_t i = 0; i < g->n; i++)
+		if (write_labels(&g->range[i], e) < 0)
+			return e->code;
+	return 0;
+}
+
 static int
 run_share(const struct finish_job *job, struct collect *range, size_t n_ranges,
 	uint32_t first, uint32_t n, struct err *e)
 {
-	size_t n_used = split(job, range, n_ranges, first, n);
-	int rc = collect_run(range, n_used, e);
+	struct ending g = {range, split(job, range, n_ranges, first, n), NULL};
+	int rc = collect_run(range, g.n, e);
 
-	for (size_t i = 0; i < n_used; i++) {
-		if (rc == 0)
-			rc = write_range(&range[i], e);
+	g.err = mem_new(g.n + 1, sizeof(*g.err));
+	if (rc == 0 && g.err == NULL)
+		rc = err_set(e, ERR_NOMEM, "no memory to finish the features");
+	if (rc == 0)
+		rc = end_all(&g, job->pool, e);
+	for (size_t i = 0; i < g.n; i++)
 		collect_clear(&range[i]);
-	}
+	mem_free(g.err);
 	return rc;
 }
 

@@ -380,7 +380,7 @@ tell(const struct run *r, uint32_t number, struct err *e)
 		.result = r->result,
 		.checkpoints = &r->checkpoints,
 		.memory = &r->memory,
-		.n_reused = reuse_n_tokens(&r->reuse, r->checkpoints.from),
+		.reuse = &r->reuse,
 		.pass_s = r->pass_s};
 
 	report_print(&x);

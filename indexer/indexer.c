@@ -3,6 +3,7 @@
 
 #include "config.h"
 #include "indexer/diagnose.h"
+#include "indexer/estimate.h"
 #include "indexer/formats.h"
 #include "indexer/index.h"
 #include "indexer/inspect.h"
@@ -27,6 +28,7 @@ static const struct {
 } commands[] = {
 	{"index", index_run, true},
 	{"merge", merge_run, true},
+	{"plan", estimate_run, true},
 	{"list", manage_list, false},
 	{"rm", manage_rm, true},
 	{"rename", manage_rename, true},

@@ -149,6 +149,10 @@ static const struct command {
 		"index a corpus (the command when none is named); see --activations"},
 	{"merge", ON_MERGE, 1, ANY_NUMBER, "merge STORE[@RUN] ... -o STORE",
 		"join runs over parts of a corpus into the run over all of it"},
+	{"plan", ON_INDEX, 0, 0,
+		"plan --store DIR --model DIR --sae [NAME=]DIR ... --corpus FILE ...",
+		"what index with the same arguments would take: time by stage, memory, "
+		"disk; tried for ten seconds, nothing is stored"},
 	{"list", ON_OTHER, 0, 1, "list STORE", "what the store holds"},
 	{"rm", ON_OTHER, 1, 2, "rm RUN --store DIR",
 		"remove a run; gc frees the space"},

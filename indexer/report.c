@@ -102,6 +102,16 @@ report_put(struct report *r, const struct buf *json, struct err *e)
 /* ---- parts ---------------------------------------------------------------------- */
 
 void
+report_head(struct out *o, const struct report *r, const char *command)
+{
+	out_key_str(o, "saedb", PACKAGE_VERSION);
+	out_key_str(o, "command", command);
+	out_key_uint(o, "format", REPORT_FORMAT);
+	out_key_int(o, "started_s", r->started_s);
+	out_key_f64(o, "seconds", stopwatch_now_s() - r->start_s);
+}
+
+void
 report_machine(struct out *o, const struct plan *p)
 {
 	char model[256];
@@ -193,11 +203,7 @@ write_report(struct report *r, const struct plan *p, const struct pool_time *t,
 	buf_init(&b);
 	out_init_json(&o, &b, 0);
 	out_map(&o, 10);
-	out_key_str(&o, "saedb", PACKAGE_VERSION);
-	out_key_str(&o, "command", "index");
-	out_key_uint(&o, "format", REPORT_FORMAT);
-	out_key_int(&o, "started_s", r->started_s);
-	out_key_f64(&o, "seconds", stopwatch_now_s() - r->start_s);
+	report_head(&o, r, "index");
 	report_machine(&o, p);
 	report_options(&o, p->options);
 	out_key(&o, "memory");

@@ -9,6 +9,7 @@
 #include "indexer/pass.h"
 #include "indexer/plan.h"
 #include "indexer/reading.h"
+#include "indexer/reuse.h"
 #include "indexer/stages.h"
 #include "schema/out.h"
 
@@ -35,6 +36,7 @@ struct report_run {
 	const struct plan *plan;
 	const struct plan_group *group;
 	const struct fed *fed; /* or NULL */
+	const struct reuse *reuse; /* of what another run had */
 	const struct cat_cut *cut;
 	const char *id;
 	uint32_t number;
@@ -43,7 +45,6 @@ struct report_run {
 	const struct pass_result *result; /* (group->n_saes) */
 	const struct checkpoints *checkpoints;
 	const struct plan_memory *memory;
-	uint64_t n_reused; /* tokens that came from another run */
 	double pass_s;
 };
 void report_print(const struct report_run *x);
@@ -53,7 +54,8 @@ int report_add(struct report *r, const struct report_run *x, struct err *e);
 int report_end(struct report *r, const struct plan *p, struct pool *pool,
 	const struct stopwatch *open, bool quiet, struct err *e);
 
-/* Parts that plans have too. */
+/* Parts that plans have too; the head has five keys. */
+void report_head(struct out *o, const struct report *r, const char *command);
 void report_machine(struct out *o, const struct plan *p);
 void report_options(struct out *o, const struct options *opt);
 void report_stages(struct out *o, const struct pool_time *t, size_t n_threads);

@@ -36,7 +36,8 @@ l0(const struct pass_result *p)
 static uint64_t
 before(const struct report_run *x)
 {
-	return x->windows->token_at[x->checkpoints->from] + x->n_reused;
+	return x->windows->token_at[x->checkpoints->from] +
+		reuse_n_tokens(x->reuse, x->checkpoints->from);
 }
 
 static double
@@ -205,14 +206,14 @@ put_sae(struct out *o, const struct report_run *x, uint32_t i)
 	const struct pass_result *p = &x->result[i];
 
 	out_map(o, 9);
-	out_key_str(o, "name", s->name);
+	out_key_str(o, "sae", s->name);
 	out_key_str(o, "id", s->id);
 	out_key_uint(o, "n_features", s->sae->info.d_sae);
 	out_key_uint(o, "n_tokens", p->n_tokens);
 	out_key_uint(o, "n_active", p->n_active);
 	out_key_uint(o, "n_alive", p->n_alive);
 	out_key_f64(o, "l0", l0(p));
-	out_key_f64(o, "explained_variance", p->explained);
+	out_key_f64(o, "explained", p->explained);
 	out_key_f64(o, "mse", p->mse);
 	out_end(o);
 }
@@ -252,7 +253,7 @@ put_run(struct out *o, const struct report_run *x, struct buf *inputs,
 	if (x->is_new)
 		put_new(o, x);
 	rc = report_list(o, "disk", disk, n_disk, e);
-	out_key(o, "inputs");
+	out_key(o, "provenance");
 	if (rc == 0)
 		rc = out_json_text(o, (const char *)inputs->data, e);
 	else
@@ -273,7 +274,7 @@ report_add(struct report *r, const struct report_run *x, struct err *e)
 		return 0;
 	buf_init(&inputs);
 	buf_init(&disk);
-	rc = provenance_write(&inputs, x->plan, x->group, x->cut, x->fed, e);
+	rc = provenance_write(&inputs, x->plan, x->group, x->cut, x->fed, x->reuse, e);
 	if (rc == 0 && x->is_new)
 		rc = add_disk(&disk, &n_disk, x, e);
 	if (rc == 0 && (buf_str(&inputs) == NULL || disk.failed))
