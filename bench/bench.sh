@@ -2,9 +2,13 @@
 #
 # ./dev bench [NAME]: every comparison on one line: what, both figures, their
 # ratio, the machine's load. Sides alternate; the median of ROUNDS is shown.
-# Names: index, lookup, neighbors; none means all.
+# Names: encode, index, size, lookup, neighbors; none means all.
 set -euo pipefail
 root=$SAEDB_ROOT
+# Debian's OpenBLAS does not know newer processors, and falls back to SSE there.
+if [ -z "${OPENBLAS_CORETYPE:-}" ] && grep -qw avx512f /proc/cpuinfo 2>/dev/null; then
+	export OPENBLAS_CORETYPE=SkylakeX
+fi
 build=$SAEDB_BUILD
 python=$SAEDB_PYTHON
 rounds=${ROUNDS:-3}
@@ -28,7 +32,7 @@ load()
 # line WHAT OURS THEIRS UNIT RATIO
 line()
 {
-	printf '%-58s %12s  %12s %-10s %6.2fx  load %s\n' "$1" "$2" "$3" "$4" "$5" "$(load)"
+	printf '%-66s %10s  %10s %-10s %6.2fx  load %s\n' "$1" "$2" "$3" "$4" "$5" "$(load)"
 }
 
 ratio()
@@ -36,12 +40,28 @@ ratio()
 	awk -v a="$1" -v b="$2" 'BEGIN {print a / b}'
 }
 
-index_once()
+# peer COMMAND...: a Python program, with what its own libraries choose.
+peer()
+{
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_WAIT_POLICY=PASSIVE \
+		TOKENIZERS_PARALLELISM=false "$@" 2>"$work/peer.log" || {
+		tail -n 20 "$work/peer.log" >&2
+		exit 1
+	}
+}
+
+# index_with OPTION...: the demo's corpus into a store of its own.
+index_with()
 {
 	rm -rf "$work/store"
-	"$build/saedb-index" --quiet --store "$work/store" --model "$model" \
-		--sae "1k=$root/demo/sae/1k" --sae "8k=$root/demo/sae/8k" \
-		--corpus "$corpus" --threads "$threads" >/dev/null
+	"$build/saedb-index" --quiet --store "$work/store" --corpus "$corpus" \
+		--threads "$threads" "$@" >"$work/index.log"
+}
+
+index_once()
+{
+	index_with --model "$model" --sae "1k=$root/demo/sae/1k" \
+		--sae "8k=$root/demo/sae/8k"
 }
 
 seconds_of()
@@ -51,34 +71,122 @@ seconds_of()
 	awk -v a="$start" -v b="$(date +%s.%N)" 'BEGIN {print b - a}'
 }
 
-bench_index()
+# Asked once: an older saedb-index has no reports.
+has_reports()
 {
-	: >"$work/ours"
-	: >"$work/theirs"
-	: >"$work/pass"
+	"$build/saedb-index" --help | grep -q -- '--report FILE'
+}
+
+# race_index NAME MODEL MAX_TOKENS SAE...: text to store, against both pipelines.
+race_index()
+{
+	name=$1 lm=$2 max=$3
+	shift 3
+	set -- "$@"
+	args=
+	for sae in "$@"; do args="$args --sae $(basename "$sae")=$sae"; done
+	! has_reports || args="$args --report $work/report.json"
+	for side in ours saelens hand; do : >"$work/$side"; done
 	for _ in $(seq "$rounds"); do
-		env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_WAIT_POLICY=PASSIVE \
-			"$python" "$root/bench/torch_pipeline.py" "$model" "$corpus" \
-			"$threads" "$root/demo/sae/1k" "$root/demo/sae/8k" \
-			2>/dev/null >"$work/torch"
-		read -r rate n_tokens _ <"$work/torch"
-		echo "$rate" >>"$work/theirs"
-		s=$(seconds_of index_once)
-		awk -v n="$n_tokens" -v s="$s" 'BEGIN {print n / s}' >>"$work/ours"
+		for side in "saelens SAELens" "hand PyTorch by hand"; do
+			rm -rf "$work/out"
+			peer "$python" "$root/bench/torch_pipeline.py" "${side#* }" "$lm" \
+				"$corpus" "$threads" "$max" "$work/out" "$@" >"$work/torch"
+			read -r rate n_tokens _ <"$work/torch"
+			echo "$rate" >>"$work/${side%% *}"
+		done
+		# shellcheck disable=SC2086
+		s=$(seconds_of index_with --model "$lm" --max-tokens "$max" $args)
+		n=$(sed -n 's/^run 1: \([0-9]*\) tokens.*/\1/p' "$work/index.log")
+		awk -v n="${n:-$n_tokens}" -v s="$s" 'BEGIN {print n / s}' >>"$work/ours"
 	done
 	ours=$(median <"$work/ours")
-	theirs=$(median <"$work/theirs")
-	line "index: saedb-index, whole / PyTorch + SAELens, pass only" \
-		"$(printf %.0f "$ours")" "$theirs" tokens/s "$(ratio "$ours" "$theirs")"
+	for side in "saelens SAELens" "hand PyTorch by hand"; do
+		theirs=$(median <"$work/${side%% *}")
+		line "index $name: text to store / ${side#* }, $threads threads" \
+			"$(printf %.0f "$ours")" "$theirs" tokens/s "$(ratio "$ours" "$theirs")"
+	done
+	flops=$("$python" "$root/bench/flops.py" "$lm" "$@")
+	used=$(awk -v f="$flops" -v r="$ours" 'BEGIN {printf "%.1f", f * r / 1e9}')
+	line "index $name: products it does / SGEMM of the BLAS" "$used" "$blas" GFLOP/s \
+		"$(ratio "$used" "$blas")"
+	! has_reports || "$python" "$root/bench/stages.py" "$work/report.json" "index $name"
+}
+
+bench_index()
+{
 	read -r own blas <<-_EOF
 		$("$build/bench/rate" "$threads")
 	_EOF
-	flops=$("$python" "$root/bench/flops.py" "$model" "$root/demo/sae/1k" "$root/demo/sae/8k")
-	used=$(awk -v f="$flops" -v r="$ours" 'BEGIN {printf "%.1f", f * r / 1e9}')
-	line "index: products it does / SGEMM of the BLAS" "$used" "$blas" GFLOP/s \
-		"$(ratio "$used" "$blas")"
 	line "index: kernel_gemm / SGEMM of the BLAS" "$own" "$blas" GFLOP/s \
 		"$(ratio "$own" "$blas")"
+	race_index demo "$model" 0 "$root/demo/sae/1k" "$root/demo/sae/8k"
+	gpt2=$root/../shared/data/tokenizers/gpt2
+	[ -d "$gpt2" ] || gpt2=
+	peer "$python" "$root/bench/random_gpt2.py" "$work/gpt2" "$model" "$corpus" \
+		${gpt2:+"$gpt2"} >/dev/null
+	race_index "GPT-2 small" "$work/gpt2/model" 40000 "$work/gpt2/sae"
+	rm -rf "$work/gpt2"
+}
+
+bench_encode()
+{
+	export SAEDB_OPENBLAS_CORETYPE="${OPENBLAS_CORETYPE:-}"
+	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_WAIT_POLICY=PASSIVE TMPDIR="$work" \
+		"$python" "$root/bench/encode.py" "$build/bench/encode_pass" \
+		"$SAEDB_DELPHI" "$rounds" 8192 2>"$work/peer.log" || {
+		tail -n 20 "$work/peer.log" >&2
+		exit 1
+	}
+}
+
+# per WHAT OURS THEIRS N UNIT: bytes each, of which fewer are better.
+per()
+{
+	line "$1" "$(($2 / $4))" "$(($3 / $4))" "$5" "$(ratio "$3" "$2")"
+}
+
+bytes_of()
+{
+	find "$work/store" -type f "$@" -printf '%s\n' |
+		awk '{n += $1} END {printf "%d", n}'
+}
+
+bench_size()
+{
+	index_with --model "$model" --sae "8k=$root/demo/sae/8k" --joined
+	n=$(sed -n 's/^run 1: \([0-9]*\) tokens.*/\1/p' "$work/index.log")
+	mkdir "$work/size"
+	peer "$python" "$root/bench/size_delphi.py" "$SAEDB_DELPHI" "$model" \
+		"$root/demo/sae/8k" "$corpus" "$work/size" >"$work/delphi"
+	read -r n_rows _ splits whole <"$work/delphi"
+	peer env PYTHONPATH="$SAEDB_DASHBOARD" "$SAEDB_DASHBOARD_PYTHON" \
+		"$root/bench/size_dashboard.py" "$model" "$root/demo/sae/8k" "$work/size" \
+		64 >"$work/dashboard"
+	read -r n_features np vis html n_examples <"$work/dashboard"
+	acts=$(bytes_of -name 'acts.mdb*')
+	windows=$(bytes_of -path '*/cut/*' -name 'window.mdb*')
+	all=$(bytes_of)
+	line "size: activations and tokens, exact / delphi save, int64" \
+		"$(((acts + windows) / n))" "$((whole / n_rows))" bytes/token \
+		"$(awk -v a="$whole" -v n="$n_rows" -v b="$((acts + windows))" -v m="$n" \
+			'BEGIN {print a / n / (b / m)}')"
+	line "size: activations and tokens, exact / delphi save_splits, float16" \
+		"$(((acts + windows) / n))" "$((splits / n_rows))" bytes/token \
+		"$(awk -v a="$splits" -v n="$n_rows" -v b="$((acts + windows))" -v m="$n" \
+			'BEGIN {print a / n / (b / m)}')"
+	# what is not activations, nor the decoder that serves any vector: all features'
+	rest=$(((all - acts - $(bytes_of -name decoder.f32)) / 8192))
+	each=$((n_examples / n_features))
+	per "size: all else / SAEDashboard for Neuronpedia, $each examples" \
+		"$((rest * n_features))" "$np" "$n_features" bytes/feature
+	per "size: all else / SAEDashboard save_json" "$((rest * n_features))" "$vis" \
+		"$n_features" bytes/feature
+	per "size: all else / SAEDashboard HTML" "$((rest * n_features))" "$html" \
+		"$n_features" bytes/feature
+	find "$work/store" -type f -size +8k -printf '%P %s\n' | sort |
+		awk -v n="$n" '{printf "  %-48s %10d bytes, %.1f a token, %.0f a feature\n",
+			$1, $2, $2 / n, $2 / 8192}'
 }
 
 # wait_socket PATH
@@ -143,15 +251,16 @@ bench_neighbors()
 		"$(ratio "$peer" "$searched")"
 }
 
-make -C "$build" --no-print-directory bench/load bench/rate >"$work/make.log" 2>&1 || {
+make -C "$build" --no-print-directory bench/encode_pass bench/load bench/rate >"$work/make.log" 2>&1 || {
 	cat "$work/make.log" >&2
 	exit 1
 }
-for name in ${1:-index lookup neighbors}; do
+for name in ${1:-encode index size lookup neighbors}; do
 	case $name in
-	index | lookup | neighbors) "bench_$name" ;;
+	encode | index | size | lookup | neighbors) "bench_$name" ;;
 	*)
-		echo "bench: no benchmark '$name'; there are index, lookup, neighbors" >&2
+		echo "bench: no benchmark '$name'; there are encode, index, size, lookup," \
+			"neighbors" >&2
 		exit 2
 		;;
 	esac

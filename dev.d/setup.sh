@@ -98,6 +98,29 @@ setup_bench()
 	need_packages $packages_bench
 	need_venv tests/reference/requirements.txt
 	export SAEDB_PYTHON=$python
+	case ${1:-all} in encode | size | all)
+		need_peer eai-delphi==0.1.3
+		export SAEDB_DELPHI=$peer
+		;;
+	esac
+	case ${1:-all} in size | all)
+		need_venv bench/requirements-dashboard.txt
+		need_peer sae-dashboard==0.8.0
+		export SAEDB_DASHBOARD=$peer SAEDB_DASHBOARD_PYTHON=$python
+		;;
+	esac
+}
+
+# need_peer PACKAGE==VERSION: it alone, in a directory of its own: what it depends on
+# for other ends takes gigabytes. Sets peer.
+need_peer()
+{
+	peer=$cache/peer-$1
+	[ ! -e "$peer" ] || return 0
+	say "fetching $1"
+	rm -rf "$peer.new"
+	"$python" -m pip install --disable-pip-version-check -q --no-deps \
+		--target "$peer.new" "$1" && mv "$peer.new" "$peer"
 }
 
 # need_venv REQUIREMENTS: an environment with just that, in the cache, named
