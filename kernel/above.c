@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#define AHEAD 128 /* floats of a row; the rest follows by itself */
+
 struct above {
 	const float *bias; /* may be NULL */
 	const float *threshold; /* may be NULL */
@@ -22,7 +24,7 @@ tile_pairs(struct kernel_pass *p, size_t query, size_t n_queries, size_t row,
 		for (uint32_t bits = mask[i]; bits != 0; bits &= bits - 1) {
 			uint32_t j = (uint32_t)row + (uint32_t)__builtin_ctz(bits);
 
-			kernel_prefetch(p->r->w + j * d, d);
+			kernel_prefetch(p->r->w + j * d, d < AHEAD ? d : AHEAD);
 			k->pair[k->n_pairs++] =
 				(struct kernel_pair){(uint32_t)(query + i), j};
 		}
