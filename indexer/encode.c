@@ -6,7 +6,15 @@
 #define RANGES_PER_THREAD 4
 #define RANGE_FEWEST 64 /* features */
 #define BYTES_PER_HIT 96 /* in all the forms that an activation takes on its way */
-#define CHUNK 64 /* tokens prepared or merged by one item */
+#define CHUNK 64 /* tokens prepared by one item */
+#define PIECES_PER_THREAD 4
+#define PIECE_FEWEST 256 /* tokens, for which the features are worth to be read */
+
+static size_t
+pieces_most(const struct encoder *c)
+{
+	return c->n_threads == 1 ? 1 : c->n_threads * PIECES_PER_THREAD;
+}
 
 static int
 split_ranges(struct encoder *c, struct err *e)
@@ -17,30 +25,12 @@ split_ranges(struct encoder *c, struct err *e)
 	if (c->n_ranges > n / RANGE_FEWEST)
 		c->n_ranges = n / RANGE_FEWEST > 0 ? n / RANGE_FEWEST : 1;
 	c->bound = mem_new(c->n_ranges + 1, sizeof(*c->bound));
-	c->hits = mem_new(c->n_ranges, sizeof(*c->hits));
+	c->hits = mem_new(pieces_most(c), sizeof(*c->hits));
 	if (c->bound == NULL || c->hits == NULL)
 		return err_set(e, ERR_NOMEM, "no memory to encode");
 	for (size_t r = 0; r < c->n_ranges; r++)
 		c->bound[r] = (uint32_t)((uint64_t)n * r / c->n_ranges / 16 * 16);
 	c->bound[c->n_ranges] = n;
-	return 0;
-}
-
-static int
-make_topk(struct encoder *c, struct err *e)
-{
-	size_t k = c->sae->info.k;
-
-	c->best = mem_new(c->max_tokens, k * sizeof(*c->best));
-	c->n_best = mem_new(c->max_tokens, sizeof(*c->n_best));
-	c->merge = mem_new(c->n_threads, sizeof(*c->merge));
-	if (c->best == NULL || c->n_best == NULL || c->merge == NULL)
-		return err_set(e, ERR_NOMEM, "no memory to encode");
-	for (size_t i = 0; i < c->n_threads; i++) {
-		c->merge[i] = mem_new(c->n_ranges * k, sizeof(**c->merge));
-		if (c->merge[i] == NULL)
-			return err_set(e, ERR_NOMEM, "no memory to encode");
-	}
 	return 0;
 }
 
@@ -56,7 +46,7 @@ make_buffers(struct encoder *c, struct err *e)
 	for (size_t i = 0; i < c->n_threads; i++)
 		if (sae_work_new(&c->work[i], c->sae, e) < 0)
 			return e->code;
-	return sae_chooses(c->sae) ? make_topk(c, e) : 0;
+	return 0;
 }
 
 int
@@ -81,19 +71,14 @@ encoder_clear(struct encoder *c)
 {
 	for (size_t i = 0; c->work != NULL && i < c->n_threads; i++)
 		sae_work_free(c->work[i]);
-	for (size_t i = 0; c->hits != NULL && i < c->n_ranges; i++)
+	for (size_t i = 0; c->hits != NULL && i < pieces_most(c); i++)
 		kernel_hits_clear(&c->hits[i]);
-	for (size_t i = 0; c->merge != NULL && i < c->n_threads; i++)
-		mem_free(c->merge[i]);
 	mem_free(c->bound);
 	mem_free(c->work);
 	mem_free(c->hits);
 	mem_free(c->y);
 	mem_free(c->scale);
 	mem_free(c->shift);
-	mem_free(c->best);
-	mem_free(c->n_best);
-	mem_free(c->merge);
 	sparse_clear(&c->acts);
 	*c = (struct encoder){0};
 }
@@ -103,8 +88,6 @@ encoder_bytes(const struct sae *sae, size_t max_tokens)
 {
 	size_t each = (sae->info.d_in + 2) * sizeof(float);
 
-	if (sae_chooses(sae))
-		each += (sae->info.k + 1) * sizeof(struct kernel_hit);
 	return each * max_tokens;
 }
 
@@ -114,6 +97,7 @@ struct encoding {
 	struct encoder *c;
 	const float *x; /* (n_tokens, d_in) */
 	uint32_t n_tokens;
+	size_t n_pieces;
 	struct err *err; /* (n_threads) */
 };
 
@@ -137,83 +121,45 @@ prepare_chunk(void *ctx, size_t i, size_t thread)
 		c->scale + from, c->shift + from);
 }
 
+/* All features of one piece of the tokens: these are quantised once then, and those
+ * that choose among all features see them all. */
 static void
-encode_range(void *ctx, size_t r, size_t thread)
+encode_piece(void *ctx, size_t i, size_t thread)
 {
 	struct encoding *g = ctx;
 	struct encoder *c = g->c;
+	struct kernel_hits *hits = &c->hits[i];
+	uint32_t from = (uint32_t)((uint64_t)g->n_tokens * i / g->n_pieces);
+	uint32_t to = (uint32_t)((uint64_t)g->n_tokens * (i + 1) / g->n_pieces);
 
-	c->hits[r].n = 0;
+	hits->n = 0;
 	if (g->err[thread].code == 0)
-		sae_encode_range(c->sae, &c->hits[r], c->y, g->n_tokens, c->bound[r],
-			c->bound[r + 1] - c->bound[r], c->work[thread],
+		sae_encode_range(c->sae, hits, c->y + from * (size_t)c->sae->info.d_in,
+			to - from, 0, c->sae->info.d_sae, c->work[thread],
 			&g->err[thread]);
-}
-
-/* The first hit of a query not before token. */
-static size_t
-hits_from(const struct kernel_hits *h, uint32_t token)
-{
-	size_t lo = 0, hi = h->n;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (h->hit[mid].query < token)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
-static void
-merge_token(struct encoder *c, uint32_t token, struct kernel_hit *merge)
-{
-	size_t k = c->sae->info.k, n = 0;
-
-	for (size_t r = 0; r < c->n_ranges; r++) {
-		const struct kernel_hits *h = &c->hits[r];
-
-		for (size_t i = hits_from(h, token);
-			i < h->n && h->hit[i].query == token && n < c->n_ranges * k;
-			i++)
-			merge[n++] = h->hit[i];
-	}
-	n = sae_topk_merge(c->sae, merge, n);
-	for (size_t i = 0; i < n; i++)
-		c->best[token * k + i] = merge[i];
-	c->n_best[token] = (uint32_t)n;
-}
-
-static void
-merge_chunk(void *ctx, size_t i, size_t thread)
-{
-	struct encoding *g = ctx;
-
-	for (uint32_t t = (uint32_t)i * CHUNK; t < chunk_end(g, i); t++)
-		merge_token(g->c, t, g->c->merge[thread]);
+	for (size_t h = 0; h < hits->n; h++)
+		hits->hit[h].query += from;
 }
 
 int
 encoder_run(struct encoder *c, struct pool *pool, const float *x, uint32_t n_tokens,
 	struct err *err, struct err *e)
 {
-	struct encoding g = {c, x, n_tokens, err};
-	size_t n_chunks = (n_tokens + CHUNK - 1) / CHUNK;
+	struct encoding g = {.c = c, .x = x, .n_tokens = n_tokens, .err = err};
 
-	pool_run(pool, n_chunks, prepare_chunk, &g);
-	pool_run(pool, c->n_ranges, encode_range, &g);
+	g.n_pieces = n_tokens / PIECE_FEWEST;
+	if (g.n_pieces < c->n_threads)
+		g.n_pieces = c->n_threads;
+	if (g.n_pieces > pieces_most(c))
+		g.n_pieces = pieces_most(c);
+	pool_run(pool, (n_tokens + CHUNK - 1) / CHUNK, prepare_chunk, &g);
+	pool_run(pool, g.n_pieces, encode_piece, &g);
 	for (size_t i = 0; i < c->n_threads; i++)
 		if (err[i].code != 0) {
 			*e = err[i];
 			return e->code;
 		}
-	if (!sae_chooses(c->sae))
-		return sparse_gather(&c->acts, c->hits, c->n_ranges, n_tokens, e);
-	pool_run(pool, n_chunks, merge_chunk, &g);
-	return sparse_gather_rows(&c->acts, c->best, c->sae->info.k, c->n_best,
-		n_tokens, e);
+	return sparse_gather(&c->acts, c->hits, g.n_pieces, n_tokens, e);
 }
 
 double

@@ -115,31 +115,6 @@ sparse_gather(struct sparse *a, const struct kernel_hits *hits, size_t n_hits,
 	return bad ? not_finite(e) : 0;
 }
 
-int
-sparse_gather_rows(struct sparse *a, const struct kernel_hit *best, size_t stride,
-	const uint32_t *n_best, uint32_t n_tokens, struct err *e)
-{
-	bool bad = false;
-	size_t n = 0;
-
-	if (make_rows(a, n_tokens, e) < 0)
-		return e->code;
-	for (uint32_t i = 0; i < n_tokens; i++)
-		n += n_best[i];
-	if (make_room(a, n, e) < 0)
-		return e->code;
-	n = 0;
-	for (uint32_t i = 0; i < n_tokens; i++) {
-		for (uint32_t j = 0; j < n_best[i]; j++, n++) {
-			a->feature[n] = best[i * stride + j].row;
-			a->value[n] = best[i * stride + j].value;
-			bad |= !(a->value[n] <= FLT_MAX);
-		}
-		a->row_start[i + 1] = (uint32_t)n;
-	}
-	return bad ? not_finite(e) : 0;
-}
-
 uint32_t
 sparse_from(const struct sparse *a, uint32_t i, uint32_t first)
 {

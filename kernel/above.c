@@ -142,16 +142,15 @@ kernel_above(struct kernel_hits *out, const struct kernel_rows *r, size_t first,
 		.strip = decide_pairs,
 		.ctx = &a,
 	};
-	size_t chunk, n;
+	size_t n;
 	int rc = kernel_pass_check(r, first, count, m, e);
 
 	if (rc < 0 || count == 0)
 		return rc;
-	chunk = kernel_pass_chunk(r);
 	k->found.n = 0;
 	rc = prepare(&p, e);
 	for (size_t query = 0; rc == 0 && query < m; query += n) {
-		n = m - query < chunk ? m - query : chunk;
+		n = kernel_pass_take(r, m - query);
 		rc = kernel_pass_run(&p, query, n, e);
 		if (rc == 0)
 			rc = sort_hits(out, k, query, n, e);

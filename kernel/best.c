@@ -296,15 +296,14 @@ kernel_best(struct kernel_hit *best, size_t k, const struct kernel_rows *r,
 		.sampled = sampled,
 		.ctx = &b,
 	};
-	size_t chunk, n;
+	size_t n;
 	int rc = kernel_pass_check(r, first, count, m, e);
 
 	if (rc < 0 || k == 0)
 		return rc;
-	chunk = kernel_pass_chunk(r);
 	rc = prepare(&p, e);
 	for (size_t query = 0; rc == 0 && query < m; query += n) {
-		n = m - query < chunk ? m - query : chunk;
+		n = kernel_pass_take(r, m - query);
 		rc = search(&p, query, n, e);
 	}
 	return rc;

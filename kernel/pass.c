@@ -226,6 +226,17 @@ kernel_pass_chunk(const struct kernel_rows *r)
 	return n < CHUNK_LEAST ? CHUNK_LEAST : n / STRIP_MOST * STRIP_MOST;
 }
 
+/* All rows are read again for each chunk: hence alike, not one of a few queries. */
+size_t
+kernel_pass_take(const struct kernel_rows *r, size_t n_left)
+{
+	size_t most = kernel_pass_chunk(r), n = (n_left + most - 1) / most;
+
+	n = (n_left + n - 1) / n;
+	n = (n + STRIP_MOST - 1) / STRIP_MOST * STRIP_MOST;
+	return n < n_left ? n : n_left;
+}
+
 static int
 strips_fill(struct kernel_pass *p, size_t query, size_t n, struct err *e)
 {

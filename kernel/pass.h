@@ -128,8 +128,9 @@ uint32_t kernel_pass_range_bits(const struct kernel_pass *p, size_t row);
 /* Refuses ranges and counts out of bounds. */
 int kernel_pass_check(const struct kernel_rows *r, size_t first, size_t count, size_t m,
 	struct err *e);
-/* Queries at a time. */
+/* Queries at a time, at most; and how many of those that are left come next. */
 size_t kernel_pass_chunk(const struct kernel_rows *r);
+size_t kernel_pass_take(const struct kernel_rows *r, size_t n_left);
 /* Queries [query, query + n), in bytes or in floats: n at most a chunk. */
 int kernel_pass_run(struct kernel_pass *p, size_t query, size_t n, struct err *e);
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define LAYER_EPS 1e-5f
-#define TOPK_TOKENS 240 /* that are searched together; a multiple of 12 */
+#define TOPK_TOKENS 480 /* that are searched together; a multiple of 12 */
 
 struct sae_work {
 	struct kernel_work *kernel;
