@@ -4,48 +4,26 @@
 #include "util/mem.h"
 
 #define RANGES_PER_THREAD 4
-#define RANGE_ENOUGH 2048 /* features: each range quantizes all tokens again */
 #define RANGE_FEWEST 64 /* features */
 #define BYTES_PER_HIT 96 /* in all the forms that an activation takes on its way */
 #define CHUNK 64 /* tokens prepared by one item */
+#define PIECES_PER_THREAD 4
+#define PIECE_FEWEST 256 /* tokens, for which the features are worth to be read */
 
-/* Where features are chosen among, a thread has all of them for some tokens: the best
- * of a range alone are many that the others' bests would have excluded. */
-static uint32_t
-piece_tokens(const struct encoder *c, size_t n_tokens)
-{
-	size_t n = (n_tokens + c->n_threads - 1) / c->n_threads;
-
-	n = (n + 11) / 12 * 12; /* the kernels' strips */
-	return n < SAE_TOKENS ? (uint32_t)n : SAE_TOKENS;
-}
-
-/* At most n_threads, or as many as SAE_TOKENS demands. */
 static size_t
-n_pieces(const struct encoder *c, size_t n_tokens)
+pieces_most(const struct encoder *c)
 {
-	size_t n = piece_tokens(c, n_tokens);
-
-	return n > 0 ? (n_tokens + n - 1) / n : 0;
+	return c->n_threads == 1 ? 1 : c->n_threads * PIECES_PER_THREAD;
 }
 
 static int
 split_ranges(struct encoder *c, uint32_t first, uint32_t n, struct err *e)
 {
-	c->n_ranges = n / RANGE_ENOUGH;
-	if (c->n_ranges > c->n_threads * RANGES_PER_THREAD)
-		c->n_ranges = c->n_threads * RANGES_PER_THREAD;
-	if (c->n_ranges < c->n_threads)
-		c->n_ranges = c->n_threads;
-	if (c->n_threads == 1)
-		c->n_ranges = 1;
+	c->n_ranges = c->n_threads == 1 ? 1 : c->n_threads * RANGES_PER_THREAD;
 	if (c->n_ranges > n / RANGE_FEWEST)
 		c->n_ranges = n / RANGE_FEWEST > 0 ? n / RANGE_FEWEST : 1;
-	c->n_hits = c->n_ranges;
-	if (sae_chooses(c->sae))
-		c->n_hits += c->n_threads + c->max_tokens / SAE_TOKENS + 1;
 	c->bound = mem_new(c->n_ranges + 1, sizeof(*c->bound));
-	c->hits = mem_new(c->n_hits, sizeof(*c->hits));
+	c->hits = mem_new(pieces_most(c), sizeof(*c->hits));
 	if (c->bound == NULL || c->hits == NULL)
 		return err_set(e, ERR_NOMEM, "no memory to encode");
 	c->bound[0] = first;
@@ -112,7 +90,7 @@ encoder_clear(struct encoder *c)
 {
 	for (size_t i = 0; c->work != NULL && i < c->n_threads; i++)
 		sae_work_free(c->work[i]);
-	for (size_t i = 0; c->hits != NULL && i < c->n_hits; i++)
+	for (size_t i = 0; c->hits != NULL && i < pieces_most(c); i++)
 		kernel_hits_clear(&c->hits[i]);
 	mem_free(c->bound);
 	mem_free(c->work);
@@ -127,7 +105,9 @@ encoder_clear(struct encoder *c)
 size_t
 encoder_bytes(const struct sae *sae, size_t max_tokens)
 {
-	return (sae->info.d_in + 2) * sizeof(float) * max_tokens;
+	size_t each = (sae->info.d_in + 2) * sizeof(float);
+
+	return each * max_tokens;
 }
 
 /* ---- running ---------------------------------------------------------------- */
@@ -136,6 +116,7 @@ struct encoding {
 	struct encoder *c;
 	const float *x; /* (n_tokens, d_in) */
 	uint32_t n_tokens;
+	size_t n_pieces;
 	struct err *err; /* (n_threads) */
 };
 
@@ -159,60 +140,51 @@ prepare_chunk(void *ctx, size_t i, size_t thread)
 		c->scale + from, c->shift + from);
 }
 
-static void
-encode_range(void *ctx, size_t r, size_t thread)
-{
-	struct encoding *g = ctx;
-	struct encoder *c = g->c;
-
-	c->hits[r].n = 0;
-	if (g->err[thread].code == 0)
-		sae_encode_range(c->sae, &c->hits[r], c->y, g->n_tokens, c->bound[r],
-			c->bound[r + 1] - c->bound[r], c->work[thread],
-			&g->err[thread]);
-}
-
+/* All features of one piece of the tokens: these are quantised once then, and those
+ * that choose among all features see them all. */
 static void
 encode_piece(void *ctx, size_t i, size_t thread)
 {
 	struct encoding *g = ctx;
 	struct encoder *c = g->c;
-	struct kernel_hits *h = &c->hits[i];
-	uint32_t n = piece_tokens(c, g->n_tokens), from = (uint32_t)i * n;
+	struct kernel_hits *hits = &c->hits[i];
+	uint32_t from = (uint32_t)((uint64_t)g->n_tokens * i / g->n_pieces);
+	uint32_t to = (uint32_t)((uint64_t)g->n_tokens * (i + 1) / g->n_pieces);
 
-	if (n > g->n_tokens - from)
-		n = g->n_tokens - from;
-	h->n = 0;
-	if (g->err[thread].code != 0)
-		return;
-	sae_encode_range(c->sae, h, c->y + from * (size_t)c->sae->info.d_in, n, 0,
-		c->sae->info.d_sae, c->work[thread], &g->err[thread]);
-	for (size_t j = 0; j < h->n; j++)
-		h->hit[j].query += from;
+	hits->n = 0;
+	if (g->err[thread].code == 0)
+		sae_encode_range(c->sae, hits, c->y + from * (size_t)c->sae->info.d_in,
+			to - from, c->bound[0], c->bound[c->n_ranges] - c->bound[0],
+			c->work[thread], &g->err[thread]);
+	for (size_t h = 0; h < hits->n; h++)
+		hits->hit[h].query += from;
 }
 
 int
 encoder_run(struct encoder *c, struct pool *pool, const float *x, uint32_t n_tokens,
 	struct err *err, struct err *e)
 {
-	struct encoding g = {c, x, n_tokens, err};
-	bool pieces = sae_chooses(c->sae);
-	size_t n = pieces ? n_pieces(c, n_tokens) : c->n_ranges;
+	struct encoding g = {.c = c, .x = x, .n_tokens = n_tokens, .err = err};
 
+	g.n_pieces = n_tokens / PIECE_FEWEST;
+	if (g.n_pieces < c->n_threads)
+		g.n_pieces = c->n_threads;
+	if (g.n_pieces > pieces_most(c))
+		g.n_pieces = pieces_most(c);
 	pool_run(pool, (n_tokens + CHUNK - 1) / CHUNK, prepare_chunk, &g);
-	pool_run(pool, n, pieces ? encode_piece : encode_range, &g);
+	pool_run(pool, g.n_pieces, encode_piece, &g);
 	for (size_t i = 0; i < c->n_threads; i++)
 		if (err[i].code != 0) {
 			*e = err[i];
 			return e->code;
 		}
-	return sparse_gather(&c->acts, c->hits, n, n_tokens, e);
+	return sparse_gather(&c->acts, c->hits, g.n_pieces, n_tokens, e);
 }
 
 void
 encoder_prepare(struct encoder *c, struct pool *pool, const float *x, uint32_t n_tokens)
 {
-	struct encoding g = {c, x, n_tokens, NULL};
+	struct encoding g = {.c = c, .x = x, .n_tokens = n_tokens};
 
 	pool_run(pool, (n_tokens + CHUNK - 1) / CHUNK, prepare_chunk, &g);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * encode: a batch of residual streams through one SAE on all threads, each range of
- * features by one thread at a time (where it chooses among features, each piece of the
- * tokens), to activations by token.
+ * encode: a batch of residual streams through one SAE on all threads, each piece of
+ * the tokens by one thread, to activations by token. Ranges of features are for those
+ * who go on with them.
  */
 #ifndef INDEXER_ENCODE_H
 #define INDEXER_ENCODE_H
@@ -13,10 +13,10 @@
 
 struct encoder {
 	const struct sae *sae;
-	size_t n_threads, n_ranges, n_hits, max_tokens;
+	size_t n_threads, n_ranges, max_tokens;
 	uint32_t *bound; /* (n_ranges + 1) features where ranges begin */
 	struct sae_work **work; /* (n_threads) */
-	struct kernel_hits *hits; /* (n_hits) of a range, or of a piece */
+	struct kernel_hits *hits; /* of each piece of the last batch */
 	float *y; /* (max_tokens, d_in) prepared */
 	float *scale, *shift; /* (max_tokens) what decoding must undo */
 	struct sparse acts; /* of the last batch */

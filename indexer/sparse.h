@@ -26,9 +26,8 @@ struct sparse {
 void sparse_clear(struct sparse *a);
 /* Room for n activations of n_tokens tokens, all rows empty. */
 int sparse_reserve(struct sparse *a, uint32_t n_tokens, size_t n, struct err *e);
-/* Puts together what ranges of features found of n_tokens tokens: hits[r] is
- * ordered by (query, row), and the rows of hits[r] come before those of
- * hits[r + 1]. */
+/* Puts together what was found of n_tokens tokens in parts: hits[i] is ordered by
+ * (query, row); of one query the rows in hits[i] come before those in hits[i + 1]. */
 int sparse_gather(struct sparse *a, const struct kernel_hits *hits, size_t n_hits,
 	uint32_t n_tokens, struct err *e);
 /* Activations that a token has on average. */

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#define AHEAD 128 /* floats of a row; the rest follows by itself */
+
 struct above {
 	const float *bias; /* may be NULL */
 	const float *threshold; /* may be NULL */
@@ -22,7 +24,7 @@ tile_pairs(struct kernel_pass *p, size_t query, size_t n_queries, size_t row,
 		for (uint32_t bits = mask[i]; bits != 0; bits &= bits - 1) {
 			uint32_t j = (uint32_t)row + (uint32_t)__builtin_ctz(bits);
 
-			kernel_prefetch(p->r->w + j * d, d);
+			kernel_prefetch(p->r->w + j * d, d < AHEAD ? d : AHEAD);
 			k->pair[k->n_pairs++] =
 				(struct kernel_pair){(uint32_t)(query + i), j};
 		}
@@ -140,16 +142,15 @@ kernel_above(struct kernel_hits *out, const struct kernel_rows *r, size_t first,
 		.strip = decide_pairs,
 		.ctx = &a,
 	};
-	size_t chunk, n;
+	size_t n;
 	int rc = kernel_pass_check(r, first, count, m, e);
 
 	if (rc < 0 || count == 0)
 		return rc;
-	chunk = kernel_pass_chunk(r);
 	k->found.n = 0;
 	rc = prepare(&p, e);
 	for (size_t query = 0; rc == 0 && query < m; query += n) {
-		n = m - query < chunk ? m - query : chunk;
+		n = kernel_pass_take(r, m - query);
 		rc = kernel_pass_run(&p, query, n, e);
 		if (rc == 0)
 			rc = sort_hits(out, k, query, n, e);

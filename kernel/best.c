@@ -2,11 +2,21 @@
 #include "kernel/pass.h"
 
 #include <math.h>
+#include <string.h>
+
+#define LUCK 32 /* queries for each that may be searched in vain */
 
 /*
  * Values are turned so that larger is better (smallest: scale is negated, and
  * the value again at the end). best[q] is a heap, its worst on top, until the
- * end; kth[q] is that worst one's value, NaN while there is room.
+ * end; kth[q] is the float below that worst one's value, NaN while there is room:
+ * what is not above it is not among the k best, in whatever order rows come.
+ *
+ * Rows in random order pass the k-th best so far k (1 + ln(n / k)) times. So a
+ * sample of the rows comes first, of which only a few are kept: more than the k
+ * best of all rows have in a sample but once in some 10,000 queries. The worst of
+ * the few is the bar above which the k best are then looked for. They are found
+ * whenever k above it are; else the query is searched again, without a sample.
  */
 struct best {
 	struct kernel_hit *best; /* (m, k) */
@@ -16,6 +26,9 @@ struct best {
 	const uint32_t *skip; /* may be NULL */
 	float turn; /* 1 or -1 */
 	size_t query; /* first of the chunk */
+	size_t room; /* of a heap, at most k */
+	bool again; /* without a sample */
+	float *bar; /* of each query of the chunk; NaN: none */
 };
 
 static bool
@@ -56,6 +69,22 @@ rise(struct kernel_hit *heap, size_t at)
 		swap(&heap[(at - 1) / 2], &heap[at]);
 }
 
+/* The float below v; NaN below -inf. */
+static float
+below(float v)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &v, sizeof(bits));
+	if (v == 0)
+		return -0x1p-149f;
+	if (v == -INFINITY)
+		return NAN;
+	bits = v > 0 ? bits - 1 : bits + 1;
+	memcpy(&v, &bits, sizeof(v));
+	return v;
+}
+
 static void
 offer(struct kernel_pass *p, size_t query, uint32_t row)
 {
@@ -71,18 +100,18 @@ offer(struct kernel_pass *p, size_t query, uint32_t row)
 	hit = (struct kernel_hit){row, (uint32_t)query, v};
 	if (isnan(v) || (b->skip != NULL && b->skip[query] == row))
 		return;
-	if (*n < b->k) {
+	if (*n < b->room) {
 		heap[*n] = hit;
 		rise(heap, (*n)++);
 	} else if (is_better(&hit, &heap[0])) {
 		heap[0] = hit;
-		sink(heap, b->k, 0);
+		sink(heap, b->room, 0);
 	} else {
 		return;
 	}
 	p->work->counts.kept++;
-	if (*n == b->k)
-		p->kth[query - b->query] = heap[0].value;
+	if (*n == b->room)
+		p->kth[query - b->query] = below(heap[0].value);
 }
 
 static int
@@ -95,6 +124,50 @@ tile_offers(struct kernel_pass *p, size_t query, size_t n_queries, size_t row,
 			offer(p, query + i,
 				(uint32_t)row + (uint32_t)__builtin_ctz(bits));
 	return 0;
+}
+
+/* ---- the sample ---------------------------------------------------------- */
+
+/* Of the k best, k n_rows / count are in the sample, give or take the root of
+ * that; four roots more come once in 10,000 times. */
+static bool
+sample(struct kernel_pass *p, size_t at, size_t end, size_t n_rows)
+{
+	struct best *b = p->ctx;
+	struct kernel_luck *luck = &p->work->luck;
+	double n = (double)b->k * (double)n_rows / (double)p->count;
+	size_t room = (size_t)(n + 4 * sqrt(n) + 2);
+
+	(void)at;
+	(void)end;
+	if (luck->serial != p->r->serial)
+		*luck = (struct kernel_luck){.serial = p->r->serial};
+	if (b->again || room >= b->k || luck->n_missed * LUCK > luck->n + LUCK)
+		return false;
+	b->room = room;
+	return true;
+}
+
+static void
+sampled(struct kernel_pass *p, size_t at, size_t end)
+{
+	struct best *b = p->ctx;
+
+	for (size_t i = at; i < end; i++)
+		if (p->work->count[i] == b->room)
+			b->bar[i] = b->best[(b->query + i) * b->k].value;
+	b->room = b->k;
+}
+
+/* Could one of the k best have been excluded? */
+static bool
+is_missed(const struct kernel_pass *p, size_t i)
+{
+	const struct best *b = p->ctx;
+
+	return !isnan(b->bar[i]) &&
+		(p->work->count[i] < b->k ||
+			!(b->best[(b->query + i) * b->k].value > b->bar[i]));
 }
 
 /* Best first, turned back, the places left over marked. */
@@ -114,19 +187,60 @@ finish(const struct best *b, size_t query, size_t n)
 			-INFINITY * b->turn};
 }
 
+static int
+run(struct kernel_pass *p, size_t query, size_t n, bool again, struct err *e)
+{
+	struct best *b = p->ctx;
+
+	b->query = query;
+	b->room = b->k;
+	b->again = again;
+	for (size_t i = 0; i < n; i++) {
+		p->work->count[i] = 0;
+		p->kth[i] = b->bar[i] = NAN;
+	}
+	return kernel_pass_run(p, query, n, e);
+}
+
+/* A chunk. What is searched again takes the places of queries that are done. */
+static int
+search(struct kernel_pass *p, size_t query, size_t n, struct err *e)
+{
+	struct kernel_work *w = p->work;
+	struct best *b = p->ctx;
+	int rc = run(p, query, n, false, e);
+
+	w->luck.n += n;
+	for (size_t at = 0, end; rc == 0 && at < n; at = end) {
+		for (end = at; end < n && is_missed(p, end); end++)
+			;
+		if (at == end) {
+			finish(p->ctx, query + at, w->count[at]);
+			end++;
+			continue;
+		}
+		w->luck.n_missed += end - at;
+		rc = run(p, query + at, end - at, true, e);
+		for (size_t i = 0; rc == 0 && i < end - at; i++)
+			finish(p->ctx, query + at + i, w->count[i]);
+		b->query = query;
+	}
+	return rc;
+}
+
 /* The terms of each row, and kth of each query. Where the scale is negative the
  * least value counts, so the slack is subtracted. */
 static int
 prepare(struct kernel_pass *p, struct err *e)
 {
-	const struct best *b = p->ctx;
+	struct best *b = p->ctx;
 	struct kernel_work *k = p->work;
 	size_t base = kernel_pass_first_panel(p->first) * PANEL;
 	size_t n = kernel_pass_n_panels(p->first, p->count) * PANEL;
 	size_t chunk = kernel_pass_chunk(p->r), n_terms = p->r->in_bytes ? 5 : 3;
 	float *terms;
 
-	if (!kernel_room(&k->row_terms, &k->cap_row_terms, n_terms * n + chunk,
+	if (!kernel_room(&k->row_terms, &k->cap_row_terms, n_terms * n + 2 * chunk,
 		    sizeof(float)) ||
 		!kernel_room(&k->count, &k->cap_count, chunk, sizeof(*k->count)))
 		return err_set(e, ERR_NOMEM, "no memory to search %zu rows", p->count);
@@ -149,6 +263,7 @@ prepare(struct kernel_pass *p, struct err *e)
 	p->row_norm = terms + 3 * n;
 	p->row_rest = terms + 4 * n;
 	p->kth = terms + n_terms * n;
+	b->bar = p->kth + chunk;
 	return 0;
 }
 
@@ -158,7 +273,14 @@ kernel_best(struct kernel_hit *best, size_t k, const struct kernel_rows *r,
 	const float *bias, const float *scale, bool smallest, const uint32_t *skip,
 	struct kernel_work *w, struct err *e)
 {
-	struct best b = {best, k, bias, scale, skip, smallest ? -1.0f : 1.0f, 0};
+	struct best b = {
+		.best = best,
+		.k = k,
+		.bias = bias,
+		.scale = scale,
+		.skip = skip,
+		.turn = smallest ? -1.0f : 1.0f,
+	};
 	struct kernel_pass p = {
 		.r = r,
 		.ops = kernel_ops(),
@@ -170,25 +292,19 @@ kernel_best(struct kernel_hit *best, size_t k, const struct kernel_rows *r,
 		.scan = kernel_ops()->scan_best,
 		.scan8 = kernel_int8()->scan_best,
 		.tile = tile_offers,
+		.sample = sample,
+		.sampled = sampled,
 		.ctx = &b,
 	};
-	size_t chunk, n;
+	size_t n;
 	int rc = kernel_pass_check(r, first, count, m, e);
 
 	if (rc < 0 || k == 0)
 		return rc;
-	chunk = kernel_pass_chunk(r);
 	rc = prepare(&p, e);
 	for (size_t query = 0; rc == 0 && query < m; query += n) {
-		n = m - query < chunk ? m - query : chunk;
-		b.query = query;
-		for (size_t i = 0; i < n; i++) {
-			w->count[i] = 0;
-			p.kth[i] = NAN;
-		}
-		rc = kernel_pass_run(&p, query, n, e);
-		for (size_t i = 0; rc == 0 && i < n; i++)
-			finish(&b, query + i, w->count[i]);
+		n = kernel_pass_take(r, m - query);
+		rc = search(&p, query, n, e);
 	}
 	return rc;
 }

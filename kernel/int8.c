@@ -263,20 +263,19 @@ int
 kernel_int8_run(struct kernel_pass *p, size_t query, size_t at, size_t end,
 	struct err *e)
 {
-	size_t n_panels = kernel_pass_n_panels(p->first, p->count), rows;
-	size_t block = BLOCK_BYTES / (PANEL * p->r->d), mr = kernel_int8()->mr;
-	size_t base = kernel_pass_first_panel(p->first);
+	size_t base = kernel_pass_first_panel(p->first), mr = kernel_int8()->mr, rows;
+	struct kernel_blocks b;
 	int rc = strips_fill(p, query, at, end, e);
 
-	block = block < 1 ? 1 : block > KERNEL_BLOCK_MOST ? KERNEL_BLOCK_MOST : block;
-	for (size_t i = 0; rc == 0 && i < n_panels; i += block) {
-		size_t n = n_panels - i < block ? n_panels - i : block;
-
-		for (size_t j = i; j < i + n; j++)
+	if (rc < 0)
+		return rc;
+	b = kernel_blocks(p, at, end, BLOCK_BYTES / (PANEL * p->r->d));
+	for (; rc == 0 && kernel_blocks_more(&b); b.i++) {
+		for (size_t j = b.panel; j < b.panel + b.n; j++)
 			kernel_side_panel(p, base + j);
 		for (size_t q = at; rc == 0 && q < end; q += rows) {
 			rows = end - q < mr ? end - q : mr;
-			rc = strip_run(p, query, q, q - at, rows, i, n, e);
+			rc = strip_run(p, query, q, q - at, rows, b.panel, b.n, e);
 		}
 	}
 	return rc;

@@ -226,6 +226,17 @@ kernel_pass_chunk(const struct kernel_rows *r)
 	return n < CHUNK_LEAST ? CHUNK_LEAST : n / STRIP_MOST * STRIP_MOST;
 }
 
+/* All rows are read again for each chunk: hence alike, not one of a few queries. */
+size_t
+kernel_pass_take(const struct kernel_rows *r, size_t n_left)
+{
+	size_t most = kernel_pass_chunk(r), n = (n_left + most - 1) / most;
+
+	n = (n_left + n - 1) / n;
+	n = (n + STRIP_MOST - 1) / STRIP_MOST * STRIP_MOST;
+	return n < n_left ? n : n_left;
+}
+
 static int
 strips_fill(struct kernel_pass *p, size_t query, size_t n, struct err *e)
 {
@@ -308,28 +319,59 @@ block_of(struct kernel_pass *p, size_t panel, size_t n, struct err *e)
 	return k->block;
 }
 
+struct kernel_blocks
+kernel_blocks(struct kernel_pass *p, size_t at, size_t end, size_t most)
+{
+	struct kernel_blocks b = {.p = p, .at = at, .end = end};
+	size_t n;
+
+	b.most = most < 1 ? 1 : most > KERNEL_BLOCK_MOST ? KERNEL_BLOCK_MOST : most;
+	b.n_panels = kernel_pass_n_panels(p->first, p->count);
+	b.n_blocks = (b.n_panels + b.most - 1) / b.most;
+	n = (b.n_blocks + SAMPLE_STEP - 1) / SAMPLE_STEP;
+	if (p->sample != NULL && p->sample(p, at, end, n * b.most * PANEL))
+		b.n_first = n;
+	return b;
+}
+
+bool
+kernel_blocks_more(struct kernel_blocks *b)
+{
+	size_t j = b->i - b->n_first, block = j; /* of those behind the sample */
+
+	if (b->i == b->n_blocks)
+		return false;
+	if (b->i < b->n_first)
+		block = b->i * SAMPLE_STEP;
+	else if (b->n_first > 0)
+		block = j + j / (SAMPLE_STEP - 1) + 1;
+	if (b->n_first > 0 && j == 0)
+		b->p->sampled(b->p, b->at, b->end);
+	b->panel = block * b->most;
+	b->n = b->n_panels - b->panel < b->most ? b->n_panels - b->panel : b->most;
+	return true;
+}
+
 /* A block of panels stays in the L2 cache while all strips pass over it. */
 int
 kernel_float_run(struct kernel_pass *p, size_t query, size_t at, size_t end,
 	struct err *e)
 {
-	size_t n_panels = kernel_pass_n_panels(p->first, p->count), mr = p->ops->mr;
-	size_t block = BLOCK_BYTES / (PANEL * p->r->d * sizeof(float));
+	size_t mr = p->ops->mr;
+	struct kernel_blocks b;
 	int rc = strips_fill(p, query + at, end - at, e);
 
-	if (block == 0)
-		block = 1;
-	if (block > KERNEL_BLOCK_MOST)
-		block = KERNEL_BLOCK_MOST;
-	for (size_t i = 0; rc == 0 && i < n_panels; i += block) {
-		size_t n = n_panels - i < block ? n_panels - i : block;
-		const float *b = block_of(p, i, n, e);
+	if (rc < 0)
+		return rc;
+	b = kernel_blocks(p, at, end, BLOCK_BYTES / (PANEL * p->r->d * sizeof(float)));
+	for (; rc == 0 && kernel_blocks_more(&b); b.i++) {
+		const float *panels = block_of(p, b.panel, b.n, e);
 
-		if (b == NULL)
+		if (panels == NULL)
 			return e != NULL ? e->code : ERR_NOMEM;
 		for (size_t q = at; rc == 0 && q < end; q += mr)
 			rc = strip_run(p, query, q, q - at, end - q < mr ? end - q : mr,
-				i, n, b, e);
+				b.panel, b.n, panels, e);
 	}
 	return rc;
 }

@@ -12,6 +12,7 @@
 
 #define KERNEL_BLOCK_ROWS 1024 /* at most, between two calls of pass.strip */
 #define KERNEL_BLOCK_MOST (KERNEL_BLOCK_ROWS / PANEL)
+#define SAMPLE_STEP 16
 
 struct kernel_rows {
 	const float *w; /* (n, d), borrowed */
@@ -38,11 +39,19 @@ struct kernel_stat {
 	unsigned n_passed; /* chunks since, in floats */
 };
 
+/* How samples of rows foretold the k-th best; see best.c. */
+struct kernel_luck {
+	uint64_t serial;
+	uint64_t n; /* queries */
+	uint64_t n_missed;
+};
+
 struct kernel_work {
 	float *block; /* panels that no rows keep */
 	size_t cap_block;
 	struct kernel_int8_work int8;
 	struct kernel_stat stat;
+	struct kernel_luck luck;
 	struct kernel_counts counts;
 	float *strips; /* queries of a chunk, packed */
 	size_t cap_strips;
@@ -85,6 +94,11 @@ struct kernel_pass {
 		const uint32_t *mask, struct err *e);
 	/* Behind the last tile of a strip in a block of rows; may be NULL. */
 	int (*strip)(struct kernel_pass *p, struct err *e);
+	/* Whether every SAMPLE_STEP-th block of rows, n_rows in all, shall come first
+	 * for the chunk's queries [at, end); sampled() is called behind them. NULL:
+	 * they come in order. */
+	bool (*sample)(struct kernel_pass *p, size_t at, size_t end, size_t n_rows);
+	void (*sampled)(struct kernel_pass *p, size_t at, size_t end);
 	void *ctx;
 };
 
@@ -114,10 +128,28 @@ uint32_t kernel_pass_range_bits(const struct kernel_pass *p, size_t row);
 /* Refuses ranges and counts out of bounds. */
 int kernel_pass_check(const struct kernel_rows *r, size_t first, size_t count, size_t m,
 	struct err *e);
-/* Queries at a time. */
+/* Queries at a time, at most; and how many of those that are left come next. */
 size_t kernel_pass_chunk(const struct kernel_rows *r);
+size_t kernel_pass_take(const struct kernel_rows *r, size_t n_left);
 /* Queries [query, query + n), in bytes or in floats: n at most a chunk. */
 int kernel_pass_run(struct kernel_pass *p, size_t query, size_t n, struct err *e);
+
+/* Blocks of rows in the order they are passed in: for (b = kernel_blocks(...);
+ * kernel_blocks_more(&b); b.i++) is about panels [b.panel, b.panel + b.n). */
+struct kernel_blocks {
+	struct kernel_pass *p;
+	size_t at, end; /* queries */
+	size_t n_panels;
+	size_t most; /* panels of a block */
+	size_t n_blocks;
+	size_t n_first; /* of them, a sample */
+	size_t i;
+	size_t panel;
+	size_t n;
+};
+struct kernel_blocks kernel_blocks(struct kernel_pass *p, size_t at, size_t end,
+	size_t most);
+bool kernel_blocks_more(struct kernel_blocks *b);
 
 /* The same of the chunk's queries [query + at, query + end), in floats. */
 int kernel_float_run(struct kernel_pass *p, size_t query, size_t at, size_t end,

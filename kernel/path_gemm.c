@@ -48,13 +48,13 @@ tile_rows(const struct kernel_tile *t, size_t col, const int n_rows)
 	}
 }
 
-/* Unordered compares as "not less": a NaN excludes nothing. */
+/* A NaN excludes nothing. */
 VEC uint32_t
 above_bits(vf acc, const struct kernel_scan *s, int i, size_t col)
 {
 	vf most = v_fma(v_all(s->slack[i]), v_load(s->row_slack + col), acc);
 
-	return v_bits(~(most < v_load(s->cut + col)));
+	return v_not_less(most, v_load(s->cut + col));
 }
 
 VEC uint32_t
@@ -63,7 +63,7 @@ best_bits(vf acc, const struct kernel_scan *s, int i, size_t col)
 	vf most = v_fma(v_all(s->slack[i]), v_load(s->row_slack + col), acc);
 
 	most = (most + v_load(s->bias + col)) * v_load(s->scale + col);
-	return v_bits(~(most <= v_all(s->kth[i])));
+	return v_not_at_most(most, v_all(s->kth[i]));
 }
 
 VEC void

@@ -194,11 +194,11 @@ bound_of(vf z, const struct kernel_scan8 *s, int i, size_t col)
 	return v_fma(v_all(s->query[i].slack_norm), v_load(s->row_norm + col), z);
 }
 
-/* Unordered compares as "not less": a NaN excludes nothing. */
+/* A NaN excludes nothing. */
 VEC uint32_t
 above_bits(vf z, const struct kernel_scan8 *s, int i, size_t col)
 {
-	return v_bits(~(bound_of(z, s, i, col) < v_load(s->cut + col)));
+	return v_not_less(bound_of(z, s, i, col), v_load(s->cut + col));
 }
 
 VEC uint32_t
@@ -207,7 +207,7 @@ best_bits(vf z, const struct kernel_scan8 *s, int i, size_t col)
 	vf most = bound_of(z, s, i, col);
 
 	most = (most + v_load(s->bias + col)) * v_load(s->scale + col);
-	return v_bits(~(most <= v_all(s->kth[i])));
+	return v_not_at_most(most, v_all(s->kth[i]));
 }
 
 VEC void

@@ -90,6 +90,28 @@ v_bits(vi lanes)
 #endif
 }
 
+/* A bit for each lane where a is not less than b, or not at most b: set where either
+ * is a NaN. */
+VEC uint32_t
+v_not_less(vf a, vf b)
+{
+#if defined(PATH_AVX512)
+	return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_NLT_UQ);
+#else
+	return v_bits(~(a < b));
+#endif
+}
+
+VEC uint32_t
+v_not_at_most(vf a, vf b)
+{
+#if defined(PATH_AVX512)
+	return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_NLE_UQ);
+#else
+	return v_bits(~(a <= b));
+#endif
+}
+
 /* Where lanes is -1 a, where 0 b. */
 VEC vf
 v_pick(vi lanes, vf a, vf b)

@@ -108,7 +108,6 @@ void sae_gives(const struct sae_info *n, char *out, size_t size);
 /* Whether it chooses among features: then hits are candidates until
  * sae_topk_merge() has decided, and at most k stay for a token. */
 bool sae_chooses(const struct sae *s);
-#define SAE_TOKENS 240 /* that such a one encodes together; a multiple of 12 */
 
 /* One active feature at one token. */
 struct sae_act {

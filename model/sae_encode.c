@@ -7,10 +7,11 @@
 #include <string.h>
 
 #define LAYER_EPS 1e-5f
+#define TOPK_TOKENS 480 /* that are searched together; a multiple of 12 */
 
 struct sae_work {
 	struct kernel_work *kernel;
-	struct kernel_hit *best; /* (SAE_TOKENS, k); GroupMax: (SAE_TOKENS) */
+	struct kernel_hit *best; /* (TOPK_TOKENS, k); GroupMax: (TOPK_TOKENS) */
 	float *bar; /* (d_sae) max(0, threshold), JumpReLU only */
 };
 
@@ -26,7 +27,7 @@ sae_work_new(struct sae_work **out, const struct sae *s, struct err *e)
 	if (rc == 0 && sae_chooses(s)) {
 		size_t each = s->info.kind == SAE_TOPK ? s->info.k : 1;
 
-		w->best = mem_new(SAE_TOKENS, each * sizeof(*w->best));
+		w->best = mem_new(TOPK_TOKENS, each * sizeof(*w->best));
 		rc = w->best ? 0 : err_set(e, ERR_NOMEM, "memory ran out");
 	}
 	if (rc == 0 && s->threshold) {
@@ -176,8 +177,8 @@ encode_topk(const struct sae *s, struct kernel_hits *out, const float *y, size_t
 	size_t d = s->info.d_in, k = s->info.k < count ? s->info.k : count;
 	int rc = 0;
 
-	for (size_t at = 0; rc == 0 && at < m; at += SAE_TOKENS) {
-		size_t n = m - at < SAE_TOKENS ? m - at : SAE_TOKENS;
+	for (size_t at = 0; rc == 0 && at < m; at += TOPK_TOKENS) {
+		size_t n = m - at < TOPK_TOKENS ? m - at : TOPK_TOKENS;
 
 		rc = kernel_best(w->best, k, s->rows, first, count, y + at * d, d, n,
 			s->b_enc, scale, false, NULL, w->kernel, e);
@@ -223,8 +224,8 @@ encode_group(const struct sae *s, struct kernel_hits *out, const float *y, size_
 	size_t d = s->info.d_in;
 	int rc = 0;
 
-	for (size_t at = 0; rc == 0 && at < m; at += SAE_TOKENS) {
-		size_t n = m - at < SAE_TOKENS ? m - at : SAE_TOKENS;
+	for (size_t at = 0; rc == 0 && at < m; at += TOPK_TOKENS) {
+		size_t n = m - at < TOPK_TOKENS ? m - at : TOPK_TOKENS;
 
 		rc = kernel_best(w->best, 1, s->rows, first, count, y + at * d, d, n,
 			s->b_enc, NULL, false, NULL, w->kernel, e);

@@ -248,12 +248,119 @@ test_memory(void **state)
 	search_free(&s);
 }
 
+/* So many rows that a sample of them tells where the best are; what is found is
+ * the same, whatever values they have and wherever they stand. */
+static void
+sample_path(void)
+{
+	for (int i = 0; i < 12; i++) {
+		struct search s;
+		struct options o = {.bias = i & 1, .scale = i & 2, .skip = i & 4};
+
+		search_new(&s, 2100 + naive_below(7000), 1 + naive_below(40),
+			1 + naive_below(5), i % 3);
+		o.smallest = i > 6;
+		o.k = 20 + naive_below(100);
+		o.count = s.n;
+		check(&s, o);
+		o.first = naive_below(100);
+		o.count -= o.first;
+		check(&s, o);
+		search_free(&s);
+	}
+}
+
+/* Rows 5120 and 3000 share the last place, and the later comes first, in the sample:
+ * the earlier has it. Of a query of zeros no bound tells them apart. */
+static void
+sample_ties_path(void)
+{
+	struct options o = {.k = 100, .count = 6000, .bias = true};
+	struct search s;
+
+	search_new(&s, 6000, 800, 1, 0);
+	memset(s.x, 0, s.d * sizeof(*s.x));
+	memset(s.bias, 0, s.n * sizeof(*s.bias));
+	for (size_t i = 0; i < 64; i++)
+		s.bias[i] = 0.5f;
+	for (size_t i = 320; i < 320 + 99; i++)
+		s.bias[i] = 2;
+	s.bias[3000] = s.bias[5120] = 1;
+	check(&s, o);
+	search_free(&s);
+}
+
+static void
+test_sample(void **state)
+{
+	(void)state;
+	naive_each_pass(sample_path);
+	naive_each_pass(sample_ties_path);
+}
+
+/* Of most queries all the best are in what is taken as a sample: these are searched
+ * again, the others in between are not. */
+static void
+unlucky_path(void)
+{
+	struct options o = {.k = 40, .count = 5000};
+	struct kernel_counts c;
+	struct search s;
+
+	search_new(&s, 5000, 8, 50, 0);
+	for (size_t i = 0; i < 100 * s.d; i++)
+		s.w[i] *= i % s.d == 0 ? 1e6f : 1;
+	for (size_t q = 0; q < s.m; q++)
+		s.x[q * s.d] = q % 3 != 0;
+	check(&s, o);
+	c = kernel_work_counts(s.k);
+	assert_in_range(c.queries, s.m + s.m / 2, s.m + s.m * 2 / 3);
+	search_free(&s);
+}
+
+static void
+test_unlucky(void **state)
+{
+	(void)state;
+	naive_each_pass(unlucky_path);
+}
+
+/* Once it was wrong too often, no sample is taken of these rows. */
+static void
+test_given_up(void **state)
+{
+	struct kernel_hit best[50 * 40];
+	struct kernel_rows *r;
+	uint64_t before, first;
+	struct search s;
+
+	(void)state;
+	search_new(&s, 5000, 8, 50, 0);
+	for (size_t i = 0; i < 100 * s.d; i++)
+		s.w[i] *= 1e6f;
+	assert_int_equal(kernel_rows_new(&r, s.w, s.n, s.d, NULL), 0);
+	for (int i = 0; i < 2; i++) {
+		before = kernel_work_counts(s.k).queries;
+		assert_int_equal(kernel_best(best, 40, r, 0, s.n, s.x, s.d, s.m, NULL,
+					 NULL, false, NULL, s.k, NULL),
+			0);
+		first = i == 0 ? kernel_work_counts(s.k).queries : first;
+	}
+	assert_true(first > s.m);
+	assert_int_equal(kernel_work_counts(s.k).queries - before, s.m);
+	kernel_rows_free(r);
+	search_free(&s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_ties),
+		cmocka_unit_test(test_sample),
+		cmocka_unit_test(test_unlucky),
+		cmocka_unit_test(test_given_up),
 		cmocka_unit_test(test_merge),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_memory),
