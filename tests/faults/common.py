@@ -8,7 +8,6 @@ are preloaded, and tiny/ (make_tiny.py) in the current directory."""
 import os
 import pathlib
 import random
-import re
 import shutil
 import subprocess
 import sys
@@ -32,12 +31,6 @@ def module(name):
         print(f"# skip: {path} is not there")
         sys.exit(77)
     return str(path)
-
-
-def sanitized():
-    """Whether the programs are built with a sanitizer, which nothing may precede."""
-    with open(BUILD / "saedb-index", "rb") as f:
-        return re.search(rb"__[at]san_init", f.read()) is not None
 
 
 class Command:

@@ -5,6 +5,8 @@ answers that it would have given: never with a signal, never with others.
 
     damage.py cut N        each boundary, and N other places
     damage.py flip N       N flips of a bit
+    damage.py resume N     either, N times, in what an interrupted command has left: the
+                           same command must end with the store that it would have made
 """
 
 import random
@@ -99,11 +101,64 @@ class Damage:
         return f"{n} flips, {self.found} of them found, the others without effect"
 
 
+class Left:
+    """A store whose second command was interrupted late: everything that it can take up
+    is there."""
+
+    def __init__(self, dump):
+        self.dump, self.commands = dump, common.work()[:2]
+        self.sums, copies = common.steps(self.commands, dump, HERE / "whole")
+        self.left = HERE / "left"
+        common.copy(copies[1], self.left)
+        env = {"LD_PRELOAD": common.module("disk"), "DISK_DIR": str(HERE)}
+        note = HERE / "note"
+        note.unlink(missing_ok=True)
+        self.commands[1].run(self.left, env | {"DISK_FAIL": "1000000", "DISK_NOTE": str(note)})
+        n, kinds = int(note.read_text().split()[-1]), set()
+        while not kinds >= {".done", ".checkpoint", ".mdb", ".db", ".f32"}:
+            n -= 20  # before the publication moves them
+            if n < 1:
+                raise Failed(f"what is left is only {kinds}")
+            common.copy(copies[1], self.left)
+            self.commands[1].run(self.left, env | {"DISK_FAIL": str(n)})
+            self.files = sorted(p.relative_to(self.left)
+                                for p in (self.left / "tmp").rglob("*") if p.is_file())
+            kinds = {p.suffix for p in self.files}
+
+    def one(self, name, choose):
+        """One damage to one file."""
+        store = HERE / "damaged"
+        common.copy(self.left, store)
+        data = bytearray((store / name).read_bytes())
+        at, bit = choose.randrange(len(data)), choose.randrange(8)
+        what = f"with bit {bit} of byte {at} flipped"
+        if choose.randrange(4) == 0:
+            what = f"cut at {at}"
+            del data[at:]
+        else:
+            data[at] ^= 1 << bit
+        (store / name).write_bytes(data)
+        try:
+            common.go_on(self.commands, 1, self.sums, self.dump, store)
+        except Failed as e:
+            raise Failed(f"{name} {what}: {e}") from e
+
+    def all(self, n):
+        """Each file as often as any other."""
+        choose = random.Random(common.SEED)
+        for i in range(n):
+            self.one(self.files[i % len(self.files)], choose)
+        return f"{n} interrupted commands that go on after damage to what was left"
+
+
 def main():
-    """One of the two."""
-    what, n = sys.argv[1], int(sys.argv[2])
-    tap = common.Tap()
-    damage = Damage(common.Dumper())
+    """One of the three."""
+    what, n, tap = sys.argv[1], int(sys.argv[2]), common.Tap()
+    dump = common.Dumper()
+    if what == "resume":
+        tap.run([lambda: Left(dump).all(n)])
+        return
+    damage = Damage(dump)
     tap.run([lambda: damage.cuts(n) if what == "cut" else damage.flips(n)])
 
 

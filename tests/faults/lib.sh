@@ -9,10 +9,15 @@ fi
 PYTHONDONTWRITEBYTECODE=1
 export PYTHONDONTWRITEBYTECODE
 
+sanitized()
+{
+	grep -q '__[at]san_init' "$builddir/saedb-index"
+}
+
 # Nothing may be loaded before a sanitizer's own library.
 needs_preload()
 {
-	if grep -q '__[at]san_init' "$builddir/saedb-index"; then
+	if sanitized; then
 		echo "# skip: built with a sanitizer"
 		exit 77
 	fi

@@ -152,7 +152,7 @@ for step in ${1:-$steps}; do
 	flood) flood ;;
 	T32-power) parts $step 10 FAULTS_IMAGES=1000 ;;
 	T33-errors) parts $step 20 FAULTS_SHARE=20 FAULTS_SIZES=16 ;;
-	T34-damage) parts $step 20 FAULTS_CUTS=50 FAULTS_FLIPS=5000 ;;
+	T34-damage) parts $step 20 FAULTS_CUTS=50 FAULTS_FLIPS=5000 FAULTS_LEFT=50 ;;
 	T35-memory) parts $step 100 FAULTS_SHARE=100 ;;
 	*) flow "$step" ;;
 	esac
