@@ -133,5 +133,10 @@ says 0 'plain .* 0% ' saes
 says 0 'bridges' label plain/50 bridges
 says 0 'plain/50 *not sought  *-' search bridges --labels
 says 0 'no features' features plain --dead
+# shellcheck disable=SC2086
+index two $saes --corpus tiny/a.jsonl || fail "all features beside ranges"
+grep -q 'plain is in the store without logit effects' out || fail "it does not say what lacks"
+says 0 'fires on' feature plain/50
+says 0 'plain *0-95' run 3
 ok "what is said of features that were not sought"
 done_testing
