@@ -6,10 +6,12 @@
 #include "indexer/directions.h"
 #include "indexer/feed_cut.h"
 #include "indexer/finish.h"
+#include "indexer/graphs.h"
 #include "indexer/pass.h"
 #include "indexer/plan.h"
 #include "indexer/provenance.h"
 #include "indexer/reading.h"
+#include "indexer/report.h"
 #include "indexer/resume.h"
 #include "indexer/stats.h"
 #include "indexer/stop.h"
@@ -20,11 +22,6 @@
 
 #include <stdio.h>
 #include <string.h>
-
-struct pair_ids {
-	const char *from_id, *to_id;
-	uint32_t k;
-};
 
 /* One group of SAEs on its way to being a run. */
 struct run {
@@ -41,11 +38,7 @@ struct run {
 	struct run_writer *writer;
 	struct cat_sae *sae; /* (n_new_saes) */
 	uint32_t n_new_saes;
-	struct store_view *view; /* keeps decoders of the store's SAEs mapped */
-	struct directions *directions; /* the group's, then those in the store */
-	uint32_t n_directions;
-	struct pair_ids *graph; /* (n_graphs) new ones */
-	uint32_t n_graphs;
+	struct graphs graphs;
 	struct windows windows;
 	struct words words;
 	struct pass_result *result; /* (group->n_saes) */
@@ -136,112 +129,29 @@ write_saes(struct run *r, struct err *e)
 	return 0;
 }
 
-/* ---- neighbors ---------------------------------------------------------------------- */
-
-static bool
-in_group(const struct run *r, const char *id)
-{
-	for (uint32_t i = 0; i < r->group->n_saes; i++)
-		if (strcmp(sae_of(r, i)->id, id) == 0)
-			return true;
-	return false;
-}
-
-/* Whether a stored SAE reads the same stream as one of the group's. */
-static bool
-shares_stream(const struct run *r, const struct cat_sae *x)
-{
-	if (strcmp(x->model_id, r->plan->model_id) != 0 || in_group(r, x->id))
-		return false;
-	for (uint32_t i = 0; i < r->group->n_saes; i++)
-		if (strcmp(sae_of(r, i)->stream, x->hook) == 0)
-			return true;
-	return false;
-}
-
-static int
-gather_directions(struct run *r, struct err *e)
-{
-	const struct store_catalog *c;
-	const float *rows;
-
-	if (store_view_open(&r->view, r->store, e) < 0)
-		return e->code;
-	c = store_view_catalog(r->view);
-	r->directions = mem_new(r->group->n_saes + c->n_saes, sizeof(*r->directions));
-	if (r->directions == NULL)
-		return err_set(e, ERR_NOMEM, "no memory for neighbors");
-	for (uint32_t i = 0; i < r->group->n_saes; i++) {
-		const struct plan_sae *s = sae_of(r, i);
-
-		if (directions_init(&r->directions[r->n_directions], s->id,
-			    s->sae->w_dec, s->sae->info.d_sae, s->sae->info.d_out,
-			    e) < 0)
-			return e->code;
-		r->n_directions++;
-	}
-	for (uint32_t i = 0; i < c->n_saes; i++) {
-		if (!shares_stream(r, &c->sae[i]))
-			continue;
-		if (store_decoder(r->view, i, &rows, e) < 0 ||
-			directions_init(&r->directions[r->n_directions], c->sae[i].id,
-				rows, c->sae[i].d_sae, c->sae[i].d_out, e) < 0)
-			return e->code;
-		r->n_directions++;
-	}
-	return 0;
-}
-
-/* The stream of a direction's SAE. */
-static const char *
-stream_of(const struct run *r, uint32_t i)
-{
-	const struct store_catalog *c = store_view_catalog(r->view);
-
-	if (i < r->group->n_saes)
-		return sae_of(r, i)->stream;
-	for (uint32_t j = 0; j < c->n_saes; j++)
-		if (strcmp(c->sae[j].id, r->directions[i].id) == 0)
-			return c->sae[j].hook;
-	return "";
-}
-
-static int
-write_graph(struct run *r, uint32_t i, uint32_t j, struct err *e)
-{
-	const struct directions *from = &r->directions[i], *to = &r->directions[j];
-	bool have = false;
-
-	if (neighbors_k(from, to) == 0 || strcmp(stream_of(r, i), stream_of(r, j)) != 0)
-		return 0;
-	if (neighbors_write(r->store, from, to, r->pool, &have, e) < 0)
-		return e->code;
-	if (!have)
-		r->graph[r->n_graphs++] =
-			(struct pair_ids){from->id, to->id, neighbors_k(from, to)};
-	return stop_check(e);
-}
-
 static int
 write_graphs(struct run *r, struct err *e)
 {
+	struct graph_sae sae[LIMIT_SAES];
+	struct graphs_job job = {.store = r->store,
+		.pool = r->pool,
+		.progress = r->progress,
+		.model_id = r->plan->model_id,
+		.sae = sae,
+		.n_saes = r->group->n_saes};
+
 	if (r->plan->end != 0) /* merge computes them, once for all ranges */
 		return 0;
-	progress_phase(r->progress, "neighbors");
-	if (gather_directions(r, e) < 0)
-		return e->code;
-	r->graph =
-		mem_new((size_t)r->n_directions * r->n_directions, sizeof(*r->graph));
-	if (r->graph == NULL)
-		return err_set(e, ERR_NOMEM, "no memory for neighbors");
-	for (uint32_t i = 0; i < r->n_directions; i++) {
-		progress_part(r->progress, i, r->n_directions);
-		for (uint32_t j = 0; j < r->n_directions; j++)
-			if ((i < r->group->n_saes || j < r->group->n_saes) &&
-				write_graph(r, i, j, e) < 0)
-				return e->code;
+	for (uint32_t i = 0; i < r->group->n_saes; i++) {
+		const struct plan_sae *s = sae_of(r, i);
+
+		sae[i] = (struct graph_sae){.id = s->id,
+			.stream = s->stream,
+			.rows = s->sae->w_dec,
+			.d_sae = s->sae->info.d_sae,
+			.d_out = s->sae->info.d_out};
 	}
-	return 0;
+	return graphs_write(&r->graphs, &job, e);
 }
 
 /* ---- the run ------------------------------------------------------------------------ */
@@ -420,8 +330,8 @@ publish(struct run *r, uint32_t *number, struct err *e)
 			.cut = r->cut_is_new ? &r->cut : NULL,
 			.sae = r->sae,
 			.n_saes = r->n_new_saes,
-			.graph = (void *)r->graph,
-			.n_graphs = r->n_graphs,
+			.graph = (void *)r->graphs.made,
+			.n_graphs = r->graphs.n_made,
 			.run_id = r->id,
 			.run_cut_id = r->cut.id,
 			.provenance = buf_str(&provenance),
@@ -433,27 +343,6 @@ publish(struct run *r, uint32_t *number, struct err *e)
 	}
 	buf_clear(&provenance);
 	return rc;
-}
-
-static void
-report_sae(const struct run *r, uint32_t i)
-{
-	const struct pass_result *x = &r->result[i];
-	const struct plan *p = r->plan;
-	uint32_t n = p->end != 0 ? p->end - p->first : x->state.n_features;
-	char explained[STATS_CHARS], range[64] = "";
-
-	if (p->end != 0)
-		snprintf(range, sizeof(range),
-			"features %u to %u of %u alone: ", p->first, p->end - 1,
-			x->state.n_features);
-	stats_explained(explained, x->explained);
-	printf("  %-16s %sL0 %.1f, explained variance %s, %llu of %u features dead "
-	       "among %llu tokens\n",
-		sae_of(r, i)->name, range,
-		x->n_tokens ? (double)x->n_active / (double)x->n_tokens : 0, explained,
-		(unsigned long long)(n - x->n_alive), n,
-		(unsigned long long)x->n_tokens);
 }
 
 static void
@@ -472,7 +361,8 @@ report(const struct run *r, uint32_t number)
 					   : "encoding",
 		s > 0 ? (double)(n - before) / s : 0);
 	for (uint32_t i = 0; i < r->group->n_saes; i++)
-		report_sae(r, i);
+		report_sae(sae_of(r, i)->name, &r->result[i], r->plan->first,
+			r->plan->end);
 	if (r->checkpoints.n > 0)
 		printf("  %u checkpoints took %.2f s\n", r->checkpoints.n,
 			r->checkpoints.seconds);
@@ -483,16 +373,12 @@ run_clear(struct run *r)
 {
 	for (uint32_t i = 0; r->result != NULL && i < r->group->n_saes; i++)
 		pass_result_clear(&r->result[i]);
-	for (uint32_t i = 0; i < r->n_directions; i++)
-		directions_clear(&r->directions[i]);
 	mem_free(r->result);
-	mem_free(r->directions);
 	mem_free(r->sae);
-	mem_free(r->graph);
 	words_clear(&r->words);
 	windows_clear(&r->windows);
 	run_writer_free(r->writer);
-	store_view_close(r->view);
+	graphs_clear(&r->graphs);
 }
 
 static int

@@ -35,34 +35,51 @@ sae_id(uint8_t out[32], const struct plan *p, const struct plan_group *g, uint32
 }
 
 int
-provenance_run_id(char id[STORE_ID_CHARS], const struct plan *p,
-	const struct plan_group *g, const struct cat_cut *cut, const struct fed *fed,
-	struct err *e)
+provenance_id(char id[STORE_ID_CHARS], struct run_identity *x, struct err *e)
 {
-	const struct options *o = p->options;
-	uint8_t hash[32], sae[LIMIT_SAES][32];
+	uint8_t hash[32];
 	struct buf b;
 	int rc;
 
-	for (uint32_t i = 0; i < g->n_saes; i++)
-		if (sae_id(sae[i], p, g, i, fed, e) < 0)
-			return e->code;
-	qsort(sae, g->n_saes, sizeof(sae[0]), by_hash);
+	qsort(x->sae, x->n_saes, sizeof(x->sae[0]), by_hash);
 	buf_init(&b);
 	buf_printf(&b, "saedb run %d\n%s\n%s\n%d %llu %llu %llu %llu %u\n", RUN_FORMAT,
-		p->weights_sha256, cut->id, o->count_special,
-		(unsigned long long)o->examples, (unsigned long long)o->dedup_radius,
-		(unsigned long long)o->interval_samples, (unsigned long long)o->seed,
-		g->n_saes);
-	if (p->end != 0)
-		buf_printf(&b, "features %u:%u\n", p->first, p->end);
-	buf_put(&b, sae, g->n_saes * sizeof(sae[0]));
+		x->weights_sha256, x->cut_id, x->count_special,
+		(unsigned long long)x->examples, (unsigned long long)x->dedup_radius,
+		(unsigned long long)x->interval_samples, (unsigned long long)x->seed,
+		x->n_saes);
+	if (x->end != 0)
+		buf_printf(&b, "features %u:%u\n", x->first, x->end);
+	buf_put(&b, x->sae, x->n_saes * sizeof(x->sae[0]));
 	rc = b.failed ? err_set(e, ERR_NOMEM, "no memory for a run's id")
 		      : sha256_of(b.data, b.n_bytes, hash, e);
 	if (rc == 0)
 		hash_hex(hash, 8, id);
 	buf_clear(&b);
 	return rc;
+}
+
+int
+provenance_run_id(char id[STORE_ID_CHARS], const struct plan *p,
+	const struct plan_group *g, const struct cat_cut *cut, const struct fed *fed,
+	struct err *e)
+{
+	const struct options *o = p->options;
+	struct run_identity x = {.weights_sha256 = p->weights_sha256,
+		.cut_id = cut->id,
+		.examples = o->examples,
+		.dedup_radius = o->dedup_radius,
+		.interval_samples = o->interval_samples,
+		.seed = o->seed,
+		.count_special = o->count_special,
+		.first = p->first,
+		.end = p->end,
+		.n_saes = g->n_saes};
+
+	for (uint32_t i = 0; i < g->n_saes; i++)
+		if (sae_id(x.sae[i], p, g, i, fed, e) < 0)
+			return e->code;
+	return provenance_id(id, &x, e);
 }
 
 /* Absolute, so that it can be found again from anywhere. */

@@ -45,6 +45,24 @@ store_tokens(struct store_view *v, uint32_t cut, const uint32_t *ids, size_t n,
 }
 
 int
+store_n_tokens(struct store_view *v, uint32_t cut, uint32_t *n, struct err *e)
+{
+	struct stmt *s;
+	int rc = view_cut_stmt(v, cut, "SELECT max(id) FROM token", &s, e);
+
+	*n = 0;
+	if (rc == 0)
+		rc = stmt_step(s, e);
+	if (rc < 0)
+		return rc;
+	if (rc == 1 && !row_null(s, 0) && row_i64(s, 0) >= 0 &&
+		row_i64(s, 0) < UINT32_MAX)
+		*n = (uint32_t)row_i64(s, 0) + 1;
+	stmt_reset(s);
+	return 0;
+}
+
+int
 store_token_find(struct store_view *v, uint32_t cut, const char *bytes, size_t n_bytes,
 	uint32_t limit, uint32_t *ids, uint32_t *n_out, struct err *e)
 {

@@ -171,6 +171,10 @@ int store_acts(struct store_view *v, uint32_t run, uint32_t slot, uint32_t windo
 	uint32_t first, uint32_t n, struct rec_acts *out, struct arena *arena,
 	struct err *e);
 
+/* All of a window's, as they were stored: n_tokens 0 where nothing was. */
+int store_acts_all(struct store_view *v, uint32_t run, uint32_t slot, uint32_t window,
+	struct rec_acts *out, struct arena *arena, struct err *e);
+
 /* The bytes that run_writer_sums() took; p NULL where the run has none. Borrowed until
  * the view ends. */
 int store_sums(struct store_view *v, uint32_t run, uint32_t slot,
@@ -212,6 +216,8 @@ struct store_token {
 };
 int store_tokens(struct store_view *v, uint32_t cut, const uint32_t *ids, size_t n,
 	struct store_token *out, struct arena *arena, struct err *e);
+/* One more than the largest id of the cut's vocabulary; 0: it has none. */
+int store_n_tokens(struct store_view *v, uint32_t cut, uint32_t *n, struct err *e);
 /* Ids whose bytes equal these (usually one), at most limit, ascending. */
 int store_token_find(struct store_view *v, uint32_t cut, const char *bytes,
 	size_t n_bytes, uint32_t limit, uint32_t *ids, uint32_t *n_out, struct err *e);

@@ -384,6 +384,24 @@ store_acts(struct store_view *v, uint32_t run, uint32_t slot, uint32_t window,
 	return rc == 0 ? acts_none(first, n, out, arena, e) : rc;
 }
 
+int
+store_acts_all(struct store_view *v, uint32_t run, uint32_t slot, uint32_t window,
+	struct rec_acts *out, struct arena *arena, struct err *e)
+{
+	struct kv_view *kv;
+	int rc = view_has_run(v, run, slot, e);
+
+	if (rc == 0)
+		rc = view_kv(v, KIND_RUN, run, &layout_acts, slot, &kv, e);
+	if (rc != 0)
+		return rc;
+	rc = acts_gather(kv, window, 0, UINT32_MAX, out, arena, e);
+	return rc == ERR_CORRUPT
+		? err_wrap(e, "%s/%02u/%s", v->gen->object[KIND_RUN][run]->dir, slot,
+			  layout_acts.file)
+		: rc;
+}
+
 /* ---- directions ------------------------------------------------------------ */
 
 int

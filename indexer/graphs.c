@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: ISC */
+#include "indexer/graphs.h"
+
+#include "indexer/stop.h"
+#include "util/mem.h"
+
+#include <string.h>
+
+#define COPIED_AT_A_TIME 256 /* records */
+
+void
+graphs_clear(struct graphs *g)
+{
+	for (uint32_t i = 0; g->directions != NULL && i < g->n_saes; i++)
+		directions_clear(&g->directions[i]);
+	mem_free(g->directions);
+	mem_free(g->sae);
+	mem_free(g->made);
+	store_view_close(g->view);
+	*g = (struct graphs){0};
+}
+
+/* ---- whose ------------------------------------------------------------------------ */
+
+/* Whether a stored SAE reads the same stream as one of the run's, which it is not. */
+static bool
+shares_stream(const struct graphs_job *job, const struct cat_sae *x)
+{
+	bool shares = false;
+
+	if (strcmp(x->model_id, job->model_id) != 0)
+		return false;
+	for (uint32_t i = 0; i < job->n_saes; i++) {
+		if (strcmp(job->sae[i].id, x->id) == 0)
+			return false;
+		shares |= strcmp(job->sae[i].stream, x->hook) == 0;
+	}
+	return shares;
+}
+
+static void
+add(struct graphs *g, const struct graph_sae *x)
+{
+	g->directions[g->n_saes] = (struct directions){.id = x->id, .n = x->d_sae};
+	g->sae[g->n_saes++] = *x;
+}
+
+static int
+gather(struct graphs *g, const struct graphs_job *job, struct err *e)
+{
+	const struct store_catalog *c;
+	size_t most;
+
+	if (store_view_open(&g->view, job->store, e) < 0)
+		return e->code;
+	c = store_view_catalog(g->view);
+	most = (size_t)job->n_saes + c->n_saes;
+	g->sae = mem_new(most, sizeof(*g->sae));
+	g->directions = mem_new(most, sizeof(*g->directions));
+	if (g->sae == NULL || g->directions == NULL)
+		return err_set(e, ERR_NOMEM, "no memory for neighbors");
+	while (g->n_saes < job->n_saes)
+		add(g, &job->sae[g->n_saes]);
+	for (uint32_t i = 0; i < c->n_saes; i++) {
+		struct graph_sae x = {.id = c->sae[i].id,
+			.stream = c->sae[i].hook,
+			.d_sae = c->sae[i].d_sae,
+			.d_out = c->sae[i].d_out};
+
+		if (!shares_stream(job, &c->sae[i]))
+			continue;
+		if (store_decoder(g->view, i, &x.rows, e) < 0)
+			return e->code;
+		add(g, &x);
+	}
+	g->made = mem_new((size_t)g->n_saes * g->n_saes, sizeof(*g->made));
+	return g->made != NULL ? 0 : err_set(e, ERR_NOMEM, "no memory for neighbors");
+}
+
+/* ---- one ----------------------------------------------------------------------------- */
+
+/* Its index in a catalogue; -1: it has none. */
+static int64_t
+find(const struct store_catalog *c, const struct graph_ids *x)
+{
+	for (uint32_t i = 0; i < c->n_graphs; i++)
+		if (c->graph[i].k == x->k &&
+			strcmp(c->sae[c->graph[i].from].id, x->from_id) == 0 &&
+			strcmp(c->sae[c->graph[i].to].id, x->to_id) == 0)
+			return i;
+	return -1;
+}
+
+static int
+copy_some(struct graph_writer *w, struct store_view *from, uint32_t graph,
+	uint32_t first, uint32_t n, struct arena *arena, struct err *e)
+{
+	struct store_place place = {TABLE_NEIGHBORS, graph, 0};
+	struct store_value value[COPIED_AT_A_TIME];
+	uint32_t id[COPIED_AT_A_TIME];
+	const struct rec_scored *x;
+	size_t n_x;
+
+	for (uint32_t i = 0; i < n; i++)
+		id[i] = first + i;
+	if (store_mget(from, place, id, n, value, arena, e) < 0)
+		return e->code;
+	for (uint32_t i = 0; i < n; i++) {
+		if (value[i].p == NULL)
+			continue;
+		if (rec_neighbors_unpack(&x, &n_x, value[i].p, value[i].n_bytes, arena,
+			    e) < 0 ||
+			graph_writer_put(w, id[i], x, n_x, e) < 0)
+			return e->code;
+	}
+	return 0;
+}
+
+static int
+copy(struct graphs *g, const struct graph_ids *x, uint32_t graph, uint32_t n,
+	bool *have, struct err *e)
+{
+	struct graph_writer *w = NULL;
+	struct arena arena;
+	int rc = graph_writer_new(&w, have, g->job->store, x->from_id, x->to_id, x->k,
+		e);
+
+	arena_init(&arena, 0);
+	for (uint32_t at = 0; at < n && w != NULL && rc == 0; at += COPIED_AT_A_TIME) {
+		arena_reset(&arena);
+		rc = copy_some(w, g->job->from, graph, at,
+			n - at < COPIED_AT_A_TIME ? n - at : COPIED_AT_A_TIME, &arena,
+			e);
+	}
+	if (rc == 0 && w != NULL)
+		rc = graph_writer_finish(w, e);
+	graph_writer_free(w);
+	arena_clear(&arena);
+	return rc;
+}
+
+static int
+set_up(struct graphs *g, uint32_t i, struct err *e)
+{
+	const struct graph_sae *x = &g->sae[i];
+
+	if (g->directions[i].unit != NULL)
+		return 0;
+	return directions_init(&g->directions[i], x->id, x->rows, x->d_sae, x->d_out,
+		e);
+}
+
+static int
+write_one(struct graphs *g, uint32_t i, uint32_t j, struct err *e)
+{
+	const struct graph_sae *from = &g->sae[i], *to = &g->sae[j];
+	struct graph_ids x = {from->id, to->id,
+		neighbors_k(&g->directions[i], &g->directions[j])};
+	int64_t there = -1;
+	bool have = false;
+	int rc;
+
+	if (x.k == 0 || strcmp(from->stream, to->stream) != 0 ||
+		find(store_view_catalog(g->view), &x) >= 0)
+		return 0;
+	if (g->job->from != NULL)
+		there = find(store_view_catalog(g->job->from), &x);
+	if (there >= 0)
+		rc = copy(g, &x, (uint32_t)there, from->d_sae, &have, e);
+	else {
+		rc = set_up(g, i, e);
+		if (rc == 0)
+			rc = set_up(g, j, e);
+		if (rc == 0)
+			rc = neighbors_write(g->job->store, &g->directions[i],
+				&g->directions[j], g->job->pool, &have, e);
+	}
+	if (rc == 0 && !have)
+		g->made[g->n_made++] = x;
+	return rc == 0 ? stop_check(e) : rc;
+}
+
+int
+graphs_write(struct graphs *g, const struct graphs_job *job, struct err *e)
+{
+	*g = (struct graphs){.job = job};
+	progress_phase(job->progress, "neighbors");
+	if (gather(g, job, e) < 0)
+		return e->code;
+	for (uint32_t i = 0; i < g->n_saes; i++) {
+		progress_part(job->progress, i, g->n_saes);
+		for (uint32_t j = 0; j < g->n_saes; j++)
+			if ((i < job->n_saes || j < job->n_saes) &&
+				write_one(g, i, j, e) < 0)
+				return e->code;
+	}
+	return 0;
+}
