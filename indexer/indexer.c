@@ -7,6 +7,7 @@
 #include "indexer/index.h"
 #include "indexer/inspect.h"
 #include "indexer/manage.h"
+#include "indexer/merge.h"
 #include "indexer/options.h"
 #include "indexer/stop.h"
 #include "indexer/verify.h"
@@ -25,6 +26,7 @@ static const struct {
 	bool stops; /* itself, when a signal comes: it has something to leave in order */
 } commands[] = {
 	{"index", index_run, true},
+	{"merge", merge_run, true},
 	{"list", manage_list, false},
 	{"rm", manage_rm, true},
 	{"rename", manage_rename, true},

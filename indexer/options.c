@@ -24,7 +24,8 @@ enum option_type {
 #define ON_INSPECT 8u
 #define ON_DIAGNOSE 16u
 #define ON_FORMATS 32u
-#define ON_STORE (ON_INDEX | ON_VERIFY | ON_OTHER)
+#define ON_MERGE 64u
+#define ON_STORE (ON_INDEX | ON_VERIFY | ON_OTHER | ON_MERGE)
 #define ON_ALL (ON_STORE | ON_INSPECT | ON_DIAGNOSE | ON_FORMATS)
 #define ANY_NUMBER SIZE_MAX /* of arguments: they go to options.dir */
 
@@ -107,20 +108,21 @@ static const struct option table[] = {
 		"diagnose: tokens of text to try the rules on"},
 	{"model-name", OPT_STR, ON_INDEX, AT(model_name), 0, 0, 0, NULL, "NAME",
 		"name in the store; what the SAEs call it, else the directory's"},
-	{"corpus-name", OPT_STR, ON_INDEX, AT(corpus_name), 0, 0, 0, NULL, "NAME",
-		"name in the store; the first file's if absent"},
-	{"memory", OPT_SIZE, ON_INDEX, AT(memory_bytes), 0, MOST, 0, NULL, "SIZE",
-		"most memory to use, such as 4G; 0: half of the machine's"},
-	{"threads", OPT_INT, ON_INDEX | ON_DIAGNOSE | ON_VERIFY, AT(threads), 0, 1024,
-		0, NULL, "N", "0: one for each CPU"},
+	{"corpus-name", OPT_STR, ON_INDEX | ON_MERGE, AT(corpus_name), 0, 0, 0, NULL,
+		"NAME", "name in the store; the first file's if absent"},
+	{"memory", OPT_SIZE, ON_INDEX | ON_MERGE, AT(memory_bytes), 0, MOST, 0, NULL,
+		"SIZE", "most memory to use, such as 4G; 0: half of the machine's"},
+	{"threads", OPT_INT, ON_INDEX | ON_DIAGNOSE | ON_VERIFY | ON_MERGE, AT(threads),
+		0, 1024, 0, NULL, "N", "0: one for each CPU"},
 	{"batch-tokens", OPT_INT, ON_INDEX, AT(batch_tokens), 1, 1u << 20, 4096, NULL,
 		"N", "tokens that go through the model at a time"},
 	{"checkpoint", OPT_INT, ON_INDEX, AT(checkpoint_s), 0, 86400, 60, NULL,
 		"SECONDS",
 		"between two checkpoints, where the same command goes on after an "
 		"interruption; 0: none"},
-	{"progress-interval", OPT_INT, ON_INDEX, AT(progress_interval_s), 1, 86400, 10,
-		NULL, "SECONDS", "between lines, where there is no terminal"},
+	{"progress-interval", OPT_INT, ON_INDEX | ON_MERGE, AT(progress_interval_s), 1,
+		86400, 10, NULL, "SECONDS",
+		"between lines, where there is no terminal"},
 	{"quiet", OPT_FLAG, ON_STORE, AT(quiet), 0, 0, 0, NULL, NULL,
 		"print no progress"},
 	{"help", OPT_FLAG, ON_ALL, AT(help), 0, 0, 0, NULL, NULL,
@@ -139,6 +141,8 @@ static const struct command {
 	{"index", ON_INDEX, 0, 0,
 		"--store DIR --model DIR --sae [NAME=]DIR ... --corpus FILE ...",
 		"index a corpus (the command when none is named); see --activations"},
+	{"merge", ON_MERGE, 1, ANY_NUMBER, "merge STORE[@RUN] ... -o STORE",
+		"join runs over parts of a corpus into the run over all of it"},
 	{"list", ON_OTHER, 0, 1, "list STORE", "what the store holds"},
 	{"rm", ON_OTHER, 1, 2, "rm RUN --store DIR",
 		"remove a run; gc frees the space"},
@@ -367,6 +371,16 @@ take_option(struct options *o, const struct command *c, int argc, char **argv, i
 	return take_value(o, p, value, e);
 }
 
+/* -o STORE: the store that merge writes to. */
+static int
+take_out(struct options *o, int argc, char **argv, int *i, struct err *e)
+{
+	if (*i + 1 >= argc || argv[*i + 1][0] == '\0')
+		return err_arg(e, ERR_MISSING, "store", "-o needs its STORE");
+	o->store = argv[++*i];
+	return 0;
+}
+
 static int
 take_argument(struct options *o, const struct command *c, const char *value,
 	struct err *e)
@@ -417,10 +431,11 @@ check_sources(const struct options *o, struct err *e)
 static int
 check_needed(struct options *o, const struct command *c, struct err *e)
 {
-	if (c->on == ON_INSPECT)
-		return o->n_args >= c->min_args
-			? 0
-			: err_set(e, ERR_ARG, "usage: saedb-index %s", c->usage);
+	if (c->max_args == ANY_NUMBER) {
+		if (o->n_args < c->min_args || (c->on == ON_MERGE && o->store == NULL))
+			return err_set(e, ERR_ARG, "usage: saedb-index %s", c->usage);
+		return 0;
+	}
 	if (c->max_args > c->min_args && o->n_args == c->max_args && o->store == NULL)
 		o->store = o->arg[--o->n_args];
 	if (o->n_args < c->min_args || o->n_args > c->max_args ||
@@ -462,6 +477,9 @@ options_parse(struct options *o, int argc, char **argv, struct err *e)
 		rc = 0;
 		if (!only_arguments && strcmp(argv[i], "-h") == 0)
 			o->help = true;
+		else if (!only_arguments && c->on == ON_MERGE &&
+			strcmp(argv[i], "-o") == 0)
+			rc = take_out(o, argc, argv, &i, e);
 		else if (!only_arguments && strncmp(argv[i], "--", 2) == 0)
 			rc = take_option(o, c, argc, argv, &i, e);
 		else

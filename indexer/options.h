@@ -24,7 +24,7 @@ struct options {
 	const char *command; /* "index" when none was named */
 	const char *arg[2]; /* what follows the sub-command's name */
 	size_t n_args;
-	struct option_list dir; /* inspect: what to look at */
+	struct option_list dir; /* inspect: what to look at; merge: STORE[@RUN] */
 	const char *store, *model;
 	struct option_list sae; /* [NAME=]DIR */
 	const char *hook; /* NULL = as the SAEs say */
