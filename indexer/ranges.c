@@ -163,37 +163,57 @@ add_row(const struct range_part *p, const struct rec_acts *a, uint32_t t,
 	return 0;
 }
 
+/* Of each part, all of one length: the tokens of the window. *sum: activations. */
+static int
+read_parts(const struct range_part *part, uint32_t n, uint32_t slot, uint32_t window,
+	struct rec_acts *a, size_t *sum, struct arena *arena, struct err *e)
+{
+	*sum = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct range_part *p = &part[i];
+
+		if (store_acts_all(p->view, p->run, p->slot[slot], window, &a[i], arena,
+			    e) < 0)
+			return e->code;
+		if (a[i].n_tokens != a[0].n_tokens || a[i].first_token != 0)
+			return err_set(e, ERR_CORRUPT,
+				"run %u of %s has activations of %u tokens of window "
+				"%u, "
+				"run %u of %s of %u",
+				run_of(part)->number, part->dir, a[0].n_tokens, window,
+				run_of(p)->number, p->dir, a[i].n_tokens);
+		if (a[i].n_tokens > 0)
+			*sum += a[i].row_start[a[i].n_tokens];
+	}
+	return 0;
+}
+
 int
 ranges_acts(const struct range_part *part, uint32_t n, uint32_t slot, uint32_t window,
-	uint32_t n_tokens, struct rec_acts *out, struct arena *arena, struct err *e)
+	struct rec_acts *out, struct arena *arena, struct err *e)
 {
 	struct rec_acts *a = arena_alloc(arena, n, sizeof(*a));
-	uint32_t *row_start =
-		arena_alloc(arena, n_tokens + (size_t)1, sizeof(*row_start));
-	uint32_t *feature, at = 0;
-	size_t sum = 0;
+	uint32_t *row_start, *feature, at = 0;
+	size_t sum;
 	float *value;
 
-	if (a == NULL || row_start == NULL)
+	if (a == NULL)
 		return err_set(e, ERR_NOMEM, "no memory to join ranges");
-	for (uint32_t i = 0; i < n; i++) {
-		if (store_acts(part[i].view, part[i].run, part[i].slot[slot], window, 0,
-			    n_tokens, &a[i], arena, e) < 0)
-			return e->code;
-		sum += a[i].row_start[n_tokens];
-	}
+	if (read_parts(part, n, slot, window, a, &sum, arena, e) < 0)
+		return e->code;
+	row_start = arena_alloc(arena, a[0].n_tokens + (size_t)1, sizeof(*row_start));
 	feature = arena_alloc(arena, sum, sizeof(*feature));
 	value = arena_alloc(arena, sum, sizeof(*value));
-	if (feature == NULL || value == NULL || sum > UINT32_MAX)
+	if (row_start == NULL || feature == NULL || value == NULL || sum > UINT32_MAX)
 		return err_set(e, ERR_NOMEM, "no memory to join ranges");
 	row_start[0] = 0;
-	for (uint32_t t = 0; t < n_tokens; t++) {
+	for (uint32_t t = 0; t < a[0].n_tokens; t++) {
 		for (uint32_t i = 0; i < n; i++)
 			if (add_row(&part[i], &a[i], t, feature, value, &at, e) < 0)
 				return e->code;
 		row_start[t + 1] = at;
 	}
-	*out = (struct rec_acts){.n_tokens = n_tokens,
+	*out = (struct rec_acts){.n_tokens = a[0].n_tokens,
 		.row_start = row_start,
 		.feature = feature,
 		.value = value};

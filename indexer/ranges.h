@@ -14,6 +14,7 @@ struct range_part {
 	struct store_view *view; /* borrowed */
 	const char *dir; /* of the store, for messages; borrowed */
 	uint32_t run; /* index in the view's catalogue */
+	uint32_t number; /* the caller's, of this part */
 	uint32_t first, end; /* features, of each SAE */
 	uint32_t slot[LIMIT_SAES]; /* of the SAE that the first part has in slot i */
 };
@@ -23,10 +24,9 @@ bool ranges_is_part(const struct store_catalog *c, uint32_t run);
 /* Fills first, end and slot, and orders the parts by their features. Runs of unlike SAEs
  * or cuts, gaps and overlaps are ERR_MISMATCH, and named. */
 int ranges_order(struct range_part *part, uint32_t n, struct err *e);
-/* Active features of all n_tokens tokens of a window, of the SAE in the first part's
- * slot; as store_acts(), in arena. */
+/* Active features of a window, of the SAE in the first part's slot; as
+ * store_acts_all(), in arena. */
 int ranges_acts(const struct range_part *part, uint32_t n, uint32_t slot,
-	uint32_t window, uint32_t n_tokens, struct rec_acts *out, struct arena *arena,
-	struct err *e);
+	uint32_t window, struct rec_acts *out, struct arena *arena, struct err *e);
 
 #endif
