@@ -9,14 +9,17 @@
 #include "indexer/sparse.h"
 #include "util/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct act_source {
 	/* The active features of windows [first, first + n), numbered as in the pass, as
-	 * rows one after another; features of sae (the pass' number) ascending. Thread:
-	 * one at a time. */
+	 * rows one after another, empty ones of windows that it has not; features of sae
+	 * (the pass' number) ascending. Thread: one at a time. */
 	int (*get)(const void *ctx, uint32_t sae, uint32_t first, uint32_t n,
 		struct sparse *out, struct err *e);
+	/* Which windows it has; the model runs on the others. NULL: all. */
+	bool (*has)(const void *ctx, uint32_t window);
 	const void *ctx; /* borrowed */
 };
 

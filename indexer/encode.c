@@ -246,9 +246,7 @@ encoder_prepare(struct encoder *c, struct pool *pool, const float *x, uint32_t n
 double
 encoder_density(const struct encoder *c)
 {
-	if (c->acts.n_tokens == 0)
-		return 0;
-	return (double)c->acts.row_start[c->acts.n_tokens] / c->acts.n_tokens;
+	return sparse_density(&c->acts);
 }
 
 size_t

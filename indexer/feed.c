@@ -543,5 +543,5 @@ get_acts(const void *ctx, uint32_t sae, uint32_t first, uint32_t n, struct spars
 struct act_source
 feed_source(const struct feed *f)
 {
-	return (struct act_source){get_acts, f};
+	return (struct act_source){.get = get_acts, .ctx = f};
 }

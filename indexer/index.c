@@ -13,6 +13,7 @@
 #include "indexer/reading.h"
 #include "indexer/report.h"
 #include "indexer/resume.h"
+#include "indexer/reuse.h"
 #include "indexer/stats.h"
 #include "indexer/stop.h"
 #include "indexer/windows.h"
@@ -40,6 +41,7 @@ struct run {
 	uint32_t n_new_saes;
 	struct graphs graphs;
 	struct windows windows;
+	struct reuse reuse;
 	struct words words;
 	struct pass_result *result; /* (group->n_saes) */
 	struct plan_memory memory;
@@ -199,6 +201,16 @@ write_cut(struct run *r, struct err *e)
 	return 0;
 }
 
+/* What another run has already; the windows are loaded for that. */
+static int
+find_reuse(struct run *r, struct err *e)
+{
+	if (r->fed != NULL || r->plan->end != 0 || r->plan->options->fresh)
+		return 0;
+	return reuse_find(&r->reuse, r->store, r->id, r->plan, r->group, &r->cut,
+		r->spool, &r->windows, e);
+}
+
 /* A writer for the run, unless the store has it: then r->writer stays NULL. */
 static int
 begin(struct run *r, uint32_t *have, struct err *e)
@@ -207,11 +219,25 @@ begin(struct run *r, uint32_t *have, struct err *e)
 
 	for (uint32_t i = 0; i < r->group->n_saes; i++)
 		d_sae[i] = sae_of(r, i)->sae->info.d_sae;
-	if (provenance_run_id(r->id, r->plan, r->group, &r->cut, r->fed, e) < 0)
+	if (provenance_run_id(r->id, r->plan, r->group, &r->cut, r->fed, e) < 0 ||
+		windows_load(&r->windows, r->store, r->cut.id, r->cut.n_windows,
+			r->plan->excluded, r->plan->n_vocab, e) < 0 ||
+		find_reuse(r, e) < 0)
 		return e->code;
-	resume_init(&r->checkpoints, r->plan, r->group);
+	resume_init(&r->checkpoints, r->plan, r->group, &r->reuse);
 	return resume_run(&r->writer, &r->checkpoints, have, r->store, r->id,
 		r->group->n_saes, d_sae, e);
+}
+
+static void
+tell_reuse(const struct run *r)
+{
+	if (r->reuse.cat == NULL)
+		return;
+	progress_wipe(r->progress);
+	printf("%u of %u windows taken from run %u\n", r->reuse.n_windows,
+		r->cut.n_windows, r->reuse.cat->number);
+	fflush(stdout);
 }
 
 static int
@@ -249,6 +275,10 @@ run_pass(struct run *r, struct err *e)
 	}
 	if (is_fed(r))
 		source = feed_source(&r->fed->feed);
+	if (r->reuse.cat != NULL) {
+		job.source = &r->reuse.source;
+		job.before = r->reuse.sums;
+	}
 	r->result = mem_new(r->group->n_saes, sizeof(*r->result));
 	if (r->result == NULL)
 		return err_set(e, ERR_NOMEM, "no memory for the features' statistics");
@@ -258,6 +288,7 @@ run_pass(struct run *r, struct err *e)
 	job.batch_tokens = r->memory.batch_tokens;
 	job.hits_bytes = r->memory.hits_bytes;
 	progress_phase(r->progress, is_fed(r) ? "counting" : "model");
+	tell_reuse(r);
 	resume_tell(&r->checkpoints, r->id, &r->windows, r->progress);
 	rc = pass_run(&job, r->result, e);
 	r->pass_s = progress_elapsed_s(r->progress);
@@ -324,7 +355,8 @@ publish(struct run *r, uint32_t *number, struct err *e)
 			.end = r->plan->end};
 	}
 	buf_init(&provenance);
-	rc = provenance_write(&provenance, r->plan, r->group, &r->cut, r->fed, e);
+	rc = provenance_write(&provenance, r->plan, r->group, &r->cut, r->fed,
+		&r->reuse, e);
 	if (rc == 0) {
 		struct store_publish p = {.model = &model,
 			.cut = r->cut_is_new ? &r->cut : NULL,
@@ -349,7 +381,8 @@ static void
 report(const struct run *r, uint32_t number)
 {
 	uint64_t n = windows_n_tokens(&r->windows);
-	uint64_t before = r->windows.token_at[r->checkpoints.from];
+	uint64_t before = r->windows.token_at[r->checkpoints.from] +
+		reuse_n_tokens(&r->reuse, r->checkpoints.from);
 	double s = is_fed(r) ? r->fed->ingest.seconds : r->pass_s;
 
 	printf("run %u: %llu tokens of %s in %u windows, %u documents; %.1f s of %s at "
@@ -375,6 +408,7 @@ run_clear(struct run *r)
 		pass_result_clear(&r->result[i]);
 	mem_free(r->result);
 	mem_free(r->sae);
+	reuse_clear(&r->reuse);
 	words_clear(&r->words);
 	windows_clear(&r->windows);
 	run_writer_free(r->writer);
@@ -396,11 +430,8 @@ run_all(struct run *r, uint32_t *run_number, struct err *e)
 		*run_number = number;
 		return 0;
 	}
-	if (write_saes(r, e) < 0 || write_graphs(r, e) < 0 ||
-		windows_load(&r->windows, r->store, r->cut.id, r->cut.n_windows,
-			r->plan->excluded, r->plan->n_vocab, e) < 0 ||
-		run_pass(r, e) < 0 || finish(r, e) < 0 || stop_check(e) < 0 ||
-		publish(r, &number, e) < 0)
+	if (write_saes(r, e) < 0 || write_graphs(r, e) < 0 || run_pass(r, e) < 0 ||
+		finish(r, e) < 0 || stop_check(e) < 0 || publish(r, &number, e) < 0)
 		return e->code;
 	progress_wipe(r->progress);
 	report(r, number);

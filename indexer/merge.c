@@ -162,7 +162,7 @@ static int
 count(struct making *x, struct err *e)
 {
 	struct merge *m = x->g->m;
-	struct act_source source = stored_source(&x->g->stored);
+	struct act_source source = stored_source(&x->g->stored, false);
 	struct pass_job job = {.pool = m->pool,
 		.windows = &x->windows,
 		.writer = x->writer,
@@ -180,8 +180,10 @@ count(struct making *x, struct err *e)
 	x->result = mem_new(x->cat->n_saes, sizeof(*x->result));
 	if (x->result == NULL)
 		return err_set(e, ERR_NOMEM, "no memory for the features' statistics");
-	if (x->g->features != NULL)
+	if (x->g->features != NULL) {
+		source.has = NULL; /* the model runs on all windows */
 		merge_features_job(x->g->features, &job, (size_t)x->free_bytes);
+	}
 	progress_phase(&m->progress, job.lm != NULL ? "model" : "counting");
 	if (pass_run(&job, x->result, e) < 0 || conclude(x, e) < 0)
 		return e->code;

@@ -118,6 +118,9 @@ static const struct option table[] = {
 		0, 1024, 0, NULL, "N", "0: one for each CPU"},
 	{"batch-tokens", OPT_INT, ON_INDEX, AT(batch_tokens), 1, 1u << 20, 4096, NULL,
 		"N", "tokens that go through the model at a time"},
+	{"fresh", OPT_FLAG, ON_INDEX, AT(fresh), 0, 0, 0, NULL, NULL,
+		"run the model on all windows, also on those that a run of the store "
+		"has"},
 	{"checkpoint", OPT_INT, ON_INDEX, AT(checkpoint_s), 0, 86400, 60, NULL,
 		"SECONDS",
 		"between two checkpoints, where the same command goes on after an "

@@ -48,6 +48,7 @@ struct options {
 	uint64_t range
 		[2]; /* index: features sought, from the first to before the last */
 	uint64_t sample; /* diagnose: tokens */
+	bool fresh; /* nothing is taken from other runs */
 	bool strict, lines, joined, count_special, quiet;
 	bool help, version;
 };

@@ -34,6 +34,9 @@ pass_bytes(const struct pass_job *job, size_t batch_tokens)
 	size_t n = batch_most(job, batch_tokens);
 	size_t bytes = n * (sizeof(uint32_t) * 2 + 1);
 
+	if (pass_is_mixed(job))
+		bytes += n * (sizeof(uint32_t) * 3 + 1);
+
 	for (uint32_t i = 0; i < job->n_saes && job->lm != NULL; i++)
 		bytes += encoder_bytes(job->sae[i], n);
 	for (uint32_t i = 0; i < job->n_hooks; i++)
@@ -89,6 +92,8 @@ sae_clear(struct pass_sae *s)
 		by_feature_clear(&s->ranges[r]);
 	fit_clear(&s->fit);
 	encoder_clear(&s->encoder);
+	sparse_clear(&s->there);
+	sparse_clear(&s->both);
 	mem_free(s->ranges);
 	mem_free(s->row_start);
 }
@@ -143,7 +148,7 @@ pass_init(struct pass *p, const struct pass_job *job, struct pass_result *out,
 		p->x == NULL || p->stats == NULL || p->work == NULL ||
 		p->piece_start == NULL || p->err == NULL || p->sae == NULL)
 		return no_memory(e);
-	if (hooks_init(p, e) < 0)
+	if (hooks_init(p, e) < 0 || pass_model_init(p, e) < 0)
 		return e->code;
 	for (uint32_t i = 0; i < job->n_saes; i++) {
 		p->n_saes = i + 1;
@@ -166,6 +171,7 @@ pass_clear(struct pass *p)
 		lm_work_free(p->work[i]);
 	for (size_t i = 0; p->piece_start != NULL && i < p->n_threads; i++)
 		mem_free(p->piece_start[i]);
+	pass_model_clear(p);
 	mem_free(p->ids);
 	mem_free(p->counts);
 	mem_free(p->window_start);
@@ -234,15 +240,22 @@ fill_batch(struct pass *p, uint32_t first, size_t max_tokens)
 	}
 }
 
-/* The first window whose tokens begin at or behind share i of n of the batch. */
+/* The first window whose tokens begin at or behind share i of n of the model's. */
 static uint32_t
-piece_bound(const struct pass *p, size_t i, size_t n)
+piece_bound(const struct pass_model *m, size_t i, size_t n)
 {
-	uint32_t at = (uint32_t)((uint64_t)p->n_tokens * i / n), w = 0;
+	uint32_t at = (uint32_t)((uint64_t)m->n_tokens * i / n), w = 0;
 
-	while (w < p->n_windows && p->window_start[w] < at)
+	while (w < m->n_windows && m->window_start[w] < at)
 		w++;
 	return w;
+}
+
+/* Its number in the pass. */
+static uint32_t
+window_of(const struct pass *p, uint32_t w)
+{
+	return p->first + (p->model.window != NULL ? p->model.window[w] : w);
 }
 
 static bool
@@ -261,8 +274,9 @@ forward_piece(void *ctx, size_t i, size_t thread)
 	struct pass *p = ctx;
 	const struct pass_job *job = p->job;
 	size_t n = p->n_threads * PIECES_PER_THREAD;
-	uint32_t w0 = piece_bound(p, i, n), w1 = piece_bound(p, i + 1, n);
-	uint32_t from = p->window_start[w0], n_tokens = p->window_start[w1] - from;
+	const struct pass_model *m = &p->model;
+	uint32_t w0 = piece_bound(m, i, n), w1 = piece_bound(m, i + 1, n);
+	uint32_t from = m->window_start[w0], n_tokens = m->window_start[w1] - from;
 	struct err *e = &p->err[thread];
 	uint32_t *start = p->piece_start[thread];
 	float *out[PASS_MAX_HOOKS];
@@ -270,10 +284,10 @@ forward_piece(void *ctx, size_t i, size_t thread)
 	if (w0 == w1 || e->code != 0)
 		return;
 	for (uint32_t w = w0; w <= w1; w++)
-		start[w - w0] = p->window_start[w] - from;
+		start[w - w0] = m->window_start[w] - from;
 	for (uint32_t h = 0; h < job->n_hooks; h++)
 		out[h] = p->x[h] + from * lm_hook_width(job->lm, &job->hook[h]);
-	if (lm_forward(job->lm, p->work[thread], p->ids + from, start, w1 - w0,
+	if (lm_forward(job->lm, p->work[thread], m->ids + from, start, w1 - w0,
 		    job->hook, job->n_hooks, out, e) < 0)
 		return;
 	for (uint32_t h = 0; h < job->n_hooks; h++)
@@ -283,7 +297,8 @@ forward_piece(void *ctx, size_t i, size_t thread)
 				"%s is not finite in windows %u to %u: the model's "
 				"weights "
 				"leave the range of float32",
-				job->hook[h].name, p->first + w0, p->first + w1 - 1);
+				job->hook[h].name, window_of(p, w0),
+				window_of(p, w1 - 1));
 }
 
 /* ---- the loop ------------------------------------------------------------------- */
@@ -291,7 +306,7 @@ forward_piece(void *ctx, size_t i, size_t thread)
 static int
 forward_batch(struct pass *p, struct err *e)
 {
-	if (p->job->lm == NULL)
+	if (p->job->lm == NULL || p->model.n_tokens == 0)
 		return 0;
 	pool_run(p->job->pool, p->n_threads * PIECES_PER_THREAD, forward_piece, p);
 	return first_error(p, e);
@@ -303,11 +318,17 @@ encode_batch(struct pass *p, uint32_t i, struct err *e)
 	const struct pass_job *job = p->job;
 	struct encoder *c = &p->sae[i].encoder;
 	const float *x = job->lm != NULL ? p->x[job->hook_of[i]] : NULL;
+	uint32_t n = p->model.n_tokens;
+	int rc = 0;
 
-	if (job->source == NULL)
-		return encoder_run(c, job->pool, x, p->n_tokens, p->err, e);
+	p->sae[i].acts = &c->acts;
+	if (job->source == NULL || pass_is_mixed(job)) {
+		if (n > 0)
+			rc = encoder_run(c, job->pool, x, n, p->err, e);
+		return rc == 0 && job->source != NULL ? pass_model_join(p, i, e) : rc;
+	}
 	if (x != NULL)
-		encoder_prepare(c, job->pool, x, p->n_tokens);
+		encoder_prepare(c, job->pool, x, n);
 	return job->source->get(job->source->ctx, i, p->first, p->n_windows, &c->acts,
 		e);
 }
@@ -315,6 +336,7 @@ encode_batch(struct pass *p, uint32_t i, struct err *e)
 static int
 run_batch(struct pass *p, struct err *e)
 {
+	pass_model_fill(p);
 	if (forward_batch(p, e) < 0)
 		return e->code;
 	for (uint32_t i = 0; i < p->n_saes; i++)
@@ -330,7 +352,7 @@ next_batch(const struct pass *p)
 	double density = 0;
 
 	for (uint32_t i = 0; i < p->n_saes; i++)
-		density += encoder_density(&p->sae[i].encoder);
+		density += sparse_density(p->sae[i].acts);
 	return encoder_batch(density, p->job->batch_tokens, p->job->hits_bytes);
 }
 
@@ -368,6 +390,23 @@ run_all(struct pass *p, uint32_t at, struct err *e)
 	return 0;
 }
 
+/* The sums of windows that the source has: of a stream that SAEs share, once. */
+static void
+add_before(struct pass *p)
+{
+	const struct pass_job *job = p->job;
+
+	for (uint32_t i = 0; i < job->n_saes; i++) {
+		struct stream_stats *s = &p->stats[job->out_of[i] * p->n_threads];
+
+		if (job->before[i].stream.d == 0)
+			continue;
+		if (s->n == 0)
+			stream_stats_merge(s, &job->before[i].stream);
+		exact64_merge(&p->sae[i].fit.error[0], &job->before[i].error);
+	}
+}
+
 int
 pass_run(const struct pass_job *job, struct pass_result *out, struct err *e)
 {
@@ -383,6 +422,8 @@ pass_run(const struct pass_job *job, struct pass_result *out, struct err *e)
 	rc = pass_init(&p, job, out, e);
 	if (rc == 0 && job->checkpoints != NULL && job->checkpoints->from > 0)
 		rc = checkpoint_load(&p, e);
+	else if (rc == 0 && job->before != NULL)
+		add_before(&p);
 	if (rc == 0)
 		rc = run_all(&p, job->checkpoints != NULL ? job->checkpoints->from : 0,
 			e);

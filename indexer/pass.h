@@ -47,8 +47,11 @@ struct pass_job {
 	const uint32_t *out_of;
 	uint32_t n_saes;
 	/* Active features from elsewhere; with a model, only how well SAEs fit is
-	 * computed. NULL: they are encoded. */
+	 * computed, or, where it has only some windows, the model runs on the others.
+	 * NULL: they are encoded. */
 	const struct act_source *source;
+	/* Of a source that has only some windows: the sums of these. (n_saes) */
+	const struct sums *before;
 	/* Features that are encoded; end 0: all. How well a part fits is not known. */
 	uint32_t first, end;
 	/* With a writer that was resumed, from windows done on; NULL: none are made. */

@@ -9,7 +9,7 @@ static int
 count_window(struct pass *p, uint32_t sae, struct by_feature *b, uint32_t w,
 	struct err *e)
 {
-	const struct sparse *a = &p->sae[sae].encoder.acts;
+	const struct sparse *a = p->sae[sae].acts;
 	uint32_t from = p->window_start[w], n = p->window_start[w + 1] - from;
 
 	by_feature_reset(b);
@@ -46,7 +46,7 @@ count_range(struct pass *p, uint32_t sae, size_t r, struct err *e)
 static void
 write_acts(struct pass *p, uint32_t sae, struct err *e)
 {
-	const struct sparse *a = &p->sae[sae].encoder.acts;
+	const struct sparse *a = p->sae[sae].acts;
 	uint64_t *of_token = p->result[sae].acts_of_token;
 	uint32_t *row_start = p->sae[sae].row_start;
 
@@ -91,7 +91,7 @@ n_groups(const struct pass *p)
 {
 	if (!pass_fits(p->job))
 		return 0;
-	return (p->n_windows + WINDOWS_PER_ITEM - 1) / WINDOWS_PER_ITEM;
+	return (p->model.n_windows + WINDOWS_PER_ITEM - 1) / WINDOWS_PER_ITEM;
 }
 
 static struct item
@@ -127,18 +127,18 @@ static void
 fit_one(struct pass *p, uint32_t sae, uint32_t w, size_t thread, struct err *e)
 {
 	fit_window(&p->sae[sae].fit, &p->sae[sae].encoder, p->x[p->job->hook_of[sae]],
-		p->x[p->job->out_of[sae]], p->counts, p->window_start[w],
-		p->window_start[w + 1], thread, e);
+		p->x[p->job->out_of[sae]], p->model.counts, p->model.window_start[w],
+		p->model.window_start[w + 1], thread, e);
 }
 
 static void
 stream_window(struct pass *p, uint32_t hook, uint32_t w, size_t thread)
 {
 	size_t d = lm_hook_width(p->job->lm, &p->job->hook[hook]);
-	uint32_t from = p->window_start[w];
+	uint32_t from = p->model.window_start[w];
 
 	stream_stats_add(&p->stats[hook * p->n_threads + thread], p->x[hook] + from * d,
-		d, p->counts + from, p->window_start[w + 1] - from);
+		d, p->model.counts + from, p->model.window_start[w + 1] - from);
 }
 
 static void
@@ -149,8 +149,8 @@ run_item(void *ctx, size_t i, size_t thread)
 	uint32_t w = (uint32_t)item.i * WINDOWS_PER_ITEM, end = w + WINDOWS_PER_ITEM;
 	struct err *e = &p->err[thread];
 
-	if (end > p->n_windows)
-		end = p->n_windows;
+	if (end > p->model.n_windows)
+		end = p->model.n_windows;
 	if (e->code != 0)
 		return;
 	if (item.kind == ITEM_WRITE)

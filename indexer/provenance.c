@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RUN_FORMAT 1 /* changes when what a run computes changes */
-
 static int
 by_hash(const void *a, const void *b)
 {
@@ -272,14 +270,26 @@ put_elsewhere(struct out *o, const struct plan *p, const struct fed *fed)
 	out_end(o);
 }
 
+/* The run that some windows were taken from. */
+static void
+put_reused(struct out *o, const struct reuse *reuse)
+{
+	out_key(o, "reused");
+	out_map(o, 2);
+	out_key_str(o, "run", reuse->cat->id);
+	out_key_uint(o, "n_windows", reuse->n_windows);
+	out_end(o);
+}
+
 int
 provenance_write(struct buf *b, const struct plan *p, const struct plan_group *g,
-	const struct cat_cut *cut, const struct fed *fed, struct err *e)
+	const struct cat_cut *cut, const struct fed *fed, const struct reuse *reuse,
+	struct err *e)
 {
 	struct out o;
 
 	out_init_json(&o, b, 0);
-	out_map(&o, p->n_sources > 0 ? 12 : 11);
+	out_map(&o, (size_t)11 + (p->n_sources > 0) + (reuse->cat != NULL));
 	out_key_str(&o, "saedb", PACKAGE_VERSION);
 	out_key_uint(&o, "format", RUN_FORMAT);
 	put_model(&o, p);
@@ -293,6 +303,8 @@ provenance_write(struct buf *b, const struct plan *p, const struct plan_group *g
 	put_options(&o, p);
 	if (p->n_sources > 0)
 		put_elsewhere(&o, p, fed);
+	if (reuse->cat != NULL)
+		put_reused(&o, reuse);
 	out_key_str(&o, "values",
 		p->latents ? "as they were given" : "canonical float32 dot products");
 	out_key_str(&o, "logits", "W_dec W_U without the final norm's gain");

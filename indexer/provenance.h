@@ -8,8 +8,11 @@
 
 #include "indexer/plan.h"
 #include "indexer/reading.h"
+#include "indexer/reuse.h"
 #include "store/store.h"
 #include "util/buf.h"
+
+#define RUN_FORMAT 1 /* changes when what a run computes changes */
 
 /* What decides a run's result, and so is its id. */
 struct run_identity {
@@ -29,6 +32,7 @@ int provenance_run_id(char id[STORE_ID_CHARS], const struct plan *p,
 	struct err *e);
 /* Appends the JSON object. */
 int provenance_write(struct buf *b, const struct plan *p, const struct plan_group *g,
-	const struct cat_cut *cut, const struct fed *fed, struct err *e);
+	const struct cat_cut *cut, const struct fed *fed, const struct reuse *reuse,
+	struct err *e);
 
 #endif

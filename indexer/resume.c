@@ -21,7 +21,8 @@ resume_keep(struct store *s, const struct plan *p, struct err *e)
 }
 
 void
-resume_init(struct checkpoints *c, const struct plan *p, const struct plan_group *g)
+resume_init(struct checkpoints *c, const struct plan *p, const struct plan_group *g,
+	const struct reuse *reuse)
 {
 	const char *ms = getenv("SAEDB_CHECKPOINT_MS"); /* for tests */
 
@@ -35,6 +36,8 @@ resume_init(struct checkpoints *c, const struct plan *p, const struct plan_group
 	for (uint32_t i = 0; i < g->n_saes; i++)
 		c->order = hash64(p->sae[g->sae[i]].id, sizeof(p->sae[0].id) - 1,
 			c->order);
+	if (reuse->cat != NULL)
+		c->order = hash64(reuse->cat->id, strlen(reuse->cat->id), c->order);
 }
 
 int

@@ -7,13 +7,15 @@
 #define INDEXER_RESUME_H
 
 #include "indexer/plan.h"
+#include "indexer/reuse.h"
 
 /* Tells the store what its pending objects are made of. */
 int resume_keep(struct store *s, const struct plan *p, struct err *e);
 /* How often there are checkpoints of a group's pass: as the options say, and none where
- * activations come from elsewhere. */
+ * activations come from elsewhere. Those with windows of another run are of no use
+ * without. */
 void resume_init(struct checkpoints *c, const struct plan *p,
-	const struct plan_group *g);
+	const struct plan_group *g, const struct reuse *reuse);
 /* The writer of a run, at its last checkpoint (c->from windows done) or at its
  * beginning; NULL when the store has the run already (*have). A checkpoint that is no
  * good is logged. */

@@ -140,6 +140,12 @@ sparse_gather_rows(struct sparse *a, const struct kernel_hit *best, size_t strid
 	return bad ? not_finite(e) : 0;
 }
 
+double
+sparse_density(const struct sparse *a)
+{
+	return a->n_tokens > 0 ? (double)a->row_start[a->n_tokens] / a->n_tokens : 0;
+}
+
 uint32_t
 sparse_from(const struct sparse *a, uint32_t i, uint32_t first)
 {

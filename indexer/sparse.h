@@ -35,6 +35,8 @@ int sparse_gather(struct sparse *a, const struct kernel_hits *hits, size_t n_hit
  * row. */
 int sparse_gather_rows(struct sparse *a, const struct kernel_hit *best, size_t stride,
 	const uint32_t *n_best, uint32_t n_tokens, struct err *e);
+/* Activations that a token has on average. */
+double sparse_density(const struct sparse *a);
 /* The first place in [row_start[i], row_start[i + 1]) with feature >= first. */
 uint32_t sparse_from(const struct sparse *a, uint32_t i, uint32_t first);
 

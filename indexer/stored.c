@@ -3,7 +3,6 @@
 
 #include "util/mem.h"
 
-#include <assert.h>
 #include <float.h>
 #include <string.h>
 
@@ -66,7 +65,6 @@ read_one(const struct stored *s, uint32_t sae, uint32_t w, struct rec_acts *out,
 	const struct stored_run *r = &s->run[s->of[w]];
 	int rc;
 
-	assert(s->window[w] != STORED_NONE);
 	if (r->n_parts > 0)
 		rc = ranges_acts(r->part, r->n_parts, sae, s->window[w], out, s->arena,
 			e);
@@ -75,6 +73,28 @@ read_one(const struct stored *s, uint32_t sae, uint32_t w, struct rec_acts *out,
 			s->arena, e);
 	if (rc < 0 || check(s, sae, w, out, e) < 0)
 		return err_wrap(e, "%s", r->name);
+	return 0;
+}
+
+static bool
+has(const void *ctx, uint32_t window)
+{
+	const struct stored *s = ctx;
+
+	return s->window[window] != STORED_NONE;
+}
+
+/* Its tokens, and nothing of them. */
+static int
+read_none(const struct stored *s, uint32_t w, struct rec_acts *out, struct err *e)
+{
+	size_t n = s->windows->token_at[w + 1] - s->windows->token_at[w];
+	uint32_t *row = arena_alloc(s->arena, n + 1, sizeof(*row));
+
+	if (row == NULL)
+		return err_set(e, ERR_NOMEM, "no memory for stored activations");
+	memset(row, 0, (n + 1) * sizeof(*row));
+	*out = (struct rec_acts){.n_tokens = (uint32_t)n, .row_start = row};
 	return 0;
 }
 
@@ -106,7 +126,8 @@ get(const void *ctx, uint32_t sae, uint32_t first, uint32_t n, struct sparse *ou
 	if (a == NULL)
 		return err_set(e, ERR_NOMEM, "no memory for stored activations");
 	for (uint32_t i = 0; i < n; i++) {
-		if (read_one(s, sae, first + i, &a[i], e) < 0)
+		if ((has(s, first + i) ? read_one(s, sae, first + i, &a[i], e)
+				       : read_none(s, first + i, &a[i], e)) < 0)
 			return e->code;
 		n_tokens += a[i].n_tokens;
 		n_all += a[i].row_start[a[i].n_tokens];
@@ -120,7 +141,7 @@ get(const void *ctx, uint32_t sae, uint32_t first, uint32_t n, struct sparse *ou
 }
 
 struct act_source
-stored_source(const struct stored *s)
+stored_source(const struct stored *s, bool some)
 {
-	return (struct act_source){get, s};
+	return (struct act_source){.get = get, .has = some ? has : NULL, .ctx = s};
 }

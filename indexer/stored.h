@@ -41,7 +41,8 @@ struct stored {
 int stored_init(struct stored *s, const struct stored_run *run, uint32_t n_windows,
 	struct err *e);
 void stored_clear(struct stored *s); /* of a zeroed one is fine */
-/* For a pass over all windows of s that have a run; borrowed: s. */
-struct act_source stored_source(const struct stored *s);
+/* For a pass; borrowed: s. some: the model runs on windows that no run has; else each
+ * has one. */
+struct act_source stored_source(const struct stored *s, bool some);
 
 #endif

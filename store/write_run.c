@@ -228,7 +228,9 @@ check_head(const struct checkpoint_head *h, const char *path, const char *id,
 			path);
 	if (h->order != order)
 		return err_set(e, ERR_CORRUPT,
-			"%s: the checkpoint has the SAEs in another order", path);
+			"%s: the checkpoint has the SAEs in another order, or other "
+			"windows were taken from another run",
+			path);
 	return 0;
 }
 

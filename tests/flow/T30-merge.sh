@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: ISC
 # Runs over parts of a corpus, merged, are the run over all of it: however many parts,
 # in whatever order, merged again, into whatever store, killed and done again; and what
-# is said of runs that do not belong together. no-tsan: it starts two hundred processes,
+# is said of runs that do not belong together. A run over more corpus takes what a run of
+# its store has. no-tsan: it starts two hundred processes,
 # whose threads are those of T11.
 set -eu
 . "$srcdir/tests/indexer/lib.sh"
@@ -274,4 +275,149 @@ done
 echo "# killed or stopped $killed of 12"
 [ $killed -ge 3 ] || fail "only $killed were killed"
 ok "killed and stopped at random moments"
+
+# ---- more corpus for a finished run
+# grown STORE OPTION...: the last run there is as one over the whole corpus.
+runs()
+{
+	"$dump_store" "$1" | sed -n '/^run /,$p' | awk -v n="$2" '/^run / {i++} i == n'
+}
+runs one 1 >one.run
+grown()
+{
+	local store=$1
+	shift
+	# shellcheck disable=SC2086
+	index "$store" $saes --corpus all.jsonl "$@" || fail "index more: $*"
+	runs "$store" "$(saedb-index list "$store" | grep -c '^run')" >last.run
+	cmp one.run last.run >why 2>&1 || fail "more corpus, $*: $(cat why)"
+}
+for options in '--threads 1' '--threads 3 --batch-tokens 37' '--batch-tokens 1' \
+	'--memory 100M --checkpoint 0'; do
+	rm -rf g
+	# shellcheck disable=SC2086
+	index g $saes --corpus tiny/a.jsonl || fail "index"
+	# shellcheck disable=SC2086
+	grown g $options
+	grep -q '^433 of 652 windows taken from run 1' out || fail "nothing is taken"
+done
+saedb-index verify g >out 2>&1 || fail "verify"
+[ -z "$(find g/tmp -mindepth 1)" ] || fail "something is left in tmp"
+rm -rf g
+# shellcheck disable=SC2086
+{
+	index g --sae tiny/sae/topk --sae tiny/sae/jump --sae tiny/sae/plain \
+		--corpus some.jsonl --examples 3 --seed 5 || fail "index"
+	index g $saes --corpus tiny/b.jsonl || fail "index"
+	grep -q ' windows taken from run 1' out || fail "not from a run of more SAEs"
+}
+grown g
+grep -q '^219 of 652 windows taken from run 2' out || fail "not from the larger run"
+# shellcheck disable=SC2086
+index g $saes --corpus all.jsonl --examples 7 || fail "index"
+grep -q '^652 of 652 windows taken from run 3' out || fail "not from the same corpus"
+grep -q 's of model at 0 tokens' out || fail "the model runs"
+# shellcheck disable=SC2086
+index h $saes --corpus all.jsonl --examples 7 || fail "index"
+runs g 4 >a
+runs h 1 >b
+cmp a b >out 2>&1 || fail "other options"
+# shellcheck disable=SC2086
+index c $saes --corpus tiny/b.jsonl --corpus tiny/b.jsonl || fail "index copies"
+# shellcheck disable=SC2086
+index c $saes --corpus tiny/b.jsonl --corpus all.jsonl || fail "index copies"
+grep -q '^438 of 871 windows taken from run 1' out || fail "copies are not taken"
+# shellcheck disable=SC2086
+index cc $saes --corpus tiny/b.jsonl --corpus all.jsonl || fail "index copies"
+runs c 2 >a
+runs cc 1 >b
+cmp a b >out 2>&1 || fail "copies"
+# parts of which some were made of others
+rm -rf g
+# shellcheck disable=SC2086
+{
+	index g $saes --corpus part.00 || fail "index"
+	index g $saes --corpus part.00 --corpus part.01 --corpus part.02 || fail "index"
+	grep -q ' windows taken from run 1' out || fail "nothing is taken"
+}
+merges gathered g part.03.store part.04.store part.05.store part.06.store
+is_one gathered
+ok "more corpus takes what a run of the store has"
+
+# not_taken WHY OPTION...: nothing of the run over tiny/a.jsonl
+rm -rf base
+# shellcheck disable=SC2086
+index base $saes --corpus tiny/a.jsonl || fail "index"
+not_taken()
+{
+	local why=$1
+	shift
+	rm -rf g
+	cp -r base g
+	index g "$@" || fail "index: $why"
+	! grep -q ' windows taken from' out || fail "it takes windows: $why"
+}
+sed 1d tiny/a.jsonl >less.jsonl
+# shellcheck disable=SC2086
+{
+	not_taken 'a document less' $saes --corpus less.jsonl --corpus tiny/b.jsonl
+	not_taken 'joined' $saes --corpus all.jsonl --joined
+	not_taken 'other positions count' $saes --corpus all.jsonl --count-special
+	not_taken 'another context' $saes --corpus all.jsonl --context 20
+	not_taken 'no BOS' $saes --corpus all.jsonl --bos no
+	not_taken 'an SAE that it had not' $saes --sae tiny/sae/jump --corpus all.jsonl
+	not_taken 'a range' --sae tiny/sae/plain --features 0:32 --corpus all.jsonl
+	not_taken 'cut short' $saes --corpus all.jsonl --max-tokens 3000
+	not_taken 'told not to' $saes --corpus all.jsonl --fresh
+}
+runs g 2 >last.run
+cmp one.run last.run >out 2>&1 || fail "--fresh"
+cp -r store g2 # of before, without sums
+index g2 --sae tiny/sae/topk --corpus tiny/b.jsonl || fail "index"
+! grep -q ' windows taken from' out || fail "it takes windows of a run without sums"
+rm -rf g
+cp -r base g
+printf '\252\252' | dd of="$(echo g/run/*/00/sums)" bs=1 seek=40 conv=notrunc 2>/dev/null
+grown g
+grep -q 'run 1 is not reused: .*/00/sums: .* checksum' out || fail "damage is not told"
+rm -rf g
+cp -r base g
+printf '\252\252' | dd of="$(echo g/run/*/01/acts.mdb)" bs=1 seek=9000 conv=notrunc 2>/dev/null
+# shellcheck disable=SC2086
+! index g $saes --corpus all.jsonl || fail "damaged activations are taken"
+grep -q -- '--fresh does without.*/01/acts.mdb: .* checksum' out || fail "damage is not told"
+# shellcheck disable=SC2086
+index g $saes --corpus all.jsonl --fresh || fail "--fresh beside damage"
+saedb-index verify g --run 2 >out 2>&1 || fail "verify"
+ok "what is not taken"
+
+# killed at a checkpoint, and done by the same command; and without what was taken
+cp -r base g0
+for how in '' --fresh; do
+	rm -rf g
+	cp -r g0 g
+	# shellcheck disable=SC2086
+	SAEDB_CHECKPOINT_MS=1 saedb-index --quiet --store g --model tiny/model $saes \
+		--corpus all.jsonl --batch-tokens 24 >out 2>&1 &
+	pid=$!
+	n=0
+	last=
+	while [ $n -lt 3 ]; do
+		kill -0 $pid 2>/dev/null || fail "it ended"
+		now=$(stat -c %i g/tmp/run-*.checkpoint 2>/dev/null || :)
+		[ "$now" = "$last" ] || n=$((n + 1))
+		last=$now
+		sleep 0.01
+	done
+	kill -9 $pid
+	wait $pid 2>/dev/null || :
+	grown g $how
+	if [ -z "$how" ]; then
+		grep -q 'resuming run' out || fail "it does not go on"
+		grep -q '^433 of 652 windows taken from run 1' out || fail "nothing is taken"
+	else
+		grep -q 'other windows were taken.*starts anew' out || fail "it does not say why"
+	fi
+done
+ok "killed while windows are taken"
 done_testing
