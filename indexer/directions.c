@@ -113,6 +113,12 @@ logits_of(struct sae_writer *w, const struct lm *lm, uint32_t n_vocab,
 	return rc;
 }
 
+bool
+logits_possible(const struct lm *lm, const struct sae *sae)
+{
+	return lm_has_unembed(lm) && lm_has_directions(lm, &sae->info.hook_out);
+}
+
 int
 logits_write(struct sae_writer *w, const struct lm *lm, const struct sae *sae,
 	uint32_t n_vocab, struct pool *pool, struct err *e)
@@ -121,7 +127,7 @@ logits_write(struct sae_writer *w, const struct lm *lm, const struct sae *sae,
 	float *stream;
 	int rc;
 
-	if (!lm_has_unembed(lm) || !lm_has_directions(lm, &sae->info.hook_out))
+	if (!logits_possible(lm, sae))
 		return 0;
 	if (sae->info.hook_out.site != HOOK_Z && sae->info.n_targets == 1)
 		return logits_of(w, lm, n_vocab, sae->w_dec, n, pool, e);

@@ -13,6 +13,8 @@
 #include "store/store.h"
 #include "util/pool.h"
 
+/* Whether the model has what logit effects of this SAE need. */
+bool logits_possible(const struct lm *lm, const struct sae *sae);
 /* Writes the logit effects of an SAE's rows = sae_directions() W_U, without the
  * final norm's gain, among the first n_vocab tokens. Writes none where the model is a
  * head that has no unembedding, or no directions at the hook. */

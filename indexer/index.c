@@ -18,6 +18,7 @@
 #include "indexer/stop.h"
 #include "indexer/windows.h"
 #include "indexer/words.h"
+#include "util/log.h"
 #include "util/mem.h"
 
 #include <stdio.h>
@@ -63,6 +64,34 @@ is_fed(const struct run *r)
 
 /* ---- SAEs that the store has not ------------------------------------------------ */
 
+/* Whether an SAE that the store has came without its logit effects. */
+static int
+tell_lack(const struct run *r, const struct plan_sae *s, uint32_t sae, struct err *e)
+{
+	struct store_place place = {TABLE_LOGITS, sae, 0};
+	struct store_value value = {0};
+	struct store_view *view = NULL;
+	uint32_t feature = 0;
+	struct arena arena;
+	int rc;
+
+	if (r->plan->end != 0 || !logits_possible(r->plan->lm, s->sae))
+		return 0;
+	arena_init(&arena, 0);
+	rc = store_view_open(&view, r->store, e);
+	if (rc == 0)
+		rc = store_mget(view, place, &feature, 1, &value, &arena, e);
+	if (rc == 0 && value.p == NULL)
+		log_put(LOG_WARNING,
+			"%s is in the store without logit effects, from a run of a "
+			"range of its features or from one made elsewhere; an index "
+			"into another store has them",
+			s->name);
+	store_view_close(view);
+	arena_clear(&arena);
+	return rc;
+}
+
 static int
 write_sae(struct run *r, const struct plan_sae *s, struct err *e)
 {
@@ -76,6 +105,8 @@ write_sae(struct run *r, const struct plan_sae *s, struct err *e)
 		n_vocab = (uint32_t)tok_n_vocab(r->plan->tok);
 	describe_sae(info, r->plan, s);
 	rc = sae_writer_new(&w, &have, r->store, info, s->sae->w_dec, e);
+	if (rc == 0 && have >= 0)
+		rc = tell_lack(r, s, (uint32_t)have, e);
 	if (rc < 0 || have >= 0)
 		return rc;
 	/* else it is pending, and whole; of a range merge computes them, once for all */

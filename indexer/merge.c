@@ -2,7 +2,7 @@
 #include "indexer/merge.h"
 
 #include "indexer/finish.h"
-#include "indexer/merge_int.h"
+#include "indexer/merge_features.h"
 #include "indexer/report.h"
 #include "indexer/stop.h"
 #include "indexer/windows.h"
@@ -91,6 +91,8 @@ lacks_sums(const struct making *x, uint32_t slot)
 static int
 conclude(struct making *x, struct err *e)
 {
+	if (x->g->features != NULL) /* the pass told it, or nobody can */
+		return 0;
 	for (uint32_t i = 0; i < x->cat->n_saes; i++) {
 		struct pass_result *r = &x->result[i];
 		const char *name;
@@ -126,10 +128,12 @@ find_memory(struct making *x, struct err *e)
 					    : UINT64_MAX;
 	for (uint32_t i = 0; i < x->cat->n_saes; i++)
 		fixed += state_bytes(x->d_sae[i], (uint32_t)x->examples);
+	if (x->g->features != NULL)
+		fixed += merge_features_bytes(x->g->features);
 	if (fixed + LEAST > all)
 		return err_set(e, ERR_NOMEM,
-			"%.0f MiB are not enough: statistics take %.0f MiB; raise "
-			"--memory",
+			"%.0f MiB are not enough: statistics, and for ranges of "
+			"features the model, take %.0f MiB; raise --memory",
 			(double)all / 0x1p20, (double)(fixed + LEAST) / 0x1p20);
 	x->free_bytes = all - fixed;
 	return 0;
@@ -176,7 +180,11 @@ count(struct making *x, struct err *e)
 	x->result = mem_new(x->cat->n_saes, sizeof(*x->result));
 	if (x->result == NULL)
 		return err_set(e, ERR_NOMEM, "no memory for the features' statistics");
-	progress_phase(&m->progress, "counting");
+	if (x->g->features != NULL) {
+		source.has = NULL; /* the model runs on all windows */
+		merge_features_job(x->g->features, &job, (size_t)x->free_bytes);
+	}
+	progress_phase(&m->progress, job.lm != NULL ? "model" : "counting");
 	if (pass_run(&job, x->result, e) < 0 || conclude(x, e) < 0)
 		return e->code;
 	return run_writer_acts_done(x->writer, e);
@@ -259,9 +267,10 @@ report(const struct making *x, uint32_t number)
 
 	progress_wipe(&x->g->m->progress);
 	printf("run %u: %llu tokens of %s in %u windows, %u documents; merged from %u "
-	       "runs\n",
+	       "%s\n",
 		number, (unsigned long long)cut->n_tokens, cut->name, cut->n_windows,
-		cut->n_documents, x->g->n);
+		cut->n_documents, x->g->features != NULL ? x->g->features->n : x->g->n,
+		x->g->features != NULL ? "ranges of features" : "runs");
 	for (uint32_t i = 0; i < x->cat->n_saes; i++)
 		report_sae(sae_of(x, i)->name, &x->result[i], 0, 0);
 }
@@ -274,7 +283,9 @@ make(struct making *x, struct err *e)
 	struct merging *g = x->g;
 	uint32_t number = 0, n_vocab = x->catalog->model[x->cat->model].n_vocab;
 
-	if (read_options(x, e) < 0 || find_memory(x, e) < 0 || merge_cut(g, e) < 0 ||
+	if (read_options(x, e) < 0 || find_memory(x, e) < 0 ||
+		(g->features != NULL ? merge_features_cut(g, e) : merge_cut(g, e)) <
+			0 ||
 		merge_run_id(x->id, g, e) < 0 ||
 		run_writer_new(&x->writer, &number, g->m->store, x->id, x->cat->n_saes,
 			x->d_sae, e) < 0)
@@ -311,6 +322,7 @@ make_clear(struct making *x)
 	stored_clear(&g->stored);
 	mem_free(g->sae);
 	mem_free(g->from);
+	merge_features_clear(g);
 }
 
 static int
@@ -318,16 +330,16 @@ merge_set(struct merge *m, uint32_t set, struct err *e)
 {
 	const struct merge_shard *first = &m->shard[(size_t)set * m->n_inputs];
 	struct merging g = {.m = m, .shard = first, .n = m->n_inputs};
-	struct making x = {.g = &g,
-		.catalog = first->in->catalog,
-		.cat = first->cat,
-		.windows.file.fd = -1};
-	int rc = 0;
+	struct making x = {.g = &g, .windows.file.fd = -1};
+	int rc = merge_features_find(&g, e);
 
+	first = g.shard;
+	x.catalog = first->in->catalog;
+	x.cat = first->cat;
 	for (uint32_t i = 0; i < x.cat->n_saes; i++)
 		x.d_sae[i] = sae_of(&x, i)->d_sae;
 	g.from = mem_new(g.n, sizeof(*g.from));
-	if (g.from == NULL)
+	if (rc == 0 && g.from == NULL)
 		rc = err_set(e, ERR_NOMEM, "no memory to merge");
 	for (uint32_t i = 0; i < g.n && rc == 0; i++) {
 		const struct merge_shard *s = &first[i];

@@ -54,6 +54,8 @@ struct merging {
 	struct merge *m;
 	const struct merge_shard *shard; /* (n) */
 	uint32_t n;
+	struct merge_features
+		*features; /* ranges of features; NULL: parts of a corpus */
 	struct cat_cut cut;
 	bool cut_is_new;
 	struct stored stored; /* whose every window is */

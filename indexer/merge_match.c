@@ -23,15 +23,13 @@ merge_check(const struct merge_shard *s, struct err *e)
 {
 	uint64_t max_tokens;
 
+	if (ranges_is_part(s->in->catalog, s->run)) /* of one cut, whatever it is */
+		return 0;
 	if (value_get(s->provenance, "elsewhere") != NULL)
 		return refuse(s,
 			"its windows and activations were made elsewhere "
 			"(--activations and --latents may be repeated)",
 			e);
-	for (uint32_t i = 0; i < s->cat->n_saes; i++)
-		if (!cat_sought_all(s->in->catalog, &s->cat->sae[i]))
-			return refuse(s,
-				"it sought a range of features alone (--features)", e);
 	if (s->cut->joined)
 		return refuse(s,
 			"its windows run across documents (--joined), so all that come "
@@ -193,13 +191,29 @@ static const struct {
 	{NULL, "logits", "what logit effects are"},
 };
 
+/* Ranges of features are joined by themselves. */
+static int
+same_kind(const struct two *t)
+{
+	bool a = ranges_is_part(t->a->in->catalog, t->a->run);
+	bool b = ranges_is_part(t->b->in->catalog, t->b->run);
+
+	if (a == b)
+		return 0;
+	return err_set(t->e, ERR_MISMATCH,
+		"%s and %s cannot be merged: the %s sought a range of features alone, "
+		"the other all; join the ranges first",
+		t->a->name, t->b->name, a ? "first" : "second");
+}
+
 int
 merge_match(const struct merge_shard *a, struct merge_shard *b, struct err *e)
 {
 	struct two t = {a, b, e};
 
-	if (same_text(&t, "the model", model_of(a)->weights_sha256,
-		    model_of(b)->weights_sha256) < 0 ||
+	if (same_kind(&t) < 0 ||
+		same_text(&t, "the model", model_of(a)->weights_sha256,
+			model_of(b)->weights_sha256) < 0 ||
 		same_text(&t, "the tokenizer", a->cut->tokenizer_sha256,
 			b->cut->tokenizer_sha256) < 0 ||
 		same_saes(&t) < 0 ||

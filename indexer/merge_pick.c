@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "indexer/merge_int.h"
+#include "indexer/merge_features.h"
 
 #include "util/log.h"
 #include "util/mem.h"
@@ -185,7 +185,10 @@ merge_pick(struct merge *m, struct err *e)
 		for (uint32_t i = 1; i < m->n_inputs; i++)
 			if (follow(m, first, i, e) < 0)
 				return e->code;
-		warn_of_doubles(m, first);
+		if (merge_features_check(first, m->n_inputs, e) < 0)
+			return e->code;
+		if (!ranges_is_part(first->in->catalog, first->run))
+			warn_of_doubles(m, first);
 	}
 	return 0;
 }

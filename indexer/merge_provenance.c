@@ -3,7 +3,7 @@
  * Where a merged run comes from: what one run would say, of the first shard's model and
  * SAEs, all shards' files and the whole cut; and beside it the runs that were merged.
  */
-#include "indexer/merge_int.h"
+#include "indexer/merge_features.h"
 
 #include "config.h"
 #include "indexer/provenance.h"
@@ -163,12 +163,20 @@ put_shard(struct out *o, const struct merge_shard *s)
 	const struct value *path = model != NULL ? value_get(model, "cpu_path") : NULL;
 	char real[PATH_BYTES];
 	const char *dir = realpath(s->in->dir, real) != NULL ? real : s->in->dir;
+	bool part = ranges_is_part(s->in->catalog, s->run);
 
-	out_map(o, 3 + (version != NULL) + (path != NULL));
+	out_map(o, 3 + (version != NULL) + (path != NULL) + part);
 	out_key(o, "store");
 	out_text(o, dir, strlen(dir));
 	out_key_str(o, "run", s->cat->id);
 	out_key_uint(o, "n_documents", s->cut->n_documents);
+	if (part) {
+		out_key(o, "features");
+		out_array(o, 2);
+		out_uint(o, s->cat->sae[0].first);
+		out_uint(o, s->cat->sae[0].end);
+		out_end(o);
+	}
 	if (version != NULL) {
 		out_key(o, "saedb");
 		value_write(o, version);
@@ -183,16 +191,19 @@ put_shard(struct out *o, const struct merge_shard *s)
 static void
 put_merged(struct out *o, const struct merging *g)
 {
+	const struct merge_features *f = g->features;
+	const struct merge_shard *shard = f != NULL ? f->shard : g->shard;
+	uint32_t n_shards = f != NULL ? f->n : g->n;
 	size_t n = 0;
 
-	for (uint32_t i = 0; i < g->n; i++)
-		n += merged_of(&g->shard[i]) != NULL ? merged_of(&g->shard[i])->n : 1;
+	for (uint32_t i = 0; i < n_shards; i++)
+		n += merged_of(&shard[i]) != NULL ? merged_of(&shard[i])->n : 1;
 	out_array(o, n);
-	for (uint32_t i = 0; i < g->n; i++) {
-		const struct value *list = merged_of(&g->shard[i]);
+	for (uint32_t i = 0; i < n_shards; i++) {
+		const struct value *list = merged_of(&shard[i]);
 
 		if (list == NULL)
-			put_shard(o, &g->shard[i]);
+			put_shard(o, &shard[i]);
 		for (uint32_t j = 0; list != NULL && j < list->n; j++)
 			value_write(o, &list->v[j]);
 	}

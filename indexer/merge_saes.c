@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "indexer/merge_int.h"
+#include "indexer/merge_features.h"
 
 #include "indexer/stop.h"
 #include "util/mem.h"
@@ -105,7 +105,9 @@ write_sae(struct merging *g, uint32_t slot, const float *rows, struct err *e)
 		rc = sae_writer_new(&w, &have, g->m->store, info, rows, e);
 	if (rc < 0 || have >= 0)
 		return rc;
-	if (w != NULL)
+	if (w != NULL && g->features != NULL)
+		rc = merge_features_logits(g, w, slot, e);
+	else if (w != NULL)
 		rc = copy_logits(g, w, slot, e);
 	if (rc == 0 && w != NULL)
 		rc = sae_writer_finish(w, e);

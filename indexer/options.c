@@ -47,10 +47,12 @@ struct option {
 static const struct option table[] = {
 	{"store", OPT_STR, ON_STORE, AT(store), 0, 0, 0, NULL, "DIR",
 		"the store; made if absent or empty"},
-	{"model", OPT_STR, ON_INDEX | ON_DIAGNOSE, AT(model), 0, 0, 0, NULL, "DIR",
+	{"model", OPT_STR, ON_INDEX | ON_DIAGNOSE | ON_MERGE, AT(model), 0, 0, 0, NULL,
+		"DIR",
 		"language model: config.json, *.safetensors, tokenizer.json; or the "
 		"name of one that Hugging Face's cache holds"},
-	{"sae", OPT_LIST, ON_INDEX | ON_DIAGNOSE, AT(sae), 0, 0, 0, NULL, "[NAME=]DIR",
+	{"sae", OPT_LIST, ON_INDEX | ON_DIAGNOSE | ON_MERGE, AT(sae), 0, 0, 0, NULL,
+		"[NAME=]DIR",
 		"sparse autoencoder; may be repeated; ORG/REPO:FOLDER and SAELens' "
 		"RELEASE:ID are looked up in Hugging Face's cache"},
 	{"hook", OPT_STR, ON_INDEX | ON_DIAGNOSE | ON_INSPECT, AT(hook), 0, 0, 0, NULL,
@@ -145,7 +147,7 @@ static const struct command {
 		"--store DIR --model DIR --sae [NAME=]DIR ... --corpus FILE ...",
 		"index a corpus (the command when none is named); see --activations"},
 	{"merge", ON_MERGE, 1, ANY_NUMBER, "merge STORE[@RUN] ... -o STORE",
-		"join runs over parts of a corpus into the run over all of it"},
+		"join runs over parts of a corpus, or of ranges of features, into one"},
 	{"list", ON_OTHER, 0, 1, "list STORE", "what the store holds"},
 	{"rm", ON_OTHER, 1, 2, "rm RUN --store DIR",
 		"remove a run; gc frees the space"},

@@ -274,8 +274,8 @@ context_of(const struct plan *p, const struct plan_sae *s, uint32_t *out, struct
 	return 0;
 }
 
-static uint32_t
-add_hook(struct plan_group *g, const struct hook *hook)
+uint32_t
+plan_add_hook(struct plan_group *g, const struct hook *hook)
 {
 	for (uint32_t i = 0; i < g->n_hooks; i++)
 		if (strcmp(g->hook[i].name, hook->name) == 0)
@@ -289,10 +289,10 @@ join(struct plan *p, struct plan_group *g, uint32_t i)
 {
 	struct plan_sae *s = &p->sae[i];
 
-	s->hook = add_hook(g, &s->sae->info.hook);
+	s->hook = plan_add_hook(g, &s->sae->info.hook);
 	/* what a layer gives in part is held against nothing */
 	s->out = s->sae->info.cross_layer ? s->hook
-					  : add_hook(g, &s->sae->info.hook_out);
+					  : plan_add_hook(g, &s->sae->info.hook_out);
 	g->sae[g->n_saes++] = i;
 }
 

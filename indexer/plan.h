@@ -77,6 +77,9 @@ void plan_close(struct plan *p);
  * found before any work is done. */
 int plan_check_store(const struct plan *p, struct store *s, struct err *e);
 
+/* The number of a hook among the group's, where it is put if it is not there. */
+uint32_t plan_add_hook(struct plan_group *g, const struct hook *hook);
+
 /* Which token ids statistics leave out: special ones, unless count_special.
  * new: mem_free(). */
 uint8_t *plan_excluded(const struct tok *t, uint32_t n_vocab, bool count_special);

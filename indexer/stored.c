@@ -63,10 +63,15 @@ read_one(const struct stored *s, uint32_t sae, uint32_t w, struct rec_acts *out,
 	struct err *e)
 {
 	const struct stored_run *r = &s->run[s->of[w]];
+	int rc;
 
-	if (store_acts_all(r->view, r->run, r->slot[sae], s->window[w], out, s->arena,
-		    e) < 0 ||
-		check(s, sae, w, out, e) < 0)
+	if (r->n_parts > 0)
+		rc = ranges_acts(r->part, r->n_parts, sae, s->window[w], out, s->arena,
+			e);
+	else
+		rc = store_acts_all(r->view, r->run, r->slot[sae], s->window[w], out,
+			s->arena, e);
+	if (rc < 0 || check(s, sae, w, out, e) < 0)
 		return err_wrap(e, "%s", r->name);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #define INDEXER_STORED_H
 
 #include "indexer/act_source.h"
+#include "indexer/ranges.h"
 #include "indexer/windows.h"
 #include "schema/limits.h"
 #include "store/store.h"
@@ -20,6 +21,10 @@ struct stored_run {
 	uint32_t run; /* index in its catalogue */
 	const char *name; /* for errors; borrowed */
 	uint32_t slot[LIMIT_SAES]; /* of the pass' SAEs */
+	/* Instead of view and run: runs of ranges of features, as one; the pass' SAEs are
+	 * in the first part's slots. borrowed */
+	const struct range_part *part; /* (n_parts) */
+	uint32_t n_parts;
 };
 
 struct stored {

@@ -45,6 +45,13 @@ test_good(void **unused)
 	assert_string_equal(o.text_field, "text");
 	assert_int_equal(o.dedup_radius, 5);
 	assert_int_equal(o.batch_tokens, 4096);
+	assert_int_equal(
+		parse("--store s --model m --sae a --corpus c --features 7:96"), 0);
+	assert_int_equal(o.range[0], 7);
+	assert_int_equal(o.range[1], 96);
+	assert_int_equal(o.features, 64);
+	assert_int_equal(parse("--store s --model m --sae a --corpus c"), 0);
+	assert_int_equal(o.range[1], 0);
 	assert_int_equal(parse("verify s --features 3"), 0);
 	assert_string_equal(o.store, "s");
 	assert_int_equal(o.features, 3);
@@ -100,6 +107,19 @@ test_bad(void **unused)
 		{"--memory 99999999999T", "no size"},
 		{"--bos maybe", "none of auto|yes|no"},
 		{"--model= x", "--model is empty"},
+		{"--features 5:5", "5:5 is empty"},
+		{"--features 9:3", "9:3 is empty"},
+		{"--features 3", "no FIRST:END"},
+		{"--features 3:", "no FIRST:END"},
+		{"--features :3", "no FIRST:END"},
+		{"--features 0:1:2", "no FIRST:END"},
+		{"--features -1:3", "no FIRST:END"},
+		{"--features 0:4294967296", "out of range"},
+		{"--features 0:18446744073709551616", "no FIRST:END"},
+		{"verify s --features 0:8", "no whole number"},
+		{"list s --features 0:8", "no option of list"},
+		{"--store s --sae a --latents l --features 0:8", "of no use"},
+		{"merge a", "usage"},
 		{"-x", "takes no argument"},
 	};
 
