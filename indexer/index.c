@@ -227,8 +227,8 @@ begin(struct run *r, uint32_t *have, struct err *e)
 			r->plan->excluded, r->plan->n_vocab, e) < 0 ||
 		find_reuse(r, e) < 0)
 		return e->code;
-	resume_init(&r->checkpoints, r->plan, r->group, &r->reuse);
-	return resume_run(&r->writer, &r->checkpoints, have, r->store, r->id,
+	resume_init(&r->checkpoints, r->plan, r->group);
+	return resume_run(&r->writer, &r->checkpoints, &r->reuse, have, r->store, r->id,
 		r->group->n_saes, d_sae, e);
 }
 

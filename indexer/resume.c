@@ -21,8 +21,7 @@ resume_keep(struct store *s, const struct plan *p, struct err *e)
 }
 
 void
-resume_init(struct checkpoints *c, const struct plan *p, const struct plan_group *g,
-	const struct reuse *reuse)
+resume_init(struct checkpoints *c, const struct plan *p, const struct plan_group *g)
 {
 	const char *ms = getenv("SAEDB_CHECKPOINT_MS"); /* for tests */
 
@@ -36,18 +35,43 @@ resume_init(struct checkpoints *c, const struct plan *p, const struct plan_group
 	for (uint32_t i = 0; i < g->n_saes; i++)
 		c->order = hash64(p->sae[g->sae[i]].id, sizeof(p->sae[0].id) - 1,
 			c->order);
-	if (reuse->cat != NULL)
-		c->order = hash64(reuse->cat->id, strlen(reuse->cat->id), c->order);
 }
 
-int
-resume_run(struct run_writer **out, struct checkpoints *c, uint32_t *have,
+/* At a checkpoint that was made with the windows of another run; then, giving these up,
+ * at one that was made without. */
+static int
+find_checkpoint(struct run_writer **out, struct checkpoints *c, struct reuse *reuse,
 	struct store *s, const char *id, uint32_t n_slots, const uint32_t *d_sae,
 	struct err *e)
 {
+	uint64_t plain = c->order;
 	struct err mine = ERR_INIT;
-	int rc = run_writer_resume(out, &c->from, s, id, n_slots, d_sae, c->order,
-		&mine);
+	int rc;
+
+	if (reuse->cat != NULL) {
+		c->order = hash64(reuse->cat->id, strlen(reuse->cat->id), plain);
+		rc = run_writer_resume(out, &c->from, s, id, n_slots, d_sae, c->order,
+			&mine);
+		if (rc != ERR_CORRUPT) {
+			*e = mine;
+			return rc;
+		}
+	}
+	rc = run_writer_resume(out, &c->from, s, id, n_slots, d_sae, plain, e);
+	if (rc == 0 && *out != NULL && reuse->cat != NULL) {
+		reuse_clear(reuse);
+		c->order = plain;
+	}
+	return rc;
+}
+
+int
+resume_run(struct run_writer **out, struct checkpoints *c, struct reuse *reuse,
+	uint32_t *have, struct store *s, const char *id, uint32_t n_slots,
+	const uint32_t *d_sae, struct err *e)
+{
+	struct err mine = ERR_INIT;
+	int rc = find_checkpoint(out, c, reuse, s, id, n_slots, d_sae, &mine);
 
 	*have = 0;
 	if (rc == 0 && *out != NULL)

@@ -2,6 +2,7 @@
 /* A whole index in which the N-th allocation fails, for N = 0, 1, 2, ...: an error
  * each time, never a crash, and a store that stays as it was. */
 #include "indexer/index.h"
+#include "indexer/merge.h"
 #include "indexer/verify.h"
 #include "store/store.h"
 #include "tests/util/scratch.h"
@@ -31,6 +32,11 @@ make(void **state)
 	fprintf(f,
 		"{\"id\": \"a\", \"text\": \"golden gate bridge in the fog\"}\n"
 		"{\"text\": \"a small tower over the water, red and green\"}\n");
+	if (fclose(f) != 0)
+		return -1;
+	f = fopen(at("more.jsonl"), "w");
+	fprintf(f,
+		"{\"text\": \"boats crossing the bay in the morning, one by one\"}\n");
 	return fclose(f);
 }
 
@@ -126,6 +132,38 @@ test_verify(void **unused)
 	sweep(verify_run, argv, 5, NULL);
 }
 
+/* Two parts into one run; nothing is left of a failure. */
+static void
+test_merge(void **unused)
+{
+	char *part[] = {"saedb-index", "--quiet", "--store", at("part"), "--model",
+		at("model"), "--sae", at("sae/topk"), "--sae", at("sae/plain"),
+		"--corpus", at("more.jsonl"), NULL};
+	char *argv[] = {"saedb-index", "merge", "--quiet", at("store"), at("part"),
+		"-o", at("whole"), "--threads", "2", NULL};
+
+	(void)unused;
+	if (!have_python)
+		skip();
+	assert_int_equal(try(index_run, part, 12, -1), 0);
+	sweep(merge_run, argv, 9, at("whole/tmp"));
+}
+
+/* More corpus: some windows from the run that is there, some by the model. */
+static void
+test_reuse(void **unused)
+{
+	char *argv[] = {"saedb-index", "--quiet", "--store", at("store"), "--model",
+		at("model"), "--sae", at("sae/plain"), "--sae", at("sae/topk"),
+		"--corpus", at("few.jsonl"), "--corpus", at("more.jsonl"), "--threads",
+		"2", NULL};
+
+	(void)unused;
+	if (!have_python)
+		skip();
+	sweep(index_run, argv, 16, at("store/tmp"));
+}
+
 int
 main(void)
 {
@@ -133,6 +171,8 @@ main(void)
 		cmocka_unit_test(test_index),
 		cmocka_unit_test(test_resume),
 		cmocka_unit_test(test_verify),
+		cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_reuse),
 	};
 
 	return cmocka_run_group_tests(tests, make, scratch_remove);

@@ -15,6 +15,7 @@
 enum { DOCUMENTS = 6, WINDOWS = 12, TOKENS = 10, D_IN = 8, N_SAES = 2 };
 static const uint32_t small_d_sae[N_SAES] = {40, 20};
 static const char *const small_name[N_SAES] = {"alpha", "Beta"};
+static const char small_sums[] = "what the indexer puts in";
 static const char *const small_word[DOCUMENTS] = {"golden gate bridge",
 	"caf\xc3\xa9 noir", "ORANGE cat", "\xff\xfe raw", "bridge and tunnel",
 	"tail's end"};
@@ -322,6 +323,8 @@ small_run(struct store *s, unsigned seed, char id[STORE_ID_CHARS], uint32_t *hav
 				small_feature(w, seed, slot, f);
 		TRY(run_writer_token(w, slot, 101, &t, e));
 	}
+	/* the second slot has none, as runs of before */
+	TRY(run_writer_sums(w, 0, small_sums, sizeof(small_sums), e));
 	TRY(run_writer_finish(w, e));
 	run_writer_free(w);
 }

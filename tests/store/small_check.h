@@ -149,6 +149,23 @@ small_check_acts(struct store_view *v, uint32_t run, uint32_t slot, unsigned see
 }
 
 static inline int
+small_check_sums(struct store_view *v, uint32_t run, uint32_t slot, struct err *e)
+{
+	struct store_value x;
+	int rc = store_sums(v, run, slot, &x, e);
+
+	if (rc != 0)
+		return rc;
+	if (slot != 0) {
+		assert_null(x.p);
+		return 0;
+	}
+	assert_int_equal(x.n_bytes, sizeof(small_sums));
+	assert_memory_equal(x.p, small_sums, sizeof(small_sums));
+	return 0;
+}
+
+static inline int
 small_check_graph(struct store_view *v, struct arena *a, struct err *e)
 {
 	struct store_value x[40];
@@ -187,6 +204,8 @@ small_check(struct store_view *v, uint32_t run, unsigned seed, struct err *e)
 			rc = small_check_sae(v, r->sae[slot].sae, slot, &a, e);
 		if (rc == 0)
 			rc = small_check_acts(v, run, slot, seed, &a, e);
+		if (rc == 0)
+			rc = small_check_sums(v, run, slot, e);
 	}
 	if (rc == 0)
 		rc = small_check_graph(v, &a, e);

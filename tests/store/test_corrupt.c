@@ -17,6 +17,7 @@ static const char *const files[] = {
 	"run/0000000000000001/00/acts.mdb",
 	"run/0000000000000001/00/feature.mdb",
 	"run/0000000000000001/00/feature.db",
+	"run/0000000000000001/00/sums",
 	"run/0000000000000001/01/feature.mdb",
 	"graph/1010101010101010-1111111111111111-4/neighbors.mdb",
 };
