@@ -131,6 +131,7 @@ bench_index()
 
 bench_encode()
 {
+	"$build/bench/bench_encode" "$rounds"
 	export SAEDB_OPENBLAS_CORETYPE="${OPENBLAS_CORETYPE:-}"
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE OMP_WAIT_POLICY=PASSIVE TMPDIR="$work" \
 		"$python" "$root/bench/encode.py" "$build/bench/encode_pass" \
@@ -251,7 +252,8 @@ bench_neighbors()
 		"$(ratio "$peer" "$searched")"
 }
 
-make -C "$build" --no-print-directory bench/encode_pass bench/load bench/rate >"$work/make.log" 2>&1 || {
+make -C "$build" --no-print-directory bench/bench_encode bench/encode_pass bench/load \
+	bench/rate >"$work/make.log" 2>&1 || {
 	cat "$work/make.log" >&2
 	exit 1
 }
