@@ -195,6 +195,7 @@ const char *const estimate_file_name[ESTIMATE_FILES] = {
 	[FILE_ACTS] = "acts.mdb",
 	[FILE_FEATURE] = "feature.mdb",
 	[FILE_FEATURE_DB] = "feature.db",
+	[FILE_SUMS] = "sums",
 	[FILE_DECODER] = "decoder.f32",
 	[FILE_LOGITS] = "logits.mdb",
 	[FILE_NEIGHBORS] = "neighbors.mdb",
@@ -305,7 +306,7 @@ try_pass(struct trial *t, struct err *e)
 	const struct options *o = t->x->plan.options;
 	const struct plan_group *g = t->g;
 	const struct sae *sae[LIMIT_SAES];
-	uint32_t hook[LIMIT_SAES], out[LIMIT_SAES];
+	uint32_t hook[LIMIT_SAES], out[LIMIT_SAES], d_sae[LIMIT_SAES];
 	struct pass_job job = {.lm = t->x->plan.lm,
 		.pool = t->x->pool,
 		.windows = &t->windows,
@@ -314,15 +315,19 @@ try_pass(struct trial *t, struct err *e)
 		.hook = g->hook,
 		.n_hooks = g->n_hooks,
 		.sae = sae,
+		.d_sae = d_sae,
 		.hook_of = hook,
 		.out_of = out,
 		.n_saes = g->n_saes,
+		.first = t->x->plan.first,
+		.end = t->x->plan.end,
 		.examples = (uint32_t)o->examples,
 		.dedup_radius = (uint32_t)o->dedup_radius};
 	int rc;
 
 	for (uint32_t i = 0; i < g->n_saes; i++) {
 		sae[i] = sae_of(t, i);
+		d_sae[i] = sae[i]->info.d_sae;
 		hook[i] = t->x->plan.sae[g->sae[i]].hook;
 		out[i] = t->x->plan.sae[g->sae[i]].out;
 	}
@@ -344,7 +349,9 @@ try_finish(struct trial *t, struct err *e)
 		.words = &t->words,
 		.interval_samples = (uint32_t)o->interval_samples,
 		.seed = o->seed,
-		.memory_bytes = t->memory.finish_bytes};
+		.memory_bytes = t->memory.finish_bytes,
+		.first = t->x->plan.first,
+		.end = t->x->plan.end};
 
 	pool_stage(t->x->pool, STAGE_FEATURES);
 	if (words_count(&t->words, &t->windows, e) < 0)

@@ -84,6 +84,15 @@ lm_name_same(const char *a, const char *b)
 		strcasecmp(last_part(of_a ? of_a : a), last_part(of_b ? of_b : b)) == 0;
 }
 
+/* Only what failed at last is told: e is as it was where something was found. */
+static int
+give(struct err *e, const struct err *x)
+{
+	if (e)
+		*e = *x;
+	return x->code;
+}
+
 /* A repository, or the other place of it. */
 static int
 locate(char out[PATH_BYTES], const char *repo, const char *revision, struct err *e)
@@ -93,13 +102,16 @@ locate(char out[PATH_BYTES], const char *repo, const char *revision, struct err 
 		.part = "",
 		.want = ""};
 	const char *other = repo ? other_place(repo) : NULL;
-	struct err ignored = ERR_INIT;
-	int rc = repo ? hub_locate(out, &p, e) : ERR_NOTFOUND;
+	struct err first = ERR_INIT, ignored = ERR_INIT;
+	int rc;
 
-	if (rc != ERR_NOTFOUND || !other)
-		return rc;
+	if (!repo)
+		return ERR_NOTFOUND;
+	rc = hub_locate(out, &p, &first);
 	p.repo = other;
-	return hub_locate(out, &p, &ignored) == 0 ? 0 : rc;
+	if (rc == ERR_NOTFOUND && other && hub_locate(out, &p, &ignored) == 0)
+		return 0;
+	return rc < 0 ? give(e, &first) : rc;
 }
 
 int
@@ -107,12 +119,12 @@ lm_name_find(char out[PATH_BYTES], const char *name, struct err *e)
 {
 	char copy[PATH_BYTES];
 	const char *revision = NULL, *repo;
-	struct err ignored = ERR_INIT;
-	int rc = hub_find(out, name, e);
+	struct err first = ERR_INIT, ignored = ERR_INIT;
+	int rc = hub_find(out, name, &first);
 	char *at;
 
 	if (rc != ERR_NOTFOUND || path_join(copy, NULL, "%s", name) < 0)
-		return rc;
+		return rc < 0 ? give(e, &first) : rc;
 	at = strchr(copy, '@');
 	if (at) {
 		*at = '\0';
@@ -122,7 +134,7 @@ lm_name_find(char out[PATH_BYTES], const char *name, struct err *e)
 		return 0;
 	repo = lm_name_repo(copy);
 	if (!repo || strcasecmp(repo, copy) == 0)
-		return rc;
+		return give(e, &first);
 	rc = locate(out, repo, revision, e);
 	return rc < 0 ? err_wrap(e, "%s is no directory, but a name of %s", name, repo)
 		      : 0;
