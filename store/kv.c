@@ -539,7 +539,9 @@ walk_one(struct kv_view *v, size_t table, MDB_val k, MDB_val x, uint32_t *n_ids,
 	if (k.mv_size != KV_KEY_BYTES)
 		return corrupt(v, table, *n_ids, 0, "a key of another length", e);
 	id = kv_key_id(k.mv_data);
-	if (id == UINT32_MAX || (id != *n_ids && id + 1 != *n_ids))
+	if (id == UINT32_MAX || (id != *n_ids && id + 1 != *n_ids) ||
+		(v->kv->has_last[table] &&
+			memcmp(k.mv_data, v->kv->last[table], KV_KEY_BYTES) <= 0))
 		return corrupt(v, table, id, 0, "the value before it is missing", e);
 	*n_ids = id + 1;
 	memcpy(v->kv->last[table], k.mv_data, KV_KEY_BYTES);

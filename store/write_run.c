@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "store/inner.h"
+#include "util/child.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -190,6 +191,34 @@ bring_back(struct store *s, const char *id, const char *dir,
 	return moved ? file_rename(from, dir, e) : 0;
 }
 
+struct trial {
+	const char *path;
+	uint32_t n_windows;
+};
+
+static int
+try_acts(void *ctx, struct err *e)
+{
+	const struct trial *t = ctx;
+	struct kv *kv;
+
+	return kv_resume(&kv, t->path, layout_acts.names, layout_acts.n_tables,
+		t->n_windows, e);
+}
+
+/* In another process first: the file has no checksum of its own yet, and LMDB may fall
+ * over a damaged page. */
+static int
+acts_resume(struct kv **out, const char *path, uint32_t n_windows, struct err *e)
+{
+	struct trial t = {path, n_windows};
+	int rc = child_try(try_acts, &t, path, e);
+
+	return rc == 0 ? kv_resume(out, path, layout_acts.names, layout_acts.n_tables,
+				 n_windows, e)
+		       : rc;
+}
+
 static int
 slot_resume(struct run_writer *w, uint32_t i, uint32_t d_sae, uint32_t n_windows,
 	struct err *e)
@@ -214,8 +243,7 @@ slot_resume(struct run_writer *w, uint32_t i, uint32_t d_sae, uint32_t n_windows
 	if (rc == 0)
 		rc = path_join(path, e, "%s%s", dir, layout_acts.file);
 	if (rc == 0)
-		rc = kv_resume(&x->acts, path, layout_acts.names, layout_acts.n_tables,
-			n_windows, e);
+		rc = acts_resume(&x->acts, path, n_windows, e);
 	return rc == 0 ? slot_rest(w, i, sub, e) : rc;
 }
 

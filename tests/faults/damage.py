@@ -131,6 +131,8 @@ class Left:
         common.copy(self.left, store)
         data = bytearray((store / name).read_bytes())
         at, bit = choose.randrange(len(data)), choose.randrange(8)
+        if name.suffix == ".mdb" and choose.randrange(2) == 0:
+            at = at // 4096 * 4096 + choose.randrange(40)  # the head of a page
         what = f"with bit {bit} of byte {at} flipped"
         if choose.randrange(4) == 0:
             what = f"cut at {at}"
