@@ -121,7 +121,7 @@ tally()
 }
 
 targets=$(ls tests/fuzz/fuzz_*.c | sed 's/.*fuzz_\(.*\)\.c/\1/')
-flows='T12-kill T41-daemon-hostile T42-daemon-publish'
+flows='T12-kill T30-merge T41-daemon-hostile T42-daemon-publish'
 faults='T32-power T33-errors T34-damage T35-memory'
 steps="$(for t in $targets; do echo "fuzz-$t"; done) flood $flows $faults"
 for step in ${1:-$steps}; do
