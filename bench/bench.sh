@@ -2,7 +2,8 @@
 #
 # ./dev bench [NAME]: every comparison on one line: what, both figures, their
 # ratio, the machine's load. Sides alternate; the median of ROUNDS is shown.
-# Names: encode, index, size, lookup, neighbors; none means all.
+# Names: encode, index, size, scaling, lookup, neighbors; none means all. scaling goes up
+# to a million tokens, with LONG=1 to ten millions.
 set -euo pipefail
 root=$SAEDB_ROOT
 # Debian's OpenBLAS does not know newer processors, and falls back to SSE there.
@@ -190,6 +191,56 @@ bench_size()
 			$1, $2, $2 / n, $2 / 8192}'
 }
 
+# reported THREADS CORPUS OPTION...: an index, and of its report: seconds, tokens/s of the
+# pass, CPU microseconds a token, microseconds a token, MB resident.
+reported()
+{
+	local n=$1 from=$2
+	shift 2
+	rm -rf "$work/store"
+	"$build/saedb-index" --quiet --store "$work/store" --model "$model" \
+		--sae "1k=$root/demo/sae/1k" --sae "8k=$root/demo/sae/8k" \
+		--corpus "$from" --threads "$n" --report "$work/report" "$@" >/dev/null
+	"$python" -c 'import json, sys
+r = json.load(open(sys.argv[1]))
+run = r["runs"][0]
+cpu_s = sum(s["cpu_s"] for s in r["stages"].values())
+print("%.2f %.0f %.1f %.1f %.0f" % (
+    r["seconds"], run["tokens_per_s"], cpu_s / run["n_tokens"] * 1e6,
+    r["seconds"] / run["n_tokens"] * 1e6, r["memory"]["peak_bytes"] / 1e6))' "$work/report"
+}
+
+bench_scaling()
+{
+	: >"$work/one"
+	: >"$work/two"
+	for _ in $(seq "$rounds"); do
+		reported 1 "$corpus" >>"$work/one"
+		reported 2 "$corpus" >>"$work/two"
+	done
+	for what in "1 whole seconds" "2 pass tokens/s" "3 CPU us/token"; do
+		set -- $what
+		a=$(cut -d' ' -f"$1" "$work/two" | median)
+		b=$(cut -d' ' -f"$1" "$work/one" | median)
+		r=$(ratio "$a" "$b")
+		[ "$3" = tokens/s ] || r=$(ratio "$b" "$a")
+		line "scaling: $2, two threads / one" "$a" "$b" "$3" "$r"
+	done
+	sizes="100000 1000000"
+	[ "${LONG:-0}" = 0 ] || sizes="$sizes 10000000"
+	"$python" "$root/bench/repeat_corpus.py" "$corpus" "$([ "${LONG:-0}" = 0 ] && echo 4 || echo 31)" \
+		"$work/long.jsonl.gz"
+	first=
+	for n in $sizes; do
+		read -r _ _ cpu all mb <<-_EOF
+			$(reported 2 "$work/long.jsonl.gz" --max-tokens "$n")
+		_EOF
+		first=${first:-$all}
+		line "scaling: $n tokens / 100000, $cpu us of CPU, $mb MB" "$all" "$first" \
+			us/token "$(ratio "$first" "$all")"
+	done
+}
+
 # wait_socket PATH
 wait_socket()
 {
@@ -257,12 +308,12 @@ make -C "$build" --no-print-directory bench/bench_encode bench/encode_pass bench
 	cat "$work/make.log" >&2
 	exit 1
 }
-for name in ${1:-encode index size lookup neighbors}; do
+for name in ${1:-encode index size scaling lookup neighbors}; do
 	case $name in
-	encode | index | size | lookup | neighbors) "bench_$name" ;;
+	encode | index | size | scaling | lookup | neighbors) "bench_$name" ;;
 	*)
-		echo "bench: no benchmark '$name'; there are encode, index, size, lookup," \
-			"neighbors" >&2
+		echo "bench: no benchmark '$name'; there are encode, index, size, scaling," \
+			"lookup, neighbors" >&2
 		exit 2
 		;;
 	esac

@@ -133,19 +133,21 @@ static int
 try_parts(struct estimate *x, const struct plan_group *g, double n_sample, double n,
 	struct err *e)
 {
-	double most = n < n_sample ? n : n_sample, tokens = FIRST_TOKENS;
+	double most = n < n_sample ? n : n_sample;
+	double tokens = FIRST_TOKENS > 2 * g->context ? FIRST_TOKENS : 2 * g->context;
 	struct estimate_part few, many;
 
-	if (tokens > most / 2)
-		tokens = most / 2;
-	if (estimate_pass(x, g, (uint64_t)tokens + 1, &many, e) < 0)
+	if (tokens > most) /* a part of so little may have no window */
+		tokens = most;
+	if (estimate_pass(x, g, (uint64_t)tokens, &many, e) < 0)
 		return e->code;
-	do {
+	few = many;
+	while (tokens < most && cpu_s(x, &many) < PART_S / x->plan.n_groups) {
 		few = many;
 		tokens = 2 * tokens < most ? 2 * tokens : most;
 		if (estimate_pass(x, g, (uint64_t)tokens, &many, e) < 0)
 			return e->code;
-	} while (tokens < most && cpu_s(x, &many) < PART_S / x->plan.n_groups);
+	}
 	extend_all(x, &few, &many, n);
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* A whole index in which the N-th allocation fails, for N = 0, 1, 2, ...: an error
  * each time, never a crash, and a store that stays as it was. */
+#include "indexer/estimate.h"
 #include "indexer/index.h"
 #include "indexer/merge.h"
 #include "indexer/verify.h"
@@ -58,10 +59,11 @@ try(int (*run)(const struct options *o, struct err *e), char **argv, int argc,
 	return rc;
 }
 
-/* left: what a failure leaves for the next, removed in between; or NULL. */
+/* left: what a failure leaves for the next, removed in between; or NULL. All up to
+ * dense are tried, then fewer and fewer. */
 static void
-sweep(int (*run)(const struct options *o, struct err *e), char **argv, int argc,
-	const char *left)
+sweep_some(int (*run)(const struct options *o, struct err *e), char **argv, int argc,
+	const char *left, long dense)
 {
 	long n = 0, tried = 0;
 	int rc;
@@ -71,11 +73,18 @@ sweep(int (*run)(const struct options *o, struct err *e), char **argv, int argc,
 		assert_in_range(rc + 100, 0, 100);
 		if (left != NULL)
 			assert_int_equal(dir_remove(left, NULL), 0);
-		n = n < DENSE ? n + 1 : n + 1 + n / 64;
+		n = n < dense ? n + 1 : n + 1 + n * 11 / dense;
 		tried++;
 	} while (rc < 0 && tried < 2000);
 	assert_int_equal(rc, 0);
-	assert_true(tried > 100);
+	assert_true(tried > 20);
+}
+
+static void
+sweep(int (*run)(const struct options *o, struct err *e), char **argv, int argc,
+	const char *left)
+{
+	sweep_some(run, argv, argc, left, DENSE);
 }
 
 static void
@@ -83,7 +92,8 @@ test_index(void **unused)
 {
 	char *argv[] = {"saedb-index", "--quiet", "--store", at("store"), "--model",
 		at("model"), "--sae", at("sae/plain"), "--sae", at("sae/topk"),
-		"--corpus", at("few.jsonl"), "--threads", "2", NULL};
+		"--corpus", at("few.jsonl"), "--threads", "2", "--report",
+		at("report.json"), NULL};
 	struct store *s;
 	struct store_view *v;
 	struct err e = ERR_INIT;
@@ -91,7 +101,8 @@ test_index(void **unused)
 	(void)unused;
 	if (!have_python)
 		skip();
-	sweep(index_run, argv, 14, at("store/tmp"));
+	sweep(index_run, argv, 16, at("store/tmp"));
+	assert_true(file_exists(at("report.json")));
 	assert_int_equal(store_open(&s, at("store"), STORE_READ, &e), 0);
 	assert_int_equal(store_view_open(&v, s, &e), 0);
 	assert_int_equal(store_view_catalog(v)->n_runs, 1);
@@ -119,6 +130,31 @@ test_resume(void **unused)
 	assert_int_equal(dir_list(at("again/tmp"), &names, &n, NULL), 0);
 	assert_int_equal(n, 0);
 	mem_free(names);
+}
+
+/* Nothing is left of a plan, however it ends. */
+static void
+test_plan(void **unused)
+{
+	char *argv[] = {"saedb-index", "plan", "--store", at("none"), "--model",
+		at("model"), "--sae", at("sae/plain"), "--sae", at("sae/topk"),
+		"--corpus", at("few.jsonl"), "--threads", "2", "--report",
+		at("plan.json"), NULL};
+	char **names;
+	size_t n;
+
+	(void)unused;
+	if (!have_python)
+		skip();
+	assert_int_equal(dir_make(at("parts"), NULL), 0);
+	assert_int_equal(setenv("TMPDIR", at("parts"), 1), 0);
+	sweep_some(estimate_run, argv, 16, NULL, 25); /* one takes its time */
+	assert_int_equal(unsetenv("TMPDIR"), 0);
+	assert_int_equal(dir_list(at("parts"), &names, &n, NULL), 0);
+	assert_int_equal(n, 0);
+	mem_free(names);
+	assert_false(file_exists(at("none")));
+	assert_true(file_exists(at("plan.json")));
 }
 
 static void
@@ -170,6 +206,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_index),
 		cmocka_unit_test(test_resume),
+		cmocka_unit_test(test_plan),
 		cmocka_unit_test(test_verify),
 		cmocka_unit_test(test_merge),
 		cmocka_unit_test(test_reuse),

@@ -71,6 +71,7 @@ item(void *ctx, size_t i, size_t thread)
 	before = pool_stage_item(j->pool, thread, WORK);
 	assert_int_equal(before, SLEEP);
 	compute(0.05);
+	doze(0.2);
 	assert_int_equal(pool_stage_item(j->pool, thread, before), WORK);
 	doze(0.02);
 }
@@ -93,6 +94,7 @@ test_pool(void **state)
 	pool_stage(j.pool, OTHER);
 	pool_times(j.pool, t);
 	assert_true(t[WORK].cpu_s >= 0.1 && t[WORK].cpu_s < 0.15);
+	assert_true(t[WORK].busy_s >= 0.5); /* of both */
 	assert_true(t[WORK].wall_s == 0);
 	assert_true(t[SLEEP].busy_s >= 0.04 && t[SLEEP].cpu_s < 0.02);
 	assert_true(t[SLEEP].wall_s >= 0.07);
