@@ -10,10 +10,12 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define D_LEAST 32 /* below, bytes save nothing */
 #define PROBE 48 /* queries; a multiple of every mr */
 #define FEW 8 /* queries, for which packing rows in floats never pays */
+#define WORTH 1.2 /* times faster, for what bytes leave to the canonical dot */
 #define PATIENCE 64 /* chunks in floats before the next trial */
 
 static atomic_int in_use = -1; /* an enum kernel_pass_kind; -1 = not decided */
@@ -42,6 +44,72 @@ kernel_use_pass(enum kernel_pass_kind kind)
 	atomic_store(&in_use, kind);
 }
 
+/* ---- where it is not known what bytes are worth ---------------------------- */
+
+#define TRIAL_D 256
+#define TRIALS 15
+
+static double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Of tiles of zeros, the quickest of several: what else runs does not count. */
+static bool
+measure(void)
+{
+	static const float a[TRIAL_D * STRIP_MOST], b[TRIAL_D * PANEL];
+	static const int32_t qa[TRIAL_D / 4 * STRIP_MOST], qb[TRIAL_D / 4 * PANEL];
+	static const struct kernel_query query[STRIP_MOST];
+	const struct kernel_ops *ops = kernel_ops();
+	const struct kernel_int8_ops *bytes = kernel_int8();
+	struct kernel_scan s = {.a = a, .b = b, .k = TRIAL_D, .n_rows = ops->mr};
+	struct kernel_scan8 s8 = {.a = qa, .b = qb, .n_quads = TRIAL_D / 4};
+	double floats = 1, found = 1, t;
+
+	s8.n_rows = bytes->mr;
+	s8.query = query;
+	s8.row_scale = s8.row_norm = s8.row_rest = s8.cut = b;
+	s.slack = s.row_slack = s.cut = b;
+	for (int i = 0; i < TRIALS; i++) {
+		t = now();
+		for (int j = 0; j < 4; j++)
+			ops->scan_above(&s);
+		t = now() - t;
+		floats = t < floats ? t : floats;
+		t = now();
+		for (int j = 0; j < 4; j++)
+			bytes->scan_above(&s8);
+		t = now() - t;
+		found = t < found ? t : found;
+	}
+	return found * WORTH < floats;
+}
+
+static bool
+is_fast(void)
+{
+	static atomic_int known[KERNEL_N_PATHS]; /* 1 no, 2 yes */
+	const struct kernel_int8_ops *bytes = kernel_int8();
+	atomic_int *k = &known[kernel_path()];
+	int is;
+
+	if (!bytes->try)
+		return bytes->fast;
+	is = atomic_load_explicit(k, memory_order_relaxed);
+	if (is == 0) {
+		is = measure() ? 2 : 1;
+		atomic_store_explicit(k, is, memory_order_relaxed);
+	}
+	return is == 2;
+}
+
+/* ---- which ------------------------------------------------------------------ */
+
 bool
 kernel_pass_wants_bytes(size_t d)
 {
@@ -49,7 +117,7 @@ kernel_pass_wants_bytes(size_t d)
 
 	if (kind == KERNEL_PASS_F32 || d > INT8_D_MOST)
 		return false;
-	return kind == KERNEL_PASS_INT8 || (kernel_int8()->fast && d >= D_LEAST);
+	return kind == KERNEL_PASS_INT8 || (is_fast() && d >= D_LEAST);
 }
 
 /*
@@ -70,11 +138,12 @@ choose_bytes(struct kernel_pass *p, size_t n, bool *probe)
 	struct kernel_stat *s = &p->work->stat;
 
 	*probe = false;
-	if (!p->r->in_bytes || pass_kind() == KERNEL_PASS_F32)
+	if (!p->r->in_bytes || p->r->bytes.most != kernel_int8()->row_most ||
+		pass_kind() == KERNEL_PASS_F32)
 		return false;
 	if (pass_kind() == KERNEL_PASS_INT8)
 		return true;
-	if (!kernel_int8()->fast)
+	if (!is_fast())
 		return false;
 	if (n < FEW)
 		return true;

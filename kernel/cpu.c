@@ -94,6 +94,8 @@ kernel_ops(void)
 	return paths[kernel_path()].ops;
 }
 
+static atomic_bool no_vnni;
+
 /* AVX-VNNI, which compilers before GCC 12 and clang 15 cannot be asked for. */
 static bool
 has_vnni(enum kernel_path path)
@@ -101,6 +103,8 @@ has_vnni(enum kernel_path path)
 #ifdef __x86_64__
 	unsigned a, b, c, d;
 
+	if (atomic_load_explicit(&no_vnni, memory_order_relaxed))
+		return false;
 	if (path == KERNEL_AVX512)
 		return __builtin_cpu_supports("avx512vnni");
 	return path == KERNEL_AVX2 && __get_cpuid_count(7, 1, &a, &b, &c, &d) &&
@@ -117,14 +121,25 @@ decide_int8(enum kernel_path path)
 #ifdef __x86_64__
 	if (has_vnni(path))
 		return path == KERNEL_AVX512 ? &kernel_int8_avx512 : &kernel_int8_avx2;
+	if (path == KERNEL_AVX2)
+		return &kernel_int7_avx2;
 #endif
 	return &kernel_int8_portable;
+}
+
+static _Atomic(const struct kernel_int8_ops *) found[KERNEL_N_PATHS];
+
+void
+kernel_use_vnni(bool use)
+{
+	for (int i = 0; i < KERNEL_N_PATHS; i++)
+		atomic_store(&found[i], NULL);
+	atomic_store(&no_vnni, !use);
 }
 
 const struct kernel_int8_ops *
 kernel_int8(void)
 {
-	static _Atomic(const struct kernel_int8_ops *) found[KERNEL_N_PATHS];
 	enum kernel_path path = kernel_path();
 	const struct kernel_int8_ops *ops =
 		atomic_load_explicit(&found[path], memory_order_relaxed);

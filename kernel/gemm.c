@@ -51,10 +51,44 @@ kernel_panels_new(const float *b, size_t k, size_t n, size_t row_stride,
 	return panels;
 }
 
+typedef float quad __attribute__((vector_size(16)));
+
+/* to[j * n_rows + i] = a[i * lda + j] for i, j < 4. */
+static inline void
+turn_square(float *to, size_t n_rows, const float *a, size_t lda)
+{
+	quad r[4], s[4];
+
+	for (int i = 0; i < 4; i++)
+		memcpy(&r[i], a + (size_t)i * lda, sizeof(r[i]));
+	s[0] = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
+	s[1] = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+	s[2] = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+	s[3] = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+	r[0] = __builtin_shufflevector(s[0], s[1], 0, 1, 4, 5);
+	r[1] = __builtin_shufflevector(s[0], s[1], 2, 3, 6, 7);
+	r[2] = __builtin_shufflevector(s[2], s[3], 0, 1, 4, 5);
+	r[3] = __builtin_shufflevector(s[2], s[3], 2, 3, 6, 7);
+	for (int j = 0; j < 4; j++)
+		memcpy(to + (size_t)j * n_rows, &r[j], sizeof(r[j]));
+}
+
 void
 kernel_strip(float *strip, const float *a, size_t lda, size_t n_rows, size_t k)
 {
-	for (size_t i = 0; i < n_rows; i++)
+	size_t i = 0;
+
+	for (; i + 4 <= n_rows; i += 4) {
+		size_t at = 0;
+
+		for (; at + 4 <= k; at += 4)
+			turn_square(strip + at * n_rows + i, n_rows, a + i * lda + at,
+				lda);
+		for (; at < k; at++)
+			for (size_t j = i; j < i + 4; j++)
+				strip[at * n_rows + j] = a[j * lda + at];
+	}
+	for (; i < n_rows; i++)
 		for (size_t at = 0; at < k; at++)
 			strip[at * n_rows + i] = a[i * lda + at];
 }

@@ -19,7 +19,7 @@
  *   17 u (||x|| + C) x - sum_j c_j u_j, one fused step a direction; what is
  *                    quantised is that result, not the exact difference
  *   20 u (C + ||a q|| (1 + ||s|| / ||w||))
- *                    the scan: q.p is exact in 32 bits, becomes a float (one
+ *                    the scan: q.p is exact in 32 bits (int8.h), becomes a float (one
  *                    rounding), is multiplied twice, then has at most 16 fused
  *                    steps for the side; |a b (q.p)| <= ||a q|| (||w|| + ||s||)
  *   2 u of both bounds, for the two fused steps that add them
@@ -74,18 +74,18 @@ row_fill(struct kernel_bytes *b, const float *w, size_t row, size_t d, int8_t *q
 	int32_t *panel = b->panels + row / PANEL * PANEL * b->n_quads + row % PANEL;
 
 	if (norm <= NORM_MOST)
-		kernel_int8()->quantize(q, &z, w, d);
+		kernel_int8()->quantize(q, &z, w, d, b->most);
 	else
 		memset(q, 0, b->n_quads * 4);
 	b->scale[row] = z.scale;
 	b->norm[row] = norm <= NORM_MOST ? norm + SLACK_LEAST : INFINITY;
 	b->rest[row] = z.rest + SLACK_LEAST;
 	for (size_t k = 0; k < b->n_quads; k++) {
-		uint32_t quad;
+		uint8_t quad[4];
 
-		memcpy(&quad, q + 4 * k, 4);
-		quad ^= 0x80808080; /* plus 128 */
-		memcpy(panel + k * PANEL, &quad, 4);
+		for (size_t i = 0; i < 4; i++)
+			quad[i] = (uint8_t)(q[4 * k + i] + b->most + 1);
+		memcpy(panel + k * PANEL, quad, 4);
 	}
 }
 
@@ -96,6 +96,7 @@ kernel_bytes_fill(struct kernel_rows *r)
 	struct kernel_bytes *b = &r->bytes;
 	int8_t *q = mem_new_aligned(padded(r->d, INT8_PAD), 1);
 
+	b->most = kernel_int8()->row_most;
 	b->n_quads = (r->d + 3) / 4;
 	b->panels = mem_new_aligned(n, b->n_quads * 4);
 	b->scale = mem_new_aligned(n, sizeof(float));
@@ -179,12 +180,12 @@ query_fill(struct kernel_pass *p, const float *x, struct kernel_query *out,
 		return;
 	}
 	more = take_side(p, x, side, stride) + (double)norm;
-	kernel_int8()->quantize(k->q, &z, k->left, d);
+	kernel_int8()->quantize(k->q, &z, k->left, d, INT8_MOST);
 	more = (more + (double)z.norm) * steps / (1 - steps);
 	out->scale = z.scale;
 	out->slack_norm = up(((double)z.rest + more) * ROOM);
 	out->slack_rest = up((double)z.norm * ROOM);
-	out->start = -128 * z.sum;
+	out->start = -(p->r->bytes.most + 1) * z.sum;
 	for (size_t i = 0; i < n_quads; i++)
 		memcpy(strip + i * stride, k->q + 4 * i, 4);
 }

@@ -3,9 +3,9 @@
  * int8: the cheap pass in products of bytes. Within kernel/ only.
  *
  * A quad is four bytes of one row or query that follow one another, as an
- * int32. A panel of rows is stored (n_quads, PANEL) quads, each byte plus 128
- * and unsigned; a strip of queries (n_quads, n_rows) quads, signed. Both end in
- * zeros where d is no multiple of 4.
+ * int32. A panel of rows is stored (n_quads, PANEL) quads, each byte plus its
+ * offset and unsigned; a strip of queries (n_quads, n_rows) quads, signed. Both end
+ * in zeros where d is no multiple of 4.
  */
 #ifndef KERNEL_INT8_H
 #define KERNEL_INT8_H
@@ -16,7 +16,13 @@
 #define INT8_PAD 64 /* bytes of a quantised vector are padded to a multiple */
 #define INT8_SIDE_MOST 16 /* directions taken out of the queries */
 
-/* A float vector v as scale * q, q of signed bytes from -127 to 127. */
+/* Rows have bytes from -INT8_MOST to INT8_MOST and that offset + 1, as queries have
+ * them; or from -INT7_MOST, where the CPU adds two products of bytes in 16 bits:
+ * 2 * 127 * 127 fits. */
+#define INT8_MOST 127
+#define INT7_MOST 63
+
+/* A float vector v as scale * q, q of signed bytes. */
 struct kernel_quantized {
 	float scale;
 	float rest; /* >= ||v - scale q|| */
@@ -29,7 +35,7 @@ struct kernel_query {
 	float scale;
 	float slack_norm; /* times a row's norm ... */
 	float slack_rest; /* ... and times what quantising left of the row */
-	int32_t start; /* undoes the 128 */
+	int32_t start; /* undoes the offset of rows */
 };
 
 struct kernel_scan8 {
@@ -53,16 +59,20 @@ struct kernel_scan8 {
 
 struct kernel_int8_ops {
 	bool fast; /* by instructions of its own: worth it */
+	bool try; /* perhaps: who wants to know measures */
+	int row_most; /* INT8_MOST or INT7_MOST */
 	size_t mr; /* rows of a strip, at most STRIP_MOST */
-	/* q has n bytes padded to a multiple of INT8_PAD; n at most INT8_D_MOST. */
+	/* q has n bytes from -most to most, padded to a multiple of INT8_PAD; n at
+	 * most INT8_D_MOST. */
 	void (*quantize)(int8_t *q, struct kernel_quantized *out, const float *v,
-		size_t n);
+		size_t n, int most);
 	bool (*scan_above)(struct kernel_scan8 *s);
 	bool (*scan_best)(struct kernel_scan8 *s);
 };
 
 extern const struct kernel_int8_ops kernel_int8_portable;
-extern const struct kernel_int8_ops kernel_int8_avx2;
+extern const struct kernel_int8_ops kernel_int8_avx2; /* with AVX-VNNI */
+extern const struct kernel_int8_ops kernel_int7_avx2; /* without */
 extern const struct kernel_int8_ops kernel_int8_avx512;
 
 /* The table for the path in use. */
@@ -73,6 +83,7 @@ struct kernel_pass;
 
 /* Rows in bytes. */
 struct kernel_bytes {
+	int most; /* of a byte */
 	size_t n_quads;
 	int32_t *panels; /* (n / PANEL rounded up, n_quads, PANEL) */
 	float *scale; /* (n padded to PANEL) */

@@ -42,6 +42,9 @@ enum kernel_pass_kind { KERNEL_PASS_AUTO, KERNEL_PASS_F32, KERNEL_PASS_INT8 };
 /* Tests: from now on; rows made before keep the form they have. */
 void kernel_use_pass(enum kernel_pass_kind kind);
 
+/* Tests: whether bytes are multiplied by VNNI where this CPU has it. */
+void kernel_use_vnni(bool use);
+
 /* ---- vectors ----------------------------------------------------------- */
 
 float kernel_dot(const float *a, const float *b, size_t n); /* canonical */
@@ -92,7 +95,7 @@ void kernel_gemm(float *c, size_t ldc, const float *a, size_t lda, size_t m,
 /* Rows to be searched: w (n, d), mapped or in memory, with what the bounds
  * need computed once. borrowed: w until kernel_rows_free. new. Limits: a packed
  * copy of w is kept: n * d bytes more where the CPU multiplies bytes fast
- * (AVX512-VNNI, AVX-VNNI), else n * d * 4; d up to 2^20, n below 2^32 - 1. Where
+ * (AVX512-VNNI, AVX-VNNI, most with AVX2), else n * d * 4; d up to 2^20, n below 2^32 - 1. Where
  * bytes are kept and the data want floats, those are packed by blocks, again in
  * each call. */
 struct kernel_rows;

@@ -8,6 +8,10 @@
 
 typedef int8_t vb __attribute__((vector_size(VW)));
 
+#if defined(PATH_AVX2) && !defined(__AVXVNNI__)
+#define NO_VNNI
+#endif
+
 VEC vi
 v_load_ints(const int32_t *p)
 {
@@ -35,6 +39,10 @@ v_quad(vi acc, vi w, vi x)
 {
 #if defined(PATH_AVX512)
 	return (vi)_mm512_dpbusd_epi32((__m512i)acc, (__m512i)w, (__m512i)x);
+#elif defined(NO_VNNI)
+	__m256i pairs = _mm256_maddubs_epi16((__m256i)w, (__m256i)x);
+
+	return acc + (vi)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 #elif defined(PATH_AVX2)
 	return (vi)_mm256_dpbusd_avx_epi32((__m256i)acc, (__m256i)w, (__m256i)x);
 #else
@@ -89,16 +97,16 @@ sum_of_ints(vi v)
 }
 
 /*
- * q = round(v / scale), scale = max |v| / 127; rest = ||v - scale q|| with each
+ * q = round(v / scale), scale = max |v| / levels; rest = ||v - scale q|| with each
  * difference rounded once (the fused step) and its square summed by n / VW of
  * them: relative error below (n / VW + 4) 2^-23, taken twice. Underflow loses
  * less than 2^-60, which the users of rest add.
  */
 static void
-quantize(int8_t *q, struct kernel_quantized *out, const float *v, size_t n)
+quantize(int8_t *q, struct kernel_quantized *out, const float *v, size_t n, int levels)
 {
-	float most = largest(v, n), scale = most >= LEAST ? most / 127 : 0;
-	vf by = v_all(most >= LEAST ? 127 / most : 0), step = v_all(-scale);
+	float most = largest(v, n), scale = most >= LEAST ? most / (float)levels : 0;
+	vf by = v_all(most >= LEAST ? (float)levels / most : 0), step = v_all(-scale);
 	vf magic = v_all(MAGIC), rest = v_all(0);
 	vi sum = (vi)v_all(0), square = (vi)v_all(0);
 	double room = 1 + 2 * ((double)n / VW + 4) * 0x1p-23;
@@ -274,8 +282,15 @@ scan_best(struct kernel_scan8 *s)
 	return scan(s, bests);
 }
 
+#ifdef NO_VNNI
+const struct kernel_int8_ops kernel_int7_avx2 = {
+	.try = true,
+	.row_most = INT7_MOST,
+#else
 const struct kernel_int8_ops PATH(kernel_int8) = {
 	.fast = VW > 4,
+	.row_most = INT8_MOST,
+#endif
 	.mr = MR,
 	.quantize = quantize,
 	.scan_above = scan_above,

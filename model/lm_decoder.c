@@ -195,12 +195,11 @@ mlp_inside(const struct lm_pass *p, const struct lm_layer *y, size_t n)
 		w->mid[i] *= w->gate[i];
 }
 
-/* What the MLP adds to rows [t, t + n), to w->mlp. */
+/* What the MLP reads of rows [t, t + n), to w->norm. */
 static void
-mlp_rows(const struct lm_pass *p, uint32_t layer, size_t t, size_t n)
+mlp_before(const struct lm_pass *p, uint32_t layer, size_t t, size_t n)
 {
 	static const struct lm_norm bare = {0};
-	const struct lm_layer *y = &p->m->layer[layer];
 	struct lm_work *w = p->w;
 	size_t d = p->m->info.d_model;
 	const float *x = w->x + t * d;
@@ -210,8 +209,18 @@ mlp_rows(const struct lm_pass *p, uint32_t layer, size_t t, size_t n)
 		lm_norm_rows(p->m, &bare, w->norm, x, n, d);
 		lm_tap(p, HOOK_MLP_NORMALIZED, layer, w->norm, t, n);
 	}
-	lm_norm_rows(p->m, &y->norm2, w->norm, x, n, d);
+	lm_norm_rows(p->m, &p->m->layer[layer].norm2, w->norm, x, n, d);
 	lm_tap(p, HOOK_MLP_INPUT, layer, w->norm, t, n);
+}
+
+/* What it adds to them, to w->mlp. */
+static void
+mlp_rows(const struct lm_pass *p, uint32_t layer, size_t t, size_t n)
+{
+	const struct lm_layer *y = &p->m->layer[layer];
+	struct lm_work *w = p->w;
+	size_t d = p->m->info.d_model;
+
 	mlp_inside(p, y, n);
 	kernel_gemm(w->mlp, d, w->mid, p->m->info.d_mlp, n, y->down.w, y->down.bias,
 		false);
@@ -231,12 +240,17 @@ finish_rows(const struct lm_pass *p, uint32_t layer, size_t t, size_t n)
 	size_t d = p->m->info.d_model;
 	float *x = w->x + t * d;
 
+	if (!lm_wants_depth(p, layer, 2))
+		return;
 	attention_rows(p, layer, t, n);
 	if (!p->m->parallel) {
 		add_rows(x, w->attn, n * d);
 		lm_tap(p, HOOK_RESID_MID, layer, x, t, n);
 	}
-	if (!lm_wants_depth(p, layer, 2))
+	if (!lm_wants_depth(p, layer, 3))
+		return;
+	mlp_before(p, layer, t, n);
+	if (!lm_wants_depth(p, layer, 4))
 		return;
 	mlp_rows(p, layer, t, n);
 	if (p->m->parallel)

@@ -11,19 +11,19 @@
 static const struct {
 	const char *name;
 	enum hook_site site;
-	int depth; /* 0 before the layer, 1 behind attention, 2 at the MLP */
+	int depth; /* see lm_wants_depth() */
 } sites[] = {
 	{"hook_resid_pre", HOOK_RESID_PRE, 0},
 	{"attn.hook_z", HOOK_Z, 1},
-	{"hook_attn_out", HOOK_ATTN_OUT, 1},
-	{"hook_resid_mid", HOOK_RESID_MID, 1},
-	{"hook_mlp_in", HOOK_MLP_IN, 2},
-	{"ln2.hook_normalized", HOOK_MLP_NORMALIZED, 2},
-	{"mlp.hook_in", HOOK_MLP_INPUT, 2},
-	{"hook_mlp_out", HOOK_MLP_OUT, 2},
-	{"hook_resid_post", HOOK_RESID_POST, 2},
-	{"the output of attention", HOOK_ATTN_MODULE, 1},
-	{"the output of the MLP", HOOK_MLP_MODULE, 2},
+	{"hook_attn_out", HOOK_ATTN_OUT, 2},
+	{"hook_resid_mid", HOOK_RESID_MID, 2},
+	{"hook_mlp_in", HOOK_MLP_IN, 3},
+	{"ln2.hook_normalized", HOOK_MLP_NORMALIZED, 3},
+	{"mlp.hook_in", HOOK_MLP_INPUT, 3},
+	{"hook_mlp_out", HOOK_MLP_OUT, 4},
+	{"hook_resid_post", HOOK_RESID_POST, 4},
+	{"the output of attention", HOOK_ATTN_MODULE, 2},
+	{"the output of the MLP", HOOK_MLP_MODULE, 4},
 };
 
 #define N_SITES (sizeof(sites) / sizeof(sites[0]))

@@ -14,7 +14,7 @@
 #include "model/lm.h"
 #include "model/tensors.h"
 
-#define LM_BLOCK_ROWS 256 /* tokens that pass the MLP together */
+#define LM_BLOCK_ROWS 192 /* tokens that pass the MLP together: as kernel_gemm does */
 #define LM_BLOCK_KEYS 64 /* queries and keys that attend together */
 #define LM_DIM_MAX (1u << 20)
 #define LM_LAYERS_MAX 4096
@@ -289,8 +289,8 @@ void lm_tap(const struct lm_pass *p, enum hook_site site, uint32_t layer,
 	const float *x, size_t from, size_t n);
 /* Is a hook on this site? */
 bool lm_wants(const struct lm_pass *p, enum hook_site site, uint32_t layer);
-/* Is a hook that deep in this layer (0 before it, 1 behind attention, 2 at the
- * MLP), or in a later one? */
+/* Is a hook that deep in this layer (0 before it, 1 at attention's heads, 2 behind
+ * attention, 3 before the MLP, 4 behind it), or in a later one? */
 bool lm_wants_depth(const struct lm_pass *p, uint32_t layer, int depth);
 
 #endif

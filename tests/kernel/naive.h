@@ -102,14 +102,24 @@ naive_each_path(void (*test)(void))
 	kernel_use_path(before);
 }
 
-/* Calls test() on every path, with each way to exclude pairs. */
+/* Calls test() on every path, with each way to exclude pairs; in bytes also as on a
+ * CPU without VNNI. */
 static inline void
 naive_each_pass(void (*test)(void))
 {
+	enum kernel_path before = kernel_path();
+
 	kernel_use_pass(KERNEL_PASS_F32);
 	naive_each_path(test);
 	kernel_use_pass(KERNEL_PASS_INT8);
 	naive_each_path(test);
+	kernel_use_vnni(false);
+	if (kernel_use_path(KERNEL_AVX2)) {
+		naive_seed = 1;
+		test();
+	}
+	kernel_use_path(before);
+	kernel_use_vnni(true);
 	kernel_use_pass(KERNEL_PASS_AUTO);
 }
 
