@@ -3,9 +3,12 @@
 
 #include "util/mem.h"
 
+#include <stdatomic.h>
+
 #define RANGES_PER_THREAD 4
 #define RANGE_FEWEST 64 /* features */
 #define BYTES_PER_HIT 96 /* in all the forms that an activation takes on its way */
+#define BYTES_FOUND 32 /* of these, while others are being looked for */
 #define CHUNK 64 /* tokens prepared or merged by one item */
 
 static int
@@ -115,6 +118,7 @@ struct encoding {
 	const float *x; /* (n_tokens, d_in) */
 	uint32_t n_tokens;
 	struct err *err; /* (n_threads) */
+	atomic_size_t found; /* hits, in the ranges that are done */
 };
 
 static uint32_t
@@ -144,10 +148,17 @@ encode_range(void *ctx, size_t r, size_t thread)
 	struct encoder *c = g->c;
 
 	c->hits[r].n = 0;
+	if (c->most_hits > 0) {
+		size_t found = atomic_load(&g->found);
+		size_t left = c->most_hits > found ? c->most_hits - found : 0;
+
+		c->hits[r].most = left / c->n_threads + 1;
+	}
 	if (g->err[thread].code == 0)
 		sae_encode_range(c->sae, &c->hits[r], c->y, g->n_tokens, c->bound[r],
 			c->bound[r + 1] - c->bound[r], c->work[thread],
 			&g->err[thread]);
+	atomic_fetch_add(&g->found, c->hits[r].n);
 }
 
 /* The first hit of a query not before token. */
@@ -199,13 +210,18 @@ int
 encoder_run(struct encoder *c, struct pool *pool, const float *x, uint32_t n_tokens,
 	struct err *err, struct err *e)
 {
-	struct encoding g = {c, x, n_tokens, err};
+	struct encoding g = {c, x, n_tokens, err, 0};
 	size_t n_chunks = (n_tokens + CHUNK - 1) / CHUNK;
 
 	pool_run(pool, n_chunks, prepare_chunk, &g);
 	pool_run(pool, c->n_ranges, encode_range, &g);
 	for (size_t i = 0; i < c->n_threads; i++)
-		if (err[i].code != 0) {
+		if (err[i].code == ERR_LIMIT)
+			return err_set(e, ERR_NOMEM,
+				"more features fire in %u tokens than the memory has "
+				"room for; raise --memory or lower --batch-tokens",
+				n_tokens);
+		else if (err[i].code != 0) {
 			*e = err[i];
 			return e->code;
 		}
@@ -216,12 +232,24 @@ encoder_run(struct encoder *c, struct pool *pool, const float *x, uint32_t n_tok
 		n_tokens, e);
 }
 
+void
+encoder_limit(struct encoder *c, size_t hits_bytes)
+{
+	c->most_hits = hits_bytes / BYTES_FOUND + 1;
+}
+
+/* Candidates of all ranges count as what they take beside those that stay. */
 double
 encoder_density(const struct encoder *c)
 {
+	double each = 0;
+
 	if (c->acts.n_tokens == 0)
 		return 0;
-	return (double)c->acts.row_start[c->acts.n_tokens] / c->acts.n_tokens;
+	if (sae_chooses(c->sae))
+		each = (double)c->n_ranges * c->sae->info.k * BYTES_FOUND /
+			BYTES_PER_HIT;
+	return each + (double)c->acts.row_start[c->acts.n_tokens] / c->acts.n_tokens;
 }
 
 size_t

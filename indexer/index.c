@@ -5,6 +5,7 @@
 #include "indexer/directions.h"
 #include "indexer/feed_cut.h"
 #include "indexer/finish.h"
+#include "indexer/graphs.h"
 #include "indexer/pass.h"
 #include "indexer/plan.h"
 #include "indexer/provenance.h"
@@ -21,11 +22,6 @@
 #include <string.h>
 #include <time.h>
 
-struct pair_ids {
-	const char *from_id, *to_id;
-	uint32_t k;
-};
-
 /* One group of SAEs on its way to being a run. */
 struct run {
 	const struct plan *plan;
@@ -41,11 +37,7 @@ struct run {
 	struct run_writer *writer;
 	struct cat_sae *sae; /* (n_new_saes) */
 	uint32_t n_new_saes;
-	struct store_view *view; /* keeps decoders of the store's SAEs mapped */
-	struct directions *directions; /* the group's, then those in the store */
-	uint32_t n_directions;
-	struct pair_ids *graph; /* (n_graphs) new ones */
-	uint32_t n_graphs;
+	struct graphs graphs;
 	struct windows windows;
 	struct words words;
 	struct pass_result *result; /* (group->n_saes) */
@@ -126,112 +118,6 @@ write_saes(struct run *r, struct err *e)
 	for (uint32_t i = 0; i < r->group->n_saes; i++)
 		if (write_sae(r, sae_of(r, i), e) < 0 || stop_check(e) < 0)
 			return e->code;
-	return 0;
-}
-
-/* ---- neighbors ---------------------------------------------------------------------- */
-
-static bool
-in_group(const struct run *r, const char *id)
-{
-	for (uint32_t i = 0; i < r->group->n_saes; i++)
-		if (strcmp(sae_of(r, i)->id, id) == 0)
-			return true;
-	return false;
-}
-
-/* Whether a stored SAE reads the same stream as one of the group's. */
-static bool
-shares_stream(const struct run *r, const struct cat_sae *x)
-{
-	if (strcmp(x->model_id, r->plan->model_id) != 0 || in_group(r, x->id))
-		return false;
-	for (uint32_t i = 0; i < r->group->n_saes; i++)
-		if (strcmp(sae_of(r, i)->stream, x->hook) == 0)
-			return true;
-	return false;
-}
-
-static int
-gather_directions(struct run *r, struct err *e)
-{
-	const struct store_catalog *c;
-	const float *rows;
-
-	if (store_view_open(&r->view, r->store, e) < 0)
-		return e->code;
-	c = store_view_catalog(r->view);
-	r->directions = mem_new(r->group->n_saes + c->n_saes, sizeof(*r->directions));
-	if (r->directions == NULL)
-		return err_set(e, ERR_NOMEM, "no memory for neighbors");
-	for (uint32_t i = 0; i < r->group->n_saes; i++) {
-		const struct plan_sae *s = sae_of(r, i);
-
-		if (directions_init(&r->directions[r->n_directions], s->id,
-			    s->sae->w_dec, s->sae->info.d_sae, s->sae->info.d_out,
-			    e) < 0)
-			return e->code;
-		r->n_directions++;
-	}
-	for (uint32_t i = 0; i < c->n_saes; i++) {
-		if (!shares_stream(r, &c->sae[i]))
-			continue;
-		if (store_decoder(r->view, i, &rows, e) < 0 ||
-			directions_init(&r->directions[r->n_directions], c->sae[i].id,
-				rows, c->sae[i].d_sae, c->sae[i].d_out, e) < 0)
-			return e->code;
-		r->n_directions++;
-	}
-	return 0;
-}
-
-/* The stream of a direction's SAE. */
-static const char *
-stream_of(const struct run *r, uint32_t i)
-{
-	const struct store_catalog *c = store_view_catalog(r->view);
-
-	if (i < r->group->n_saes)
-		return sae_of(r, i)->stream;
-	for (uint32_t j = 0; j < c->n_saes; j++)
-		if (strcmp(c->sae[j].id, r->directions[i].id) == 0)
-			return c->sae[j].hook;
-	return "";
-}
-
-static int
-write_graph(struct run *r, uint32_t i, uint32_t j, struct err *e)
-{
-	const struct directions *from = &r->directions[i], *to = &r->directions[j];
-	bool have = false;
-
-	if (neighbors_k(from, to) == 0 || strcmp(stream_of(r, i), stream_of(r, j)) != 0)
-		return 0;
-	if (neighbors_write(r->store, from, to, r->pool, &have, e) < 0)
-		return e->code;
-	if (!have)
-		r->graph[r->n_graphs++] =
-			(struct pair_ids){from->id, to->id, neighbors_k(from, to)};
-	return stop_check(e);
-}
-
-static int
-write_graphs(struct run *r, struct err *e)
-{
-	progress_phase(r->progress, "neighbors");
-	if (gather_directions(r, e) < 0)
-		return e->code;
-	r->graph =
-		mem_new((size_t)r->n_directions * r->n_directions, sizeof(*r->graph));
-	if (r->graph == NULL)
-		return err_set(e, ERR_NOMEM, "no memory for neighbors");
-	for (uint32_t i = 0; i < r->n_directions; i++) {
-		progress_part(r->progress, i, r->n_directions);
-		for (uint32_t j = 0; j < r->n_directions; j++)
-			if ((i < r->group->n_saes || j < r->group->n_saes) &&
-				write_graph(r, i, j, e) < 0)
-				return e->code;
-	}
 	return 0;
 }
 
@@ -420,8 +306,8 @@ publish(struct run *r, uint32_t *number, struct err *e)
 			.cut = r->cut_is_new ? &r->cut : NULL,
 			.sae = r->sae,
 			.n_saes = r->n_new_saes,
-			.graph = (void *)r->graph,
-			.n_graphs = r->n_graphs,
+			.graph = (void *)r->graphs.graph,
+			.n_graphs = r->graphs.n_graphs,
 			.run_id = r->id,
 			.run_cut_id = r->cut.id,
 			.provenance = buf_str(&provenance),
@@ -477,16 +363,12 @@ run_clear(struct run *r)
 {
 	for (uint32_t i = 0; r->result != NULL && i < r->group->n_saes; i++)
 		pass_result_clear(&r->result[i]);
-	for (uint32_t i = 0; i < r->n_directions; i++)
-		directions_clear(&r->directions[i]);
 	mem_free(r->result);
-	mem_free(r->directions);
 	mem_free(r->sae);
-	mem_free(r->graph);
 	words_clear(&r->words);
 	windows_clear(&r->windows);
 	run_writer_free(r->writer);
-	store_view_close(r->view);
+	graphs_clear(&r->graphs);
 }
 
 static int
@@ -504,7 +386,9 @@ run_all(struct run *r, uint32_t *run_number, struct err *e)
 		*run_number = number;
 		return 0;
 	}
-	if (write_saes(r, e) < 0 || write_graphs(r, e) < 0 ||
+	if (write_saes(r, e) < 0 ||
+		graphs_write(&r->graphs, r->plan, r->group, r->store, r->pool,
+			r->progress, e) < 0 ||
 		windows_load(&r->windows, r->store, r->cut.id, r->cut.n_windows,
 			r->plan->excluded, r->plan->n_vocab, e) < 0 ||
 		run_pass(r, e) < 0 || finish(r, e) < 0 || stop_check(e) < 0 ||
@@ -568,15 +452,20 @@ index_run(const struct options *o, struct err *e)
 	rc = plan_open(&x->plan, o, e);
 	progress_init(&x->progress, o->quiet, o->progress_interval_s);
 	if (rc == 0)
+		rc = pool_new(&x->pool, x->plan.n_threads, e);
+	if (rc == 0)
+		rc = plan_memory_check(&x->plan, x->pool, e);
+	if (rc == 0)
 		rc = store_open(&x->store, o->store, STORE_CREATE, e);
 	if (rc == 0)
 		rc = plan_check_store(&x->plan, x->store, e);
 	if (rc == 0)
 		rc = resume_keep(x->store, &x->plan, e);
 	if (rc == 0)
-		rc = pool_new(&x->pool, x->plan.n_threads, e);
-	if (rc == 0)
 		rc = read_all(x, o, e);
+	x->plan.corpus_bytes = x->spool.cap * sizeof(*x->spool.doc);
+	if (rc == 0)
+		rc = plan_memory_check(&x->plan, x->pool, e);
 	for (uint32_t i = 0; i < x->plan.n_groups && rc == 0; i++)
 		rc = run_group(x, i, e);
 	progress_wipe(&x->progress);

@@ -61,6 +61,7 @@ sae_init(struct pass_sae *s, const struct pass_job *job, const struct sae *sae,
 	if (encoder_init(&s->encoder, sae, n_threads,
 		    job->feed != NULL ? 1 : max_tokens, e) < 0)
 		return e->code;
+	encoder_limit(&s->encoder, job->hits_bytes / job->n_saes);
 	s->ranges = mem_new(s->encoder.n_ranges, sizeof(*s->ranges));
 	if (fit_init(&s->fit, sae, n_threads, e) < 0)
 		return e->code;

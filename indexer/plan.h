@@ -65,6 +65,7 @@ struct plan {
 	uint32_t n_vocab;
 	size_t n_threads;
 	uint64_t memory_bytes;
+	size_t corpus_bytes; /* what is held of the corpus, once it is read */
 };
 
 /* Opens the model, the tokenizer and the SAEs. Warnings are logged. new:
@@ -82,7 +83,15 @@ uint8_t *plan_excluded(const struct tok *t, uint32_t n_vocab, bool count_special
  * Characters that no name may have become _. */
 void plan_name_of(char out[LIMIT_NAME_BYTES], const char *path);
 
+/* ---- memory: plan_memory.c ---------------------------------------------------- */
+
 #define PLAN_SHARD_SHARE 4 /* a shard may take this part of the memory */
+
+/* From here on resident memory stays below p->memory_bytes; what plan_close ends. */
+int plan_memory_begin(const struct plan *p, struct err *e);
+/* Before there are windows: whether all groups will fit. Weights that would take the
+ * place of a batch go to files. What each pass has is job's threads and hooks. */
+int plan_memory_check(const struct plan *p, struct pool *pool, struct err *e);
 
 /* What fits the memory, for one group. ERR_NOMEM with numbers when nothing does. */
 struct plan_memory {

@@ -78,9 +78,28 @@ flood()
 	rm -rf "$state/flood"
 }
 
+# memory: SAEs of three sizes, each in less memory than its weights take.
+memory()
+{
+	for case in "16384 768 1G" "131072 2304 2G" "1048576 512 3G"; do
+		rm -rf "$state/memory"
+		mkdir "$state/memory"
+		# shellcheck disable=SC2086
+		(cd "$state/memory" && srcdir=$SAEDB_ROOT \
+			bash "$SAEDB_ROOT/tests/soak/memory.sh" $case) \
+			>"$state/memory.log" 2>&1 || {
+			tail -n 30 "$state/memory.log"
+			say "memory $case failed"
+			exit 1
+		}
+		note memory "$(tail -n 1 "$state/memory.log")"
+		rm -rf "$state/memory"
+	done
+}
+
 targets=$(ls tests/fuzz/fuzz_*.c | sed 's/.*fuzz_\(.*\)\.c/\1/')
 flows='T12-kill T41-daemon-hostile T42-daemon-publish'
-steps="$(for t in $targets; do echo "fuzz-$t"; done) flood $flows"
+steps="$(for t in $targets; do echo "fuzz-$t"; done) flood memory $flows"
 for step in ${1:-$steps}; do
 	case " $(echo $steps) " in
 	*" $step "*) ;;
@@ -106,7 +125,7 @@ for step in ${1:-$steps}; do
 		}
 		fuzz "${step#fuzz-}"
 		;;
-	flood) flood ;;
+	flood | memory) $step ;;
 	*) flow "$step" ;;
 	esac
 done
