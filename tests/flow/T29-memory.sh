@@ -58,6 +58,17 @@ for batch in 4096 300; do
 done
 ok "TopK, batches"
 
+# half of the features fire: one window's do not fit what is the least
+"$PYTHON" "$srcdir/tests/indexer/make_wide.py" dense 16384 64 300 1000 standard
+least=$(($(least dense) + 1))
+! wide dense many --memory ${least}M || fail "half of the features fit $least MiB"
+grep -q 'more features fire in .* raise --memory or lower --batch-tokens' out ||
+	fail "it does not say that too many fire"
+[ -n "${SAEDB_SANITIZER:-}" ] || [ "$(cat peak)" -le $least ] ||
+	fail "the peak is $(cat peak) of $least MiB"
+wide dense many --memory $((least + 200))M || fail "index"
+ok "more activations than memory"
+
 # a limit on files below what must leave memory
 rc=0
 (ulimit -f 20000 && wide jump full --memory 200M) || rc=$?

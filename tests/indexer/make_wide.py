@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: ISC
 """Makes a model of one layer and a JumpReLU SAE as wide as it is told, whose features
-fire as rarely as those of trained ones, and a corpus. Only Python's own library; written
-piece by piece, so that it takes little memory. The same bytes on every machine.
+fire as rarely as those of trained ones (of KIND standard, half the time), and a corpus.
+Only Python's own library; written piece by piece, so that it takes little memory. The
+same bytes on every machine.
 
     make_wide.py DIR FEATURES DIMENSIONS [TOKENS [VOCABULARY [KIND]]]
 """
@@ -104,7 +105,7 @@ def sae(out, noise, n, d, kind):
          "W_dec": ([n, d], noise.rows(1, n, d)), "b_dec": ([d], same(0, d))}
     if kind == "jumprelu":
         t["threshold"] = [n], same(threshold, n)
-    else:
+    elif kind == "topk":
         cfg |= {"k": L0}
     safetensors(out / "sae_weights.safetensors", t)
     (out / "cfg.json").write_text(json.dumps(cfg))
