@@ -77,6 +77,12 @@ find_graph(struct req *q, const struct target *from, const struct target *to,
 			*graph = i;
 			return 0;
 		}
+	if (strcmp(from->s->model_id, to->s->model_id) == 0 &&
+		strcmp(from->s->hook, to->s->hook) == 0)
+		return err_arg(e, ERR_NOTFOUND, "sae",
+			"no neighbors of %s in %s are stored: saedb-index --neighbors "
+			"left them out; feature.vector and vector.neighbors find them",
+			from->s->name, to->s->name);
 	return err_arg(e, ERR_NOTFOUND, "sae",
 		"no neighbors of %s in %s are stored; they "
 		"are for SAEs that read at the same place of one model",

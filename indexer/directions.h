@@ -21,7 +21,8 @@ bool logits_possible(const struct lm *lm, const struct sae *sae);
 int logits_write(struct sae_writer *w, const struct lm *lm, const struct sae *sae,
 	uint32_t n_vocab, struct pool *pool, struct err *e);
 
-/* The decoder of one SAE. */
+/* The decoder of one SAE. Zeroed, but for the first four; directions_clear() frees what
+ * neighbors_write makes. */
 struct directions {
 	const char *id; /* of the SAE; borrowed */
 	const float *rows; /* (n, d), borrowed */
@@ -29,13 +30,15 @@ struct directions {
 	float *unit; /* (n, d) of norm 1, or 0 where the row is 0; owned */
 	struct kernel_rows *prepared; /* unit */
 };
-int directions_init(struct directions *x, const char *id, const float *rows, uint32_t n,
-	uint32_t d, struct err *e);
 void directions_clear(struct directions *x);
+
+#define NEIGHBORS_MOST 0x1p48 /* multiplications, some 20 minutes' work of two cores */
 /* How many neighbors a feature of from gets among to: 0 when there are none. */
 uint32_t neighbors_k(const struct directions *from, const struct directions *to);
+/* Whether finding them takes more multiplications than that. */
+bool neighbors_many(const struct directions *from, const struct directions *to);
 /* Writes the graph unless the store has it: *have. */
-int neighbors_write(struct store *s, const struct directions *from,
-	const struct directions *to, struct pool *pool, bool *have, struct err *e);
+int neighbors_write(struct store *s, struct directions *from, struct directions *to,
+	struct pool *pool, bool *have, struct err *e);
 
 #endif

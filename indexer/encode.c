@@ -3,9 +3,12 @@
 
 #include "util/mem.h"
 
+#include <stdatomic.h>
+
 #define RANGES_PER_THREAD 4
 #define RANGE_FEWEST 64 /* features */
 #define BYTES_PER_HIT 96 /* in all the forms that an activation takes on its way */
+#define BYTES_FOUND 32 /* of these, while others are being looked for */
 #define CHUNK 64 /* tokens prepared by one item */
 #define PIECES_PER_THREAD 4
 #define PIECE_FEWEST 256 /* tokens, for which the features are worth to be read */
@@ -118,6 +121,7 @@ struct encoding {
 	uint32_t n_tokens;
 	size_t n_pieces;
 	struct err *err; /* (n_threads) */
+	atomic_size_t found; /* hits, in the pieces that are done */
 };
 
 static uint32_t
@@ -152,12 +156,19 @@ encode_piece(void *ctx, size_t i, size_t thread)
 	uint32_t to = (uint32_t)((uint64_t)g->n_tokens * (i + 1) / g->n_pieces);
 
 	hits->n = 0;
+	if (c->most_hits > 0) {
+		size_t found = atomic_load(&g->found);
+		size_t left = c->most_hits > found ? c->most_hits - found : 0;
+
+		hits->most = left / c->n_threads + 1;
+	}
 	if (g->err[thread].code == 0)
 		sae_encode_range(c->sae, hits, c->y + from * (size_t)c->sae->info.d_in,
 			to - from, c->bound[0], c->bound[c->n_ranges] - c->bound[0],
 			c->work[thread], &g->err[thread]);
 	for (size_t h = 0; h < hits->n; h++)
 		hits->hit[h].query += from;
+	atomic_fetch_add(&g->found, hits->n);
 }
 
 int
@@ -174,7 +185,12 @@ encoder_run(struct encoder *c, struct pool *pool, const float *x, uint32_t n_tok
 	pool_run(pool, (n_tokens + CHUNK - 1) / CHUNK, prepare_chunk, &g);
 	pool_run(pool, g.n_pieces, encode_piece, &g);
 	for (size_t i = 0; i < c->n_threads; i++)
-		if (err[i].code != 0) {
+		if (err[i].code == ERR_LIMIT)
+			return err_set(e, ERR_NOMEM,
+				"more features fire in %u tokens than the memory has "
+				"room for; raise --memory or lower --batch-tokens",
+				n_tokens);
+		else if (err[i].code != 0) {
 			*e = err[i];
 			return e->code;
 		}
@@ -187,6 +203,12 @@ encoder_prepare(struct encoder *c, struct pool *pool, const float *x, uint32_t n
 	struct encoding g = {.c = c, .x = x, .n_tokens = n_tokens};
 
 	pool_run(pool, (n_tokens + CHUNK - 1) / CHUNK, prepare_chunk, &g);
+}
+
+void
+encoder_limit(struct encoder *c, size_t hits_bytes)
+{
+	c->most_hits = hits_bytes / BYTES_FOUND + 1;
 }
 
 double

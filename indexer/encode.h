@@ -20,6 +20,7 @@ struct encoder {
 	float *y; /* (max_tokens, d_in) prepared */
 	float *scale, *shift; /* (max_tokens) what decoding must undo */
 	struct sparse acts; /* of the last batch */
+	size_t most_hits; /* more of them in a batch are ERR_NOMEM; 0: any number */
 };
 
 /* borrowed: sae. new: encoder_clear(). */
@@ -42,6 +43,8 @@ void encoder_prepare(struct encoder *c, struct pool *pool, const float *x,
 	uint32_t n_tokens);
 /* Activations a token had in the last batch, on average. */
 double encoder_density(const struct encoder *c);
+/* What found activations of a batch may take: beyond, the encoder gives up. */
+void encoder_limit(struct encoder *c, size_t hits_bytes);
 #define ENCODER_FIRST_BATCH 512 /* tokens, before it is known how many features fire */
 
 /* How many tokens, at most limit, the next batch may have if each has so many

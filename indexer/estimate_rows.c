@@ -5,6 +5,7 @@
 #include "indexer/describe.h"
 #include "indexer/directions.h"
 #include "indexer/estimate_int.h"
+#include "indexer/graphs.h"
 #include "indexer/stop.h"
 #include "util/mem.h"
 
@@ -119,22 +120,26 @@ logits(struct estimate *x, const struct plan_sae *s, struct estimate_part *out,
 /* ---- neighbors -------------------------------------------------------------------- */
 
 static int
-neighbors(struct estimate *x, const struct directions *from,
-	const struct directions *to, struct estimate_part *out, struct err *e)
+neighbors(struct estimate *x, const struct directions *from, struct directions *to,
+	struct estimate_part *out, struct err *e)
 {
-	struct directions few = *from;
+	struct directions few = {.rows = from->rows, .d = from->d};
+	int rc;
 	struct since since;
 	char id[STORE_ID_CHARS];
 	bool have;
 
 	few.n = rows_of(from->n, to->n, from->d);
-	if (neighbors_k(from, to) == 0)
+	if (neighbors_k(from, to) == 0 ||
+		!graphs_wanted(x->plan.options->neighbors, from, to))
 		return 0;
 	snprintf(id, sizeof(id), "%016x", ++x->n_parts);
 	few.id = id;
 	begin(&since, x->pool, STAGE_NEIGHBORS);
-	if (neighbors_write(x->store, &few, to, x->pool, &have, e) < 0)
-		return e->code;
+	rc = neighbors_write(x->store, &few, to, x->pool, &have, e);
+	directions_clear(&few);
+	if (rc < 0)
+		return rc;
 	end(&since, (double)from->n / few.n, out);
 	out->file_bytes[FILE_NEIGHBORS] +=
 		(double)from->n * (VALUE_BYTES + SCORED_BYTES * neighbors_k(from, to));
@@ -145,17 +150,14 @@ static int
 all_neighbors(struct estimate *x, const struct plan_group *g, struct directions *dir,
 	struct estimate_part *out, struct err *e)
 {
-	struct since since;
-
-	begin(&since, x->pool, STAGE_NEIGHBORS);
 	for (uint32_t i = 0; i < g->n_saes; i++) {
 		const struct plan_sae *s = &x->plan.sae[g->sae[i]];
 
-		if (directions_init(&dir[i], s->id, s->sae->w_dec, s->sae->info.d_sae,
-			    s->sae->info.d_out, e) < 0)
-			return e->code;
+		dir[i] = (struct directions){.id = s->id,
+			.rows = s->sae->w_dec,
+			.n = s->sae->info.d_sae,
+			.d = s->sae->info.d_out};
 	}
-	end(&since, 1, out);
 	for (uint32_t i = 0; i < g->n_saes; i++)
 		for (uint32_t j = 0; j < g->n_saes; j++)
 			if (strcmp(x->plan.sae[g->sae[i]].stream,

@@ -265,29 +265,11 @@ try_cut(struct trial *t, uint64_t n_tokens, struct err *e)
 		x->plan.excluded, x->plan.n_vocab, e);
 }
 
-/* Halves what is between until it knows to a hundredth. */
-static uint64_t
-least_memory(const struct trial *t, const struct pass_job *job)
-{
-	struct plan p = t->x->plan;
-	uint64_t lo = 0, hi = UINT64_MAX / 4;
-	struct plan_memory m;
-
-	while (hi - lo > hi / 100 + 1) {
-		p.memory_bytes = lo + (hi - lo) / 2;
-		if (plan_memory(&p, t->g, job, &m, NULL) < 0)
-			lo = p.memory_bytes;
-		else
-			hi = p.memory_bytes;
-	}
-	return hi;
-}
-
 static int
 fit_memory(struct trial *t, struct pass_job *job, struct err *e)
 {
-	uint64_t least = least_memory(t, job);
 	struct plan p = t->x->plan;
+	uint64_t least = plan_memory_least(&p, t->g, job);
 
 	if (t->x->least_bytes < least)
 		t->x->least_bytes = least;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "indexer/graphs.h"
 
+#include "indexer/options.h"
 #include "indexer/stop.h"
+#include "util/log.h"
 #include "util/mem.h"
 
 #include <string.h>
@@ -41,7 +43,10 @@ shares_stream(const struct graphs_job *job, const struct cat_sae *x)
 static void
 add(struct graphs *g, const struct graph_sae *x)
 {
-	g->directions[g->n_saes] = (struct directions){.id = x->id, .n = x->d_sae};
+	g->directions[g->n_saes] = (struct directions){.id = x->id,
+		.rows = x->rows,
+		.n = x->d_sae,
+		.d = x->d_out};
 	g->sae[g->n_saes++] = *x;
 }
 
@@ -64,6 +69,7 @@ gather(struct graphs *g, const struct graphs_job *job, struct err *e)
 	for (uint32_t i = 0; i < c->n_saes; i++) {
 		struct graph_sae x = {.id = c->sae[i].id,
 			.stream = c->sae[i].hook,
+			.name = c->sae[i].name,
 			.d_sae = c->sae[i].d_sae,
 			.d_out = c->sae[i].d_out};
 
@@ -139,15 +145,28 @@ copy(struct graphs *g, const struct graph_ids *x, uint32_t graph, uint32_t n,
 	return rc;
 }
 
-static int
-set_up(struct graphs *g, uint32_t i, struct err *e)
+bool
+graphs_wanted(uint64_t rule, const struct directions *from, const struct directions *to)
 {
-	const struct graph_sae *x = &g->sae[i];
+	return rule == NEIGHBORS_EXACT ||
+		(rule != NEIGHBORS_NONE && !neighbors_many(from, to));
+}
 
-	if (g->directions[i].unit != NULL)
-		return 0;
-	return directions_init(&g->directions[i], x->id, x->rows, x->d_sae, x->d_out,
-		e);
+/* Whether it is to be computed; what takes too long is named. */
+static bool
+is_wanted(const struct graphs *g, uint32_t i, uint32_t j)
+{
+	const struct graph_sae *from = &g->sae[i], *to = &g->sae[j];
+
+	if (graphs_wanted(g->job->rule, &g->directions[i], &g->directions[j]))
+		return true;
+	if (g->job->rule == NEIGHBORS_NONE)
+		return false;
+	log_put(LOG_NOTICE,
+		"no neighbors of %s in %s: %u features among %u take too long; "
+		"--neighbors exact computes them",
+		from->name, to->name, from->d_sae, to->d_sae);
+	return false;
 }
 
 static int
@@ -167,14 +186,11 @@ write_one(struct graphs *g, uint32_t i, uint32_t j, struct err *e)
 		there = find(store_view_catalog(g->job->from), &x);
 	if (there >= 0)
 		rc = copy(g, &x, (uint32_t)there, from->d_sae, &have, e);
-	else {
-		rc = set_up(g, i, e);
-		if (rc == 0)
-			rc = set_up(g, j, e);
-		if (rc == 0)
-			rc = neighbors_write(g->job->store, &g->directions[i],
-				&g->directions[j], g->job->pool, &have, e);
-	}
+	else if (is_wanted(g, i, j))
+		rc = neighbors_write(g->job->store, &g->directions[i],
+			&g->directions[j], g->job->pool, &have, e);
+	else
+		return 0;
 	if (rc == 0 && !have)
 		g->made[g->n_made++] = x;
 	return rc == 0 ? stop_check(e) : rc;
@@ -194,5 +210,7 @@ graphs_write(struct graphs *g, const struct graphs_job *job, struct err *e)
 				write_one(g, i, j, e) < 0)
 				return e->code;
 	}
+	for (uint32_t i = 0; i < g->n_saes; i++) /* a pass needs their room */
+		directions_clear(&g->directions[i]);
 	return 0;
 }

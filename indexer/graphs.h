@@ -12,7 +12,7 @@
 #include "util/pool.h"
 
 struct graph_sae {
-	const char *id, *stream; /* borrowed */
+	const char *id, *stream, *name; /* borrowed */
 	const float *rows; /* (d_sae, d_out) of the decoder, borrowed */
 	uint32_t d_sae, d_out;
 };
@@ -24,6 +24,7 @@ struct graphs_job {
 	const char *model_id;
 	const struct graph_sae *sae; /* (n_saes) the run's */
 	uint32_t n_saes;
+	uint64_t rule; /* enum neighbors_rule */
 	struct store_view *from; /* where graphs may be copied from; or NULL */
 };
 
@@ -42,6 +43,9 @@ struct graphs {
 	uint32_t n_made;
 };
 
+/* Whether neighbors_rule has them computed. */
+bool graphs_wanted(uint64_t rule, const struct directions *from,
+	const struct directions *to);
 /* new: graphs_clear(), also on error. */
 int graphs_write(struct graphs *g, const struct graphs_job *job, struct err *e);
 void graphs_clear(struct graphs *g); /* of a zeroed one is fine */

@@ -141,7 +141,8 @@ write_graphs(struct run *r, struct err *e)
 		.progress = r->progress,
 		.model_id = r->plan->model_id,
 		.sae = sae,
-		.n_saes = r->group->n_saes};
+		.n_saes = r->group->n_saes,
+		.rule = r->plan->options->neighbors};
 
 	if (r->plan->end != 0) /* merge computes them, once for all ranges */
 		return 0;
@@ -151,6 +152,7 @@ write_graphs(struct run *r, struct err *e)
 
 		sae[i] = (struct graph_sae){.id = s->id,
 			.stream = s->stream,
+			.name = s->name,
 			.rows = s->sae->w_dec,
 			.d_sae = s->sae->info.d_sae,
 			.d_out = s->sae->info.d_out};
@@ -488,10 +490,11 @@ open_all(struct indexing *x, const struct options *o, struct err *e)
 	progress_init(&x->progress, o->quiet, o->progress_interval_s);
 	if (report_open(&x->report, o->report, e) < 0 ||
 		plan_open(&x->plan, o, e) < 0 ||
+		pool_new(&x->pool, x->plan.n_threads, e) < 0 ||
+		plan_memory_check(&x->plan, x->pool, e) < 0 ||
 		store_open(&x->store, o->store, STORE_CREATE, e) < 0 ||
 		plan_check_store(&x->plan, x->store, e) < 0 ||
-		resume_keep(x->store, &x->plan, e) < 0 ||
-		pool_new(&x->pool, x->plan.n_threads, e) < 0)
+		resume_keep(x->store, &x->plan, e) < 0)
 		return e->code;
 	stopwatch_rest(&x->open);
 	pool_stage(x->pool, STAGE_READ);
@@ -511,6 +514,9 @@ index_run(const struct options *o, struct err *e)
 	rc = open_all(x, o, e);
 	if (rc == 0)
 		rc = read_all(x, o, e);
+	x->plan.corpus_bytes = x->spool.cap * sizeof(*x->spool.doc);
+	if (rc == 0)
+		rc = plan_memory_check(&x->plan, x->pool, e);
 	for (uint32_t i = 0; i < x->plan.n_groups && rc == 0; i++)
 		rc = run_group(x, i, e);
 	progress_wipe(&x->progress);

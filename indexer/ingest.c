@@ -102,6 +102,8 @@ batch_room(struct ingest *g, struct err *e)
 		if (encoder_init(&g->encoder[i], sae_of(g, i)->sae, g->n_threads, n,
 			    e) < 0)
 			return e->code;
+		else
+			encoder_limit(&g->encoder[i], g->memory.hits_bytes / g->n_saes);
 	for (uint32_t h = 0; h < g->job->group->n_hooks; h++) {
 		g->x[h] = mem_new_aligned(n, hook_width(g, h) * sizeof(float));
 		if (g->x[h] == NULL)

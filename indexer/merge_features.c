@@ -166,9 +166,8 @@ merge_features_bytes(const struct merge_features *f)
 	for (uint32_t i = 0; i < f->model.n_saes; i++) {
 		const struct sae_info *s = &f->model.sae[i]->info;
 
-		bytes += (size_t)s->d_sae *
-			(((size_t)s->d_in + s->d_out) * sizeof(float) +
-				kernel_row_bytes(s->d_in, 0));
+		bytes += (size_t)s->d_sae * (2 * (size_t)s->d_in + s->d_out) *
+			sizeof(float);
 	}
 	return bytes + (size_t)lm_info(f->model.lm)->n_params * 2 * sizeof(float);
 }

@@ -127,6 +127,7 @@ merge_saes(struct merging *g, struct err *e)
 		.model_id = first->in->catalog->model[first->cat->model].id,
 		.sae = sae,
 		.n_saes = first->cat->n_saes,
+		.rule = g->m->options->neighbors,
 		.from = first->in->view};
 
 	g->sae = mem_new(first->cat->n_saes, sizeof(*g->sae));
@@ -137,6 +138,7 @@ merge_saes(struct merging *g, struct err *e)
 
 		sae[i] = (struct graph_sae){.id = x->id,
 			.stream = x->hook,
+			.name = x->name,
 			.d_sae = x->d_sae,
 			.d_out = x->d_out};
 		if (store_decoder(first->in->view, index_of(g, i), &sae[i].rows, e) <

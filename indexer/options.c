@@ -96,6 +96,10 @@ static const struct option table[] = {
 		"random examples kept for each tenth of [0, maximum]"},
 	{"count-special", OPT_FLAG, ON_INDEX, AT(count_special), 0, 0, 0, NULL, NULL,
 		"let BOS and special tokens into the statistics"},
+	{"neighbors", OPT_CHOICE, ON_INDEX | ON_MERGE, AT(neighbors), 0, 0,
+		NEIGHBORS_AUTO, "auto|exact|none", "RULE",
+		"each feature's nearest ones: exact, none, or auto, which leaves them "
+		"out where SAEs are so large that they take longer than minutes"},
 	{"seed", OPT_INT, ON_INDEX | ON_VERIFY, AT(seed), 0, MOST, 0, NULL, "N",
 		"of the random samples"},
 	{"features", OPT_RANGE, ON_INDEX, AT(range), 0, UINT32_MAX, 0, NULL,

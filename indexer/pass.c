@@ -73,6 +73,7 @@ sae_init(struct pass_sae *s, const struct pass_job *job, uint32_t i, size_t n_th
 		rc = fit_init(&s->fit, job->sae[i], n_threads, e);
 	if (rc < 0)
 		return rc;
+	encoder_limit(&s->encoder, job->hits_bytes / job->n_saes);
 	s->ranges = mem_new(s->encoder.n_ranges, sizeof(*s->ranges));
 	s->row_start =
 		mem_new((size_t)job->windows->max_tokens + 1, sizeof(*s->row_start));

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "indexer/plan.h"
 
-#include "indexer/pass.h"
 #include "indexer/rows.h"
-#include "kernel/kernel.h"
 #include "model/lm_name.h"
 #include "util/file.h"
 #include "util/hash.h"
 #include "util/log.h"
 #include "util/mem.h"
+#include "util/paged.h"
 #include "util/pool.h"
 
 #include <stdio.h>
@@ -16,9 +15,6 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
-
-#define LEAST_HITS ((size_t)16 << 20) /* bytes for a batch's activations */
-#define OTHERS ((size_t)64 << 20) /* what is not counted one by one */
 
 void
 plan_name_of(char out[LIMIT_NAME_BYTES], const char *path)
@@ -450,7 +446,7 @@ plan_open(struct plan *p, const struct options *o, struct err *e)
 	p->n_threads = o->threads != 0 ? (size_t)o->threads : pool_cpus();
 	if (p->memory_bytes == 0)
 		p->memory_bytes = machine_bytes() / 2;
-	if (check_corpus(p, e) < 0)
+	if (check_corpus(p, e) < 0 || plan_memory_begin(p, e) < 0)
 		return e->code;
 	if (o->model_name != NULL)
 		rc = set_name(p->model_name, "model-name", o->model_name, "", e);
@@ -481,92 +477,6 @@ plan_close(struct plan *p)
 	mem_free(p->excluded);
 	tok_close(p->tok);
 	lm_close(p->lm);
+	paged_end();
 	*p = (struct plan){0};
-}
-
-/* ---- memory ----------------------------------------------------------------------- */
-
-/* Weights (as read, and packed for the products), SAEs (the encoder twice: as
- * read, and packed in floats or, with what threads learn, in bytes) and states. */
-static size_t
-fixed_bytes(const struct plan *p, const struct plan_group *g)
-{
-	size_t bytes = OTHERS + (size_t)lm_info(p->lm)->n_params * 2 * sizeof(float);
-
-	for (uint32_t i = 0; i < p->n_saes; i++) {
-		const struct sae_info *s = &p->sae[i].sae->info;
-
-		bytes += (size_t)s->d_sae *
-			((s->d_in + (size_t)s->d_out) * sizeof(float) +
-				kernel_row_bytes(s->d_in, p->n_threads));
-		if (s->hook_out.site == HOOK_Z || s->n_targets > 1) /* logit effects */
-			bytes += (size_t)s->d_sae * lm_info(p->lm)->d_model *
-				sizeof(float);
-	}
-	for (uint32_t i = 0; i < g->n_saes; i++)
-		bytes += state_bytes(p->end != 0 ? p->end - p->first
-						 : p->sae[g->sae[i]].sae->info.d_sae,
-			(uint32_t)p->options->examples);
-	return bytes;
-}
-
-/* One batch: activations, what encoding takes of them. */
-static size_t
-ingest_bytes(const struct plan *p, const struct plan_group *g, size_t n)
-{
-	size_t bytes = n;
-
-	for (uint32_t i = 0; i < g->n_saes; i++) {
-		const struct sae *s = p->sae[g->sae[i]].sae;
-
-		bytes += encoder_bytes(s, n) +
-			n * ((size_t)s->info.d_in + s->info.d_out) * sizeof(float);
-	}
-	return bytes;
-}
-
-int
-plan_ingest_memory(const struct plan *p, const struct plan_group *g,
-	struct plan_memory *out, struct err *e)
-{
-	size_t fixed = fixed_bytes(p, g) + p->memory_bytes / PLAN_SHARD_SHARE;
-	size_t batch = p->options->batch_tokens, need;
-
-	for (;; batch /= 2) {
-		need = fixed + ingest_bytes(p, g, batch) + LEAST_HITS;
-		if (need <= p->memory_bytes || batch <= 1)
-			break;
-	}
-	if (need > p->memory_bytes)
-		return err_set(e, ERR_NOMEM,
-			"%.0f MiB are not enough: SAEs, statistics and a shard take "
-			"%.0f MiB; raise --memory",
-			(double)p->memory_bytes / 0x1p20, (double)need / 0x1p20);
-	*out = (struct plan_memory){.batch_tokens = batch,
-		.hits_bytes = p->memory_bytes - need + LEAST_HITS};
-	return 0;
-}
-
-int
-plan_memory(const struct plan *p, const struct plan_group *g,
-	const struct pass_job *job, struct plan_memory *out, struct err *e)
-{
-	size_t fixed = fixed_bytes(p, g), batch = p->options->batch_tokens, need;
-
-	for (;; batch /= 2) {
-		need = fixed + pass_bytes(job, batch) + LEAST_HITS;
-		if (need <= p->memory_bytes || batch <= job->windows->max_tokens)
-			break;
-	}
-	if (need > p->memory_bytes)
-		return err_set(e, ERR_NOMEM,
-			"%.0f MiB are not enough: model, SAEs and statistics take %.0f "
-			"MiB, and a batch of %zu tokens on %zu threads %.0f MiB; raise "
-			"--memory or lower --threads",
-			(double)p->memory_bytes / 0x1p20, (double)fixed / 0x1p20, batch,
-			p->n_threads, (double)(need - fixed) / 0x1p20);
-	out->batch_tokens = batch > 0 ? batch : 1;
-	out->finish_bytes = p->memory_bytes - fixed;
-	out->hits_bytes = p->memory_bytes - need + LEAST_HITS;
-	return 0;
 }

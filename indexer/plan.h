@@ -67,6 +67,7 @@ struct plan {
 	uint64_t memory_bytes;
 	/* Features that are sought of each SAE; end 0: all. */
 	uint32_t first, end;
+	size_t corpus_bytes; /* what is held of the corpus, once it is read */
 };
 
 /* Opens the model, the tokenizer and the SAEs. Warnings are logged. new:
@@ -87,7 +88,15 @@ uint8_t *plan_excluded(const struct tok *t, uint32_t n_vocab, bool count_special
  * Characters that no name may have become _. */
 void plan_name_of(char out[LIMIT_NAME_BYTES], const char *path);
 
+/* ---- memory: plan_memory.c ---------------------------------------------------- */
+
 #define PLAN_SHARD_SHARE 4 /* a shard may take this part of the memory */
+
+/* From here on resident memory stays below p->memory_bytes; what plan_close ends. */
+int plan_memory_begin(const struct plan *p, struct err *e);
+/* Before there are windows: whether all groups will fit. Weights that would take the
+ * place of a batch go to files. What each pass has is job's threads and hooks. */
+int plan_memory_check(const struct plan *p, struct pool *pool, struct err *e);
 
 /* What fits the memory, for one group. ERR_NOMEM with numbers when nothing does. */
 struct plan_memory {
@@ -95,6 +104,10 @@ struct plan_memory {
 };
 int plan_memory(const struct plan *p, const struct plan_group *g,
 	const struct pass_job *job, struct plan_memory *out, struct err *e);
+
+/* The least --memory that is enough for that; while memory is bounded. */
+uint64_t plan_memory_least(const struct plan *p, const struct plan_group *g,
+	const struct pass_job *job);
 
 /* The same where activations come from elsewhere; batch_tokens 0 where only active
  * features do. */

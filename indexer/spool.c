@@ -3,6 +3,7 @@
 
 #include "util/hash.h"
 #include "util/mem.h"
+#include "util/paged.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +145,7 @@ spool_get(const struct spool *s, size_t i, struct document *d)
 	const char *p = (const char *)s->file.map.data + doc->at;
 	size_t n_id = doc->n_id == UINT32_MAX ? 0 : doc->n_id;
 
+	paged_touched(1);
 	*d = (struct document){.text = p, .n_text = doc->n_text};
 	if (doc->n_id != UINT32_MAX)
 		d->id = p + doc->n_text;

@@ -3,6 +3,7 @@
 
 #include "store/store.h"
 #include "util/mem.h"
+#include "util/paged.h"
 
 #include <string.h>
 
@@ -102,6 +103,7 @@ windows_get(const struct windows *w, uint32_t i, struct rec_window *out)
 	const uint32_t *array = (const uint32_t *)(p + sizeof(head));
 	size_t n_arrays;
 
+	paged_touched(1);
 	memcpy(&head, p, sizeof(head));
 	n_arrays = ((size_t)head.n_tokens * 3 * sizeof(*array) + 7) / 8 * 8;
 	out->n_tokens = head.n_tokens;

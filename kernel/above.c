@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "kernel/pass.h"
 
+#include "util/paged.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -9,6 +11,7 @@
 struct above {
 	const float *bias; /* may be NULL */
 	const float *threshold; /* may be NULL */
+	size_t most; /* hits of the chunk */
 };
 
 /* Waiting pairs, until the strip is through its block of rows. */
@@ -40,13 +43,17 @@ decide_pairs(struct kernel_pass *p, struct err *e)
 	struct kernel_hit *hit;
 	size_t n = 0, d = p->r->d;
 
+	if (k->found.n > a->most)
+		return err_set(e, ERR_LIMIT, "too many hits");
 	if (!kernel_hits_room(&k->found, k->n_pairs))
 		return err_set(e, ERR_NOMEM, "no memory for %zu hits more", k->n_pairs);
 	hit = k->found.hit + k->found.n;
 	for (size_t i = 0; i < k->n_pairs; i++) {
 		uint32_t query = k->pair[i].query, row = k->pair[i].row;
-		float v = p->ops->dot(p->x + query * p->ldx, p->r->w + row * d, d);
+		float v;
 
+		paged_touched(1);
+		v = p->ops->dot(p->x + query * p->ldx, p->r->w + row * d, d);
 		v = v + (a->bias != NULL ? a->bias[row] : 0.0f);
 		hit[n] = (struct kernel_hit){row, query, v};
 		n += v > (a->threshold != NULL ? a->threshold[row] : 0.0f);
@@ -127,7 +134,7 @@ kernel_above(struct kernel_hits *out, const struct kernel_rows *r, size_t first,
 	size_t count, const float *x, size_t ldx, size_t m, const float *bias,
 	const float *threshold, struct kernel_work *k, struct err *e)
 {
-	struct above a = {bias, threshold};
+	struct above a = {bias, threshold, SIZE_MAX};
 	struct kernel_pass p = {
 		.r = r,
 		.ops = kernel_ops(),
@@ -151,6 +158,8 @@ kernel_above(struct kernel_hits *out, const struct kernel_rows *r, size_t first,
 	rc = prepare(&p, e);
 	for (size_t query = 0; rc == 0 && query < m; query += n) {
 		n = kernel_pass_take(r, m - query);
+		if (out->most > 0)
+			a.most = out->most > out->n ? out->most - out->n : 0;
 		rc = kernel_pass_run(&p, query, n, e);
 		if (rc == 0)
 			rc = sort_hits(out, k, query, n, e);

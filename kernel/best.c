@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "kernel/pass.h"
 
+#include "util/paged.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -91,9 +93,11 @@ offer(struct kernel_pass *p, size_t query, uint32_t row)
 	const struct best *b = p->ctx;
 	struct kernel_hit *heap = b->best + query * b->k;
 	size_t *n = &p->work->count[query - b->query], d = p->r->d;
-	float v = p->ops->dot(p->x + query * p->ldx, p->r->w + row * d, d);
 	struct kernel_hit hit;
+	float v;
 
+	paged_touched(1);
+	v = p->ops->dot(p->x + query * p->ldx, p->r->w + row * d, d);
 	p->work->counts.tried++;
 	v = v + (b->bias != NULL ? b->bias[row] : 0.0f);
 	v = v * (b->scale != NULL ? b->scale[row] * b->turn : b->turn);

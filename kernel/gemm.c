@@ -2,6 +2,7 @@
 #include "kernel/gemm.h"
 
 #include "util/mem.h"
+#include "util/paged.h"
 
 #include <string.h>
 
@@ -25,6 +26,7 @@ kernel_panels_fill(float *panels, const float *b, size_t k, size_t n, size_t row
 		const float *from = b + first * col_stride;
 		float *to = panels + first * k;
 
+		paged_passed(2 * k * PANEL * sizeof(*to));
 		if (cols < PANEL)
 			memset(to, 0, k * PANEL * sizeof(*to));
 		/* i in short runs: both sides stay in cache, whichever is strided */
@@ -38,14 +40,16 @@ kernel_panels_fill(float *panels, const float *b, size_t k, size_t n, size_t row
 
 float *
 kernel_panels_new(const float *b, size_t k, size_t n, size_t row_stride,
-	size_t col_stride)
+	size_t col_stride, struct err *e)
 {
 	size_t n_panels = n / PANEL + (n % PANEL > 0), n_floats;
 	float *panels;
 
-	if (!mem_mul(n_panels, k, &n_floats) || !mem_mul(n_floats, PANEL, &n_floats))
+	if (!mem_mul(n_panels, k, &n_floats) || !mem_mul(n_floats, PANEL, &n_floats)) {
+		err_set(e, ERR_NOMEM, "a matrix of %zu by %zu is too large", k, n);
 		return NULL;
-	panels = mem_new_aligned(n_floats, sizeof(float));
+	}
+	panels = paged_new(n_floats, sizeof(float), e);
 	if (panels != NULL)
 		kernel_panels_fill(panels, b, k, n, row_stride, col_stride);
 	return panels;
@@ -100,12 +104,13 @@ kernel_pack(struct kernel_packed **out, const float *b, size_t k, size_t n,
 	struct kernel_packed *p = mem_new(1, sizeof(*p));
 
 	*out = NULL;
-	if (p != NULL)
-		p->panel = kernel_panels_new(b, k, n, row_stride, col_stride);
-	if (p == NULL || p->panel == NULL) {
-		mem_free(p);
+	if (p == NULL)
 		return err_set(e, ERR_NOMEM, "no memory to pack a matrix of %zu by %zu",
 			k, n);
+	p->panel = kernel_panels_new(b, k, n, row_stride, col_stride, e);
+	if (p->panel == NULL) {
+		mem_free(p);
+		return e != NULL ? e->code : ERR_NOMEM;
 	}
 	p->k = k;
 	p->n = n;

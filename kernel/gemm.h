@@ -9,9 +9,9 @@
 #include "kernel/ops.h"
 
 /* b (k, n) at its strides as panels (n / PANEL rounded up, k, PANEL), NULL
- * when memory ran out. new: mem_free(). */
+ * and the error when there is no room. new: mem_free(). */
 float *kernel_panels_new(const float *b, size_t k, size_t n, size_t row_stride,
-	size_t col_stride);
+	size_t col_stride, struct err *e);
 
 /* The same into `panels`. */
 void kernel_panels_fill(float *panels, const float *b, size_t k, size_t n,

@@ -42,6 +42,7 @@
 
 #include "kernel/pass.h"
 #include "util/mem.h"
+#include "util/paged.h"
 
 #include <math.h>
 #include <string.h>
@@ -90,7 +91,7 @@ row_fill(struct kernel_bytes *b, const float *w, size_t row, size_t d, int8_t *q
 }
 
 int
-kernel_bytes_fill(struct kernel_rows *r)
+kernel_bytes_fill(struct kernel_rows *r, struct err *e)
 {
 	size_t n = padded(r->n, PANEL);
 	struct kernel_bytes *b = &r->bytes;
@@ -98,17 +99,20 @@ kernel_bytes_fill(struct kernel_rows *r)
 
 	b->most = kernel_int8()->row_most;
 	b->n_quads = (r->d + 3) / 4;
-	b->panels = mem_new_aligned(n, b->n_quads * 4);
-	b->scale = mem_new_aligned(n, sizeof(float));
-	b->norm = mem_new_aligned(n, sizeof(float));
-	b->rest = mem_new_aligned(n, sizeof(float));
-	if (q == NULL || b->panels == NULL || b->scale == NULL || b->norm == NULL ||
-		b->rest == NULL) {
+	b->panels = paged_new(n, b->n_quads * 4, e);
+	b->scale = b->panels != NULL ? paged_new(n, sizeof(float), e) : NULL;
+	b->norm = b->scale != NULL ? paged_new(n, sizeof(float), e) : NULL;
+	b->rest = b->norm != NULL ? paged_new(n, sizeof(float), e) : NULL;
+	if (q == NULL)
+		err_set(e, ERR_NOMEM, "no memory for a row of %zu floats", r->d);
+	if (q == NULL || b->rest == NULL) {
 		mem_free(q);
 		return -1;
 	}
-	for (size_t row = 0; row < r->n; row++)
+	for (size_t row = 0; row < r->n; row++) {
+		paged_passed(2 * r->d * sizeof(float));
 		row_fill(b, r->w + row * r->d, row, r->d, q);
+	}
 	mem_free(q);
 	return 0;
 }
@@ -272,6 +276,8 @@ kernel_int8_run(struct kernel_pass *p, size_t query, size_t at, size_t end,
 		return rc;
 	b = kernel_blocks(p, at, end, BLOCK_BYTES / (PANEL * p->r->d));
 	for (; rc == 0 && kernel_blocks_more(&b); b.i++) {
+		/* bytes of the block, and rows, which are four times as long */
+		paged_passed(5 * BLOCK_BYTES);
 		for (size_t j = b.panel; j < b.panel + b.n; j++)
 			kernel_side_panel(p, base + j);
 		for (size_t q = at; rc == 0 && q < end; q += rows) {

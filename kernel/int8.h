@@ -91,8 +91,8 @@ struct kernel_bytes {
 	float *rest; /* (n padded to PANEL) */
 };
 
-/* r->bytes from r->w; -1 = no memory. */
-int kernel_bytes_fill(struct kernel_rows *r);
+/* r->bytes from r->w; -1 and the error when there is no room. */
+int kernel_bytes_fill(struct kernel_rows *r, struct err *e);
 void kernel_bytes_clear(struct kernel_bytes *b);
 
 /* Scratch of one thread. */

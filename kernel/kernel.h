@@ -103,9 +103,6 @@ int kernel_rows_new(struct kernel_rows **out, const float *w, size_t n, size_t d
 	struct err *e);
 void kernel_rows_free(struct kernel_rows *r);
 size_t kernel_rows_n(const struct kernel_rows *r);
-/* The most bytes that a row of d floats takes beside itself while n_threads
- * search: packed, and in what each thread learns. */
-size_t kernel_row_bytes(size_t d, size_t n_threads);
 
 struct kernel_hit {
 	uint32_t row; /* of w */
@@ -117,6 +114,7 @@ struct kernel_hits { /* a growing array, owned; kernel_hits_clear() frees */
 	struct kernel_hit *hit;
 	size_t n;
 	size_t cap;
+	size_t most; /* kernel_above ends with ERR_LIMIT before n passes it; 0: none */
 };
 void kernel_hits_clear(struct kernel_hits *h);
 
@@ -126,6 +124,8 @@ void kernel_hits_clear(struct kernel_hits *h);
 struct kernel_work;
 int kernel_work_new(struct kernel_work **out, struct err *e);
 void kernel_work_free(struct kernel_work *k);
+/* About the most that one takes for n rows of d floats, hits not counted. */
+size_t kernel_work_bytes(size_t n, size_t d);
 
 /* What the searches with one kernel_work did so far. */
 struct kernel_counts {

@@ -24,6 +24,7 @@
 
 #include "kernel/gemm.h"
 #include "util/mem.h"
+#include "util/paged.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -53,20 +54,24 @@ slack_of(float norm, double factor)
 }
 
 static int
-rows_fill(struct kernel_rows *r)
+rows_fill(struct kernel_rows *r, struct err *e)
 {
 	size_t n_padded = (r->n + PANEL - 1) / PANEL * PANEL;
 	double factor = gamma_of((double)r->d) + gamma_of((double)(r->d / 64 + 7));
 
-	if (r->in_bytes && kernel_bytes_fill(r) < 0)
+	if (r->in_bytes && kernel_bytes_fill(r, e) < 0)
 		return -1;
 	if (!r->in_bytes)
-		r->panels = kernel_panels_new(r->w, r->d, r->n, 1, r->d);
-	r->slack = mem_new_aligned(n_padded, sizeof(float));
-	if ((!r->in_bytes && r->panels == NULL) || r->slack == NULL)
+		r->panels = kernel_panels_new(r->w, r->d, r->n, 1, r->d, e);
+	if (!r->in_bytes && r->panels == NULL)
 		return -1;
-	for (size_t i = 0; i < r->n; i++)
+	r->slack = paged_new(n_padded, sizeof(float), e);
+	if (r->slack == NULL)
+		return -1;
+	for (size_t i = 0; i < r->n; i++) {
+		paged_passed(r->d * sizeof(float));
 		r->slack[i] = slack_of(kernel_norm_up(r->w + i * r->d, r->d), factor);
+	}
 	return 0;
 }
 
@@ -85,17 +90,18 @@ kernel_rows_new(struct kernel_rows **out, const float *w, size_t n, size_t d,
 		return err_set(e, ERR_LIMIT, "%zu rows: fewer than %u can be had", n,
 			UINT32_MAX);
 	r = mem_new(1, sizeof(*r));
-	if (r != NULL) {
-		*r = (struct kernel_rows){.w = w, .n = n, .d = d};
-		r->serial = atomic_fetch_add(&n_made, 1) + 1;
-		r->in_bytes = kernel_pass_wants_bytes(d);
-		if (rows_fill(r) == 0) {
-			*out = r;
-			return 0;
-		}
+	if (r == NULL)
+		return err_set(e, ERR_NOMEM, "no memory to pack %zu rows of %zu floats",
+			n, d);
+	*r = (struct kernel_rows){.w = w, .n = n, .d = d};
+	r->serial = atomic_fetch_add(&n_made, 1) + 1;
+	r->in_bytes = kernel_pass_wants_bytes(d);
+	if (rows_fill(r, e) < 0) {
 		kernel_rows_free(r);
+		return e != NULL ? e->code : ERR_NOMEM;
 	}
-	return err_set(e, ERR_NOMEM, "no memory to pack %zu rows of %zu floats", n, d);
+	*out = r;
+	return 0;
 }
 
 void
@@ -113,16 +119,6 @@ size_t
 kernel_rows_n(const struct kernel_rows *r)
 {
 	return r->n;
-}
-
-/* See kernel_side_learn() for what a thread keeps of each row. */
-size_t
-kernel_row_bytes(size_t d, size_t n_threads)
-{
-	size_t n_side = d / 16 < INT8_SIDE_MOST ? d / 16 : INT8_SIDE_MOST;
-	size_t bytes = d + (4 + n_threads * n_side) * sizeof(float);
-
-	return bytes > d * sizeof(float) ? bytes : d * sizeof(float);
 }
 
 /* ---- scratch and hits ---------------------------------------------------- */
@@ -216,14 +212,20 @@ kernel_pass_check(const struct kernel_rows *r, size_t first, size_t count, size_
 	return 0;
 }
 
-size_t
-kernel_pass_chunk(const struct kernel_rows *r)
+static size_t
+chunk_of(size_t d)
 {
-	size_t n = CHUNK_BYTES / sizeof(float) / r->d;
+	size_t n = CHUNK_BYTES / sizeof(float) / d;
 
 	if (n > CHUNK_MOST)
 		n = CHUNK_MOST;
 	return n < CHUNK_LEAST ? CHUNK_LEAST : n / STRIP_MOST * STRIP_MOST;
+}
+
+size_t
+kernel_pass_chunk(const struct kernel_rows *r)
+{
+	return chunk_of(r->d);
 }
 
 /* All rows are read again for each chunk: hence alike, not one of a few queries. */
@@ -235,6 +237,18 @@ kernel_pass_take(const struct kernel_rows *r, size_t n_left)
 	n = (n_left + n - 1) / n;
 	n = (n + STRIP_MOST - 1) / STRIP_MOST * STRIP_MOST;
 	return n < n_left ? n : n_left;
+}
+
+/* Of a row: its side (see kernel_side_learn()) and its terms. Of a query: a strip in
+ * floats, one in bytes, its side. */
+size_t
+kernel_work_bytes(size_t n, size_t d)
+{
+	size_t n_side = d / 16 < INT8_SIDE_MOST ? d / 16 : INT8_SIDE_MOST;
+	size_t pairs = STRIP_MOST * KERNEL_BLOCK_ROWS * sizeof(struct kernel_pair);
+
+	return n * (n_side + 5) * sizeof(float) +
+		chunk_of(d) * (d * 5 + n_side * 4 + 64) + BLOCK_BYTES + 2 * pairs;
 }
 
 static int
@@ -367,6 +381,7 @@ kernel_float_run(struct kernel_pass *p, size_t query, size_t at, size_t end,
 	for (; rc == 0 && kernel_blocks_more(&b); b.i++) {
 		const float *panels = block_of(p, b.panel, b.n, e);
 
+		paged_passed(2 * BLOCK_BYTES);
 		if (panels == NULL)
 			return e != NULL ? e->code : ERR_NOMEM;
 		for (size_t q = at; rc == 0 && q < end; q += mr)

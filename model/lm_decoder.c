@@ -6,6 +6,7 @@
  * down(act(up y)) or, gated, down(act(gate y) * up y).
  */
 #include "model/lm_int.h"
+#include "util/paged.h"
 
 #include <string.h>
 
@@ -60,6 +61,7 @@ embed(const struct lm_pass *p)
 				: NULL;
 			float *x = p->w->x + t * d;
 
+			paged_touched(1);
 			for (size_t i = 0; i < d; i++) {
 				x[i] = m->embed_scale != 0 ? a[i] * m->embed_scale
 							   : a[i];

@@ -2,6 +2,7 @@
 /* Tensors to weights, each checked against what config.json makes of it. */
 #include "model/lm_int.h"
 #include "util/mem.h"
+#include "util/paged.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -74,8 +75,8 @@ lm_floats(struct lm *m, const char *name, size_t n1, size_t n2, float **out,
 
 	if (rc < 0)
 		return rc;
-	*out = mem_new_aligned(t->n_values, sizeof(**out));
-	return *out ? copy(m, t, *out, e) : no_memory(t, e);
+	*out = paged_new(t->n_values, sizeof(**out), e);
+	return *out ? copy(m, t, *out, e) : err_wrap(e, "%s: tensor %s", t->path, name);
 }
 
 int

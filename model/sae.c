@@ -4,6 +4,7 @@
 #include "model/sae_int.h"
 #include "util/hash.h"
 #include "util/mem.h"
+#include "util/paged.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -95,13 +96,17 @@ derive(struct sae *s, struct err *e)
 {
 	size_t d = s->info.d_in, f = s->info.d_sae;
 
-	s->dec_norm = mem_new_aligned(f, sizeof(float));
+	s->dec_norm = paged_new(f, sizeof(float), e);
+	if (!s->dec_norm)
+		return e->code;
 	s->ones = mem_new_aligned(d, sizeof(float));
-	if (!s->dec_norm || !s->ones)
+	if (!s->ones)
 		return err_set(e, ERR_NOMEM, "memory ran out");
-	for (size_t i = 0; i < f; i++)
+	for (size_t i = 0; i < f; i++) {
+		paged_passed(s->info.d_out * sizeof(float));
 		s->dec_norm[i] =
 			kernel_norm(s->w_dec + i * s->info.d_out, s->info.d_out);
+	}
 	for (size_t i = 0; i < d; i++)
 		s->ones[i] = 1;
 	return kernel_rows_new(&s->rows, s->w_enc, f, d, e);

@@ -8,6 +8,7 @@
  */
 #include "model/sae_clt.h"
 #include "util/mem.h"
+#include "util/paged.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -168,8 +169,10 @@ clt_load_decoder(struct clt *c, const struct tensor *w, uint32_t below, bool *an
 	float *left = mem_new(skip, sizeof(*left));
 	int rc = 0;
 
-	s->w_dec = mem_new_aligned(s->info.d_sae, o * sizeof(*s->w_dec));
-	if (!s->w_dec || !left)
+	s->w_dec = paged_new(s->info.d_sae, o * sizeof(*s->w_dec), e);
+	if (!s->w_dec)
+		rc = err_wrap(e, "%s: tensor %s", w->path, w->name);
+	else if (!left)
 		rc = err_set(e, ERR_NOMEM, "%s: memory ran out for tensor %s", w->path,
 			w->name);
 	for (size_t f = 0; rc == 0 && f < s->info.d_sae; f++) {

@@ -3,6 +3,7 @@
  * dictionary_learning (and SAEBench): config.json with a "trainer", and ae.pt.
  */
 #include "model/sae_int.h"
+#include "util/paged.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -197,9 +198,11 @@ make_unit(struct sae_loading *l)
 	struct sae *s = l->s;
 	bool unit = true;
 
-	for (size_t f = 0; f < s->info.d_sae; f++)
+	for (size_t f = 0; f < s->info.d_sae; f++) {
+		paged_passed(s->info.d_out * sizeof(float));
 		unit &= fabsf(kernel_norm(s->w_dec + f * s->info.d_out, s->info.d_out) -
 				1) <= 1e-5f;
+	}
 	if (unit)
 		return;
 	sae_fold_norms(s);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "model/sae.h"
 #include "util/mem.h"
+#include "util/paged.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -31,8 +32,8 @@ sae_work_new(struct sae_work **out, const struct sae *s, struct err *e)
 		rc = w->best ? 0 : err_set(e, ERR_NOMEM, "memory ran out");
 	}
 	if (rc == 0 && s->threshold) {
-		w->bar = mem_new_aligned(s->info.d_sae, sizeof(*w->bar));
-		rc = w->bar ? 0 : err_set(e, ERR_NOMEM, "memory ran out");
+		w->bar = paged_new(s->info.d_sae, sizeof(*w->bar), e);
+		rc = w->bar ? 0 : ERR_NOMEM;
 		for (size_t i = 0; rc == 0 && i < s->info.d_sae; i++)
 			w->bar[i] = s->threshold[i] > 0 ? s->threshold[i] : 0;
 	}
@@ -337,6 +338,7 @@ sae_decode(const struct sae *s, float *x_hat, const struct sae_act *acts, size_t
 		uint32_t f = acts[i].feature;
 		float value = acts[i].value;
 
+		paged_touched(1);
 		if (s->info.rescale_by_decoder_norm && s->dec_norm[f] > 0)
 			value /= s->dec_norm[f];
 		kernel_axpy(x_hat, s->w_dec + f * d, value, d);

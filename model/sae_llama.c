@@ -5,6 +5,7 @@
  * weights.
  */
 #include "model/sae_int.h"
+#include "util/paged.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -219,8 +220,11 @@ fold_authors(struct scope *g)
 		s->b_enc[i] /= (float)g->in;
 	for (size_t i = 0; i < s->info.d_out; i++)
 		s->b_dec[i] /= (float)g->out;
-	for (size_t i = 0; i < (size_t)s->info.d_sae * s->info.d_out; i++)
+	for (size_t i = 0; i < (size_t)s->info.d_sae * s->info.d_out; i++) {
+		if (i % s->info.d_out == 0)
+			paged_passed(s->info.d_out * sizeof(float));
 		s->w_dec[i] *= (float)(g->in / g->out);
+	}
 	if (g->by_norm)
 		sae_fold_norms(s);
 	sae_note(g->l, "the authors' rule: b_enc / s%s, threshold as it is; s is %.9g",
@@ -286,6 +290,7 @@ divide_threshold(struct scope *g)
 	for (size_t i = 0; i < s->info.d_sae; i++) {
 		float norm = kernel_norm(s->w_dec + i * o, o);
 
+		paged_passed(o * sizeof(float));
 		s->threshold[i] = norm > 0 ? s->threshold[i] / norm : INFINITY;
 	}
 	sae_note(g->l, "threshold / |W_dec row|");

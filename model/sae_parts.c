@@ -5,6 +5,7 @@
  */
 #include "model/sae_int.h"
 #include "util/mem.h"
+#include "util/paged.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -147,27 +148,52 @@ sae_orient(const struct sae_loading *l, struct sae_part *p, enum sae_axis rows,
 
 /* ---- values ---------------------------------------------------------------- */
 
-/* to (cols, rows) = from (rows, cols), by tiles that stay in cache. */
-static void
-transpose(float *to, const float *from, size_t rows, size_t cols)
-{
-	const size_t tile = 32;
+#define TILE 32 /* rows and columns that stay in cache */
+#define STRIP 2048 /* columns at a time: neither matrix is in memory as a whole */
 
-	for (size_t i = 0; i < rows; i += tile) {
-		for (size_t j = 0; j < cols; j += tile) {
-			for (size_t x = i; x < rows && x < i + tile; x++) {
-				for (size_t y = j; y < cols && y < j + tile; y++)
-					to[y * rows + x] = from[x * cols + y];
+/* to (cols, rows), from its row j and column i on, = from (n_rows, n_cols). */
+static void
+put_transposed(float *to, size_t rows, size_t i, size_t j, const float *from,
+	size_t n_rows, size_t n_cols)
+{
+	for (size_t at = 0; at < n_cols; at += TILE)
+		for (size_t x = 0; x < n_rows; x++)
+			for (size_t y = at; y < n_cols && y < at + TILE; y++)
+				to[(j + y) * rows + i + x] = from[x * n_cols + y];
+}
+
+/* to (cols, rows) = t (rows, cols). */
+static int
+load_transposed(const struct tensor *t, float *to, struct err *e)
+{
+	size_t rows = t->shape[0], cols = t->shape[1];
+	float *strip = mem_new_aligned(TILE * STRIP, sizeof(*strip));
+	int rc = strip ? 0 : err_set(e, ERR_NOMEM, "memory ran out");
+
+	for (size_t j = 0; rc == 0 && j < cols; j += STRIP) {
+		size_t n = cols - j < STRIP ? cols - j : STRIP;
+
+		for (size_t i = 0; rc == 0 && i < rows; i += TILE) {
+			size_t m = rows - i < TILE ? rows - i : TILE;
+
+			paged_passed(n * rows * sizeof(*to));
+			for (size_t x = 0; rc == 0 && x < m; x++) {
+				paged_touched(1);
+				rc = tensor_floats_some(t, (i + x) * cols + j, n,
+					strip + x * n, false, e);
 			}
+			if (rc == 0)
+				put_transposed(to, rows, i, j, strip, m, n);
 		}
 	}
+	mem_free(strip);
+	return rc;
 }
 
 static int
 load_part(struct sae_loading *l, const struct sae_part *p, struct err *e)
 {
 	const struct tensor *t = tensors_find(l->t, p->name);
-	float *raw;
 	int rc;
 
 	if (!t)
@@ -178,19 +204,11 @@ load_part(struct sae_loading *l, const struct sae_part *p, struct err *e)
 	rc = check_shape(l, p, t, e);
 	if (rc < 0)
 		return rc;
-	*p->to = mem_new_aligned(t->n_values, sizeof(float));
-	raw = p->transpose ? mem_new_aligned(t->n_values, sizeof(float)) : *p->to;
-	if (!*p->to || !raw)
-		rc = err_set(e, ERR_NOMEM, "%s: memory ran out for tensor %s", t->path,
-			t->name);
-	else
-		rc = tensor_floats(t, raw, false, e);
-	if (p->transpose) {
-		if (rc == 0)
-			transpose(*p->to, raw, t->shape[0], t->shape[1]);
-		mem_free(raw);
-	}
-	return rc;
+	*p->to = paged_new(t->n_values, sizeof(float), e);
+	if (!*p->to)
+		return err_wrap(e, "%s: tensor %s", t->path, t->name);
+	return p->transpose ? load_transposed(t, *p->to, e)
+			    : tensor_floats(t, *p->to, false, e);
 }
 
 static bool
@@ -286,8 +304,8 @@ sae_scalar(const struct sae_loading *l, const char *name, double *out, bool *fou
 int
 sae_zeros(float **to, size_t n, struct err *e)
 {
-	*to = mem_new_aligned(n, sizeof(**to));
-	return *to ? 0 : err_set(e, ERR_NOMEM, "memory ran out");
+	*to = paged_new(n, sizeof(**to), e);
+	return *to ? 0 : e->code;
 }
 
 int
@@ -323,10 +341,13 @@ sae_fold_scale(struct sae *s, float in, float out)
 {
 	size_t f = s->info.d_sae, d = s->info.d_in, o = s->info.d_out;
 
-	for (size_t i = 0; i < f * d; i++)
-		s->w_enc[i] *= in;
-	for (size_t i = 0; i < f * o; i++)
-		s->w_dec[i] /= out;
+	for (size_t j = 0; j < f; j++) {
+		paged_passed((d + o) * sizeof(float));
+		for (size_t i = j * d; i < (j + 1) * d; i++)
+			s->w_enc[i] *= in;
+		for (size_t i = j * o; i < (j + 1) * o; i++)
+			s->w_dec[i] /= out;
+	}
 	for (size_t i = 0; i < o; i++)
 		s->b_dec[i] /= out;
 }
@@ -339,6 +360,7 @@ sae_fold_norms(struct sae *s)
 	for (size_t f = 0; f < s->info.d_sae; f++) {
 		float norm = kernel_norm(s->w_dec + f * o, o);
 
+		paged_passed((d + o) * sizeof(float));
 		for (size_t i = 0; i < d; i++)
 			s->w_enc[f * d + i] *= norm;
 		s->b_enc[f] *= norm;

@@ -6,6 +6,7 @@
  */
 #include "model/sae_int.h"
 #include "util/mem.h"
+#include "util/paged.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -426,8 +427,11 @@ finetuned(struct saelens *g, const char *name, struct err *e)
 			"%s: tensor %s is not all 1, but %s says "
 			"finetuning_scaling_factor is false",
 			t->path, name, g->l->cfg.name);
-	for (size_t i = 0; rc == 0 && !ones && i < t->n_values * o; i++)
+	for (size_t i = 0; rc == 0 && !ones && i < t->n_values * o; i++) {
+		if (i % o == 0)
+			paged_passed(o * sizeof(float));
 		s->w_dec[i] *= by[i / o];
+	}
 	if (rc == 0 && !ones)
 		sae_note(g->l, "W_dec rows times %s", name);
 	mem_free(by);

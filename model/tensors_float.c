@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 #include "model/tensors.h"
 
+#include "util/paged.h"
+
 #include <math.h>
 #include <string.h>
+
+#define TOUCH_VALUES 16384
 
 static float
 float_of_bits(uint32_t bits)
@@ -143,6 +147,8 @@ check_finite(const struct tensor *t, const float *x, size_t from, size_t n,
 	struct err *e)
 {
 	for (size_t i = 0; i < n; i++) {
+		if (i % TOUCH_VALUES == 0)
+			paged_passed(TOUCH_VALUES * sizeof(*x));
 		if (!isfinite(x[i]))
 			return err_set(e, ERR_FORMAT,
 				"%s: tensor %s holds %s at index %zu; the weights are "
@@ -181,5 +187,14 @@ tensor_mapped(const struct tensor *t, const float **out, struct err *e)
 int
 tensor_floats(const struct tensor *t, float *out, bool allow_nonfinite, struct err *e)
 {
-	return tensor_floats_some(t, 0, t->n_values, out, allow_nonfinite, e);
+	size_t at = 0, n;
+	int rc;
+
+	do {
+		n = t->n_values - at < TOUCH_VALUES ? t->n_values - at : TOUCH_VALUES;
+		rc = tensor_floats_some(t, at, n, out + at, allow_nonfinite, e);
+		paged_passed(2 * TOUCH_VALUES * sizeof(*out));
+		at += n;
+	} while (rc == 0 && at < t->n_values);
+	return rc;
 }

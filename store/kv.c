@@ -5,6 +5,7 @@
 #include "store/disk.h"
 #include "store/kv_value.h"
 #include "util/file.h"
+#include "util/paged.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -23,6 +24,7 @@ struct kv {
 	MDB_dbi dbi[KV_TABLES];
 	uint64_t n_entries[KV_TABLES];
 	size_t n_tables;
+	void *map; /* NULL before it is open */
 	size_t map_bytes, put_bytes;
 	bool finished;
 	bool failed;
@@ -65,8 +67,8 @@ fail(struct kv *kv, int rc, const char *what, struct err *e)
 				   : mdb_strerror(code == ERR_FULL ? ENOSPC : rc));
 }
 
-static int
-corrupt(const struct kv_view *v, size_t table, uint32_t id, uint32_t part,
+int
+kv_corrupt(const struct kv_view *v, size_t table, uint32_t id, uint32_t part,
 	const char *why, struct err *e)
 {
 	return err_set(e, ERR_CORRUPT, "%s: table %zu, key %u.%u: %s", v->kv->path,
@@ -92,6 +94,19 @@ kv_new(const char *path, size_t n_tables)
 	return kv;
 }
 
+/* LMDB reads its map and writes by other ways. */
+static int
+watch_map(struct kv *kv, struct err *e)
+{
+	MDB_envinfo info;
+	int rc = mdb_env_info(kv->env, &info);
+
+	if (rc != 0)
+		return fail(kv, rc, "open", e);
+	kv->map = info.me_mapaddr;
+	return paged_map(kv->map, kv->map_bytes, e);
+}
+
 static int
 env_open(struct kv *kv, size_t map_bytes, unsigned flags, struct err *e)
 {
@@ -105,7 +120,7 @@ env_open(struct kv *kv, size_t map_bytes, unsigned flags, struct err *e)
 		rc = mdb_env_open(kv->env, kv->path, flags | MDB_NOSUBDIR | MDB_NOLOCK,
 			0644);
 	kv->map_bytes = map_bytes;
-	return rc == 0 ? 0 : fail(kv, rc, "open", e);
+	return rc == 0 ? watch_map(kv, e) : fail(kv, rc, "open", e);
 }
 
 static int
@@ -154,7 +169,10 @@ commit(struct kv *kv, struct err *e)
 		rc = mdb_env_info(kv->env, &info);
 	if (rc == 0 && (info.me_last_pgno + 1) * PAGE_BYTES > kv->map_bytes / 2) {
 		kv->map_bytes *= 2;
+		paged_unmap(kv->map);
 		rc = mdb_env_set_mapsize(kv->env, kv->map_bytes);
+		if (rc == 0)
+			return watch_map(kv, e);
 	}
 	return rc == 0 ? 0 : fail(kv, rc, "write", e);
 }
@@ -352,6 +370,7 @@ kv_close(struct kv *kv)
 		return;
 	if (kv->txn != NULL)
 		mdb_txn_abort(kv->txn);
+	paged_unmap(kv->map);
 	if (kv->env != NULL)
 		mdb_env_close(kv->env);
 	mem_free(kv->path);
@@ -396,11 +415,11 @@ check(const struct kv_view *v, size_t table, const uint8_t key[KV_KEY_BYTES], MD
 
 	return why == NULL
 		? 0
-		: corrupt(v, table, kv_key_id(key), kv_key_part(key), why, e);
+		: kv_corrupt(v, table, kv_key_id(key), kv_key_part(key), why, e);
 }
 
-static int
-get_part(struct kv_view *v, size_t table, uint32_t id, uint32_t part,
+int
+kv_get_part(struct kv_view *v, size_t table, uint32_t id, uint32_t part,
 	struct kv_value *out, uint32_t *n_parts, struct err *e)
 {
 	uint8_t key[KV_KEY_BYTES];
@@ -408,6 +427,7 @@ get_part(struct kv_view *v, size_t table, uint32_t id, uint32_t part,
 	int rc;
 
 	assert(table < v->kv->n_tables);
+	paged_touched(1);
 	kv_key(key, id, part);
 	rc = mdb_get(v->txn, v->kv->dbi[table], &k, &x);
 	if (rc == MDB_NOTFOUND)
@@ -416,50 +436,6 @@ get_part(struct kv_view *v, size_t table, uint32_t id, uint32_t part,
 		return fail(v->kv, rc, "read", e);
 	rc = check(v, table, key, x, 0, out, n_parts, e);
 	return rc == 0 ? 1 : rc;
-}
-
-/* Parts 1 to n_parts - 1 behind the first one, in arena. */
-static int
-gather(struct kv_view *v, size_t table, uint32_t id, uint32_t n_parts,
-	struct kv_value *x, struct arena *arena, struct err *e)
-{
-	uint8_t *all = arena_alloc(arena, n_parts, LIMIT_CHUNK_BYTES);
-	size_t n = 0;
-
-	if (all == NULL)
-		return err_set(e, ERR_NOMEM, "no memory for a value of %u parts",
-			n_parts);
-	for (uint32_t i = 0; i < n_parts; i++) {
-		uint32_t again = n_parts;
-		int rc = i == 0 ? 1 : get_part(v, table, id, i, x, &again, e);
-
-		if (rc < 0)
-			return rc;
-		if (rc == 0 || again != n_parts || x->n_bytes > LIMIT_CHUNK_BYTES ||
-			(i + 1 < n_parts && x->n_bytes != LIMIT_CHUNK_BYTES))
-			return corrupt(v, table, id, i, "a part is missing", e);
-		memcpy(all + n, x->p, x->n_bytes);
-		n += x->n_bytes;
-	}
-	x->p = all;
-	x->n_bytes = n;
-	return 1;
-}
-
-int
-kv_get(struct kv_view *v, size_t table, uint32_t id, struct kv_value *out,
-	struct arena *arena, struct err *e)
-{
-	uint32_t n_parts;
-	int rc;
-
-	*out = (struct kv_value){0};
-	rc = get_part(v, table, id, 0, out, &n_parts, e);
-	if (rc != 1 || n_parts == 1)
-		return rc;
-	if (n_parts == 0 || n_parts > UINT16_MAX)
-		return corrupt(v, table, id, 0, "the header is damaged", e);
-	return gather(v, table, id, n_parts, out, arena, e);
 }
 
 static bool
@@ -509,6 +485,7 @@ kv_each(struct kv_view *v, size_t table, uint32_t id, uint16_t part,
 		struct kv_value value;
 		uint32_t n_parts;
 
+		paged_touched(1);
 		got = check(v, table, key, x, KV_SERIES, &value, &n_parts, e);
 		if (got == 0)
 			got = fn(ctx, kv_key_part(key), value, e);
@@ -537,12 +514,12 @@ walk_one(struct kv_view *v, size_t table, MDB_val k, MDB_val x, uint32_t *n_ids,
 	uint32_t id, n_parts;
 
 	if (k.mv_size != KV_KEY_BYTES)
-		return corrupt(v, table, *n_ids, 0, "a key of another length", e);
+		return kv_corrupt(v, table, *n_ids, 0, "a key of another length", e);
 	id = kv_key_id(k.mv_data);
 	if (id == UINT32_MAX || (id != *n_ids && id + 1 != *n_ids) ||
 		(v->kv->has_last[table] &&
 			memcmp(k.mv_data, v->kv->last[table], KV_KEY_BYTES) <= 0))
-		return corrupt(v, table, id, 0, "the value before it is missing", e);
+		return kv_corrupt(v, table, id, 0, "the value before it is missing", e);
 	*n_ids = id + 1;
 	memcpy(v->kv->last[table], k.mv_data, KV_KEY_BYTES);
 	v->kv->has_last[table] = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * kv_value: the bytes of a key and of a value's header, made and checked. kv.c's own;
- * knows nothing of files.
+ * kv_value: the bytes of a key and of a value's header, made and checked, and what
+ * kv.c gives kv_get.c. Nobody else's.
  */
 #ifndef STORE_KV_VALUE_H
 #define STORE_KV_VALUE_H
@@ -22,5 +22,12 @@ void kv_header(uint8_t header[KV_HEADER_BYTES], size_t table,
 /* Takes the header off; NULL, or what is wrong. *out borrowed from p. */
 const char *kv_value_check(size_t table, const uint8_t key[KV_KEY_BYTES], const void *p,
 	size_t n_bytes, unsigned flags, struct kv_value *out, uint32_t *n_parts);
+
+/* kv.c's, for kv_get.c: the part of a value, 1, or 0 when there is none. */
+int kv_get_part(struct kv_view *v, size_t table, uint32_t id, uint32_t part,
+	struct kv_value *out, uint32_t *n_parts, struct err *e);
+/* ERR_CORRUPT, with file and key. */
+int kv_corrupt(const struct kv_view *v, size_t table, uint32_t id, uint32_t part,
+	const char *why, struct err *e);
 
 #endif

@@ -2,6 +2,7 @@
 #include "util/file.h"
 
 #include "util/mem.h"
+#include "util/paged.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define PIECE_BYTES ((size_t)1 << 20) /* written at a time, as it may be mapped */
 
 /* Opens a regular file for reading and tells its size. */
 static int
@@ -54,6 +57,10 @@ map_open(struct map *m, const char *path, struct err *e)
 				(unsigned long long)size);
 		else
 			*m = (struct map){.data = p, .n_bytes = size};
+		if (rc == 0)
+			rc = paged_map(p, size, e);
+		if (rc < 0)
+			map_close(m);
 	}
 	close(fd);
 	return rc;
@@ -62,8 +69,10 @@ map_open(struct map *m, const char *path, struct err *e)
 void
 map_close(struct map *m)
 {
-	if (m->data != NULL)
+	if (m->data != NULL) {
+		paged_unmap(m->data);
 		munmap((void *)(uintptr_t)m->data, m->n_bytes);
+	}
 	*m = (struct map){0};
 }
 
@@ -115,7 +124,8 @@ write_all(int fd, const void *p, size_t n_bytes)
 	ssize_t n;
 
 	while (n_bytes > 0) {
-		n = write(fd, at, n_bytes);
+		paged_passed(PIECE_BYTES);
+		n = write(fd, at, n_bytes < PIECE_BYTES ? n_bytes : PIECE_BYTES);
 		if (n < 0 && errno != EINTR)
 			return -1;
 		if (n > 0) {

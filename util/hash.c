@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "util/hash.h"
 
+#include "util/paged.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +11,7 @@
 #define XXH_INLINE_ALL /* one dispatch less; the same values as the library */
 #include <xxhash.h>
 
+#define PIECE_BYTES ((size_t)1 << 20) /* between two looks at what is in memory */
 #define READ_BYTES ((size_t)1 << 17)
 
 int
@@ -30,10 +33,18 @@ sha256_init(struct sha256 *h, struct err *e)
 void
 sha256_update(struct sha256 *h, const void *p, size_t n_bytes)
 {
-	int ok = EVP_DigestUpdate(h->state, p, n_bytes);
+	const uint8_t *from = p;
 
-	assert(ok == 1); /* cannot fail on an initialised software digest */
-	(void)ok;
+	while (n_bytes > 0) {
+		size_t n = n_bytes < PIECE_BYTES ? n_bytes : PIECE_BYTES;
+		int ok = EVP_DigestUpdate(h->state, from, n);
+
+		assert(ok == 1); /* cannot fail on an initialised software digest */
+		(void)ok;
+		from += n;
+		n_bytes -= n;
+		paged_passed(n);
+	}
 }
 
 void
@@ -115,7 +126,19 @@ hash_hex(const uint8_t *p, size_t n_bytes, char *out)
 uint64_t
 hash64(const void *p, size_t n_bytes, uint64_t seed)
 {
-	return XXH3_64bits_withSeed(p, n_bytes, seed);
+	const uint8_t *from = p;
+	XXH3_state_t state;
+
+	if (n_bytes <= PIECE_BYTES)
+		return XXH3_64bits_withSeed(p, n_bytes, seed);
+	XXH3_INITSTATE(&state);
+	XXH3_64bits_reset_withSeed(&state, seed);
+	for (size_t at = 0, n; at < n_bytes; at += n) {
+		n = n_bytes - at < PIECE_BYTES ? n_bytes - at : PIECE_BYTES;
+		XXH3_64bits_update(&state, from + at, n);
+		paged_passed(n);
+	}
+	return XXH3_64bits_digest(&state);
 }
 
 uint64_t

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "util/mem.h"
 
+#include "util/paged.h"
+
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -125,7 +127,8 @@ mem_strdup(const char *s)
 void
 mem_free(void *p)
 {
-	free(p);
+	if (!paged_free(p))
+		free(p);
 }
 
 /* ---- arenas ------------------------------------------------------------ */

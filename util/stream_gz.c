@@ -2,12 +2,14 @@
 #include "util/stream_gz.h"
 
 #include "util/mem.h"
+#include "util/paged.h"
 #include "util/stream_codec.h"
 
 #include <limits.h>
 #include <zlib.h>
 
 /* gzip's own frame only: 15 bits of window, 16 asks for the gzip header. */
+#define PIECE_BYTES ((size_t)1 << 20) /* between two looks at what is in memory */
 #define WINDOW_BITS (15 + 16)
 
 struct gz {
@@ -193,5 +195,13 @@ stream_gz_inflate(void *out, size_t n_out, const void *in, size_t n_in, struct e
 uint32_t
 stream_gz_crc32(const void *p, size_t n_bytes)
 {
-	return (uint32_t)crc32_z(crc32(0, NULL, 0), p, n_bytes);
+	const uint8_t *from = p;
+	uLong sum = crc32(0, NULL, 0);
+
+	for (size_t at = 0, n; at < n_bytes; at += n) {
+		n = n_bytes - at < PIECE_BYTES ? n_bytes - at : PIECE_BYTES;
+		sum = crc32_z(sum, from + at, n);
+		paged_passed(n);
+	}
+	return (uint32_t)sum;
 }

@@ -26,7 +26,7 @@ for batch in 1 37 700 100000; do
 	[ "$(one "b$batch" --corpus tiny/all.jsonl --batch-tokens $batch)" = "$want" ] ||
 		fail "--batch-tokens $batch differs: $(cmp base.dump b$batch.dump)"
 done
-[ "$(one memory --corpus tiny/all.jsonl --memory 90M --threads 2)" = "$want" ] ||
+[ "$(one memory --corpus tiny/all.jsonl --memory 260M --threads 2)" = "$want" ] ||
 	fail "--memory differs"
 ok "batches, memory"
 

@@ -92,7 +92,7 @@ saedb-index list s >out
 grep -q '^resumable run ' out || fail "list does not show it"
 grep -q '^resumable cut ' out || fail "list does not show the cut"
 saedb-index du s | grep -q 'resumable *[0-9a-f]* *run' || fail "du does not show it"
-resumes s --threads 3 --memory 90M
+resumes s --threads 3 --memory 200M
 [ "$(dump s)" = "$want" ] || fail "$(cmp fresh.dump s.dump)"
 ! saedb-index list s | grep -q resumable || fail "it is resumable still"
 ok "shown, and gone when it is done"

@@ -79,6 +79,25 @@ flood()
 	rm -rf "$state/flood"
 }
 
+# memory: SAEs of three sizes, each in less memory than its weights take.
+memory()
+{
+	for case in "16384 768 1G" "131072 2304 2G" "1048576 512 3G"; do
+		rm -rf "$state/memory"
+		mkdir "$state/memory"
+		# shellcheck disable=SC2086
+		(cd "$state/memory" && srcdir=$SAEDB_ROOT \
+			bash "$SAEDB_ROOT/tests/soak/memory.sh" $case) \
+			>"$state/memory.log" 2>&1 || {
+			tail -n 30 "$state/memory.log"
+			say "memory $case failed"
+			exit 1
+		}
+		note memory "$(tail -n 1 "$state/memory.log")"
+		rm -rf "$state/memory"
+	done
+}
+
 # parts FLOW N VARIABLE=VALUE...: a flow of faults in N parts, each with a seed of its
 # own. The parts that are done are skipped the next time.
 parts()
@@ -123,7 +142,7 @@ tally()
 targets=$(ls tests/fuzz/fuzz_*.c | sed 's/.*fuzz_\(.*\)\.c/\1/')
 flows='T12-kill T30-merge T41-daemon-hostile T42-daemon-publish'
 faults='T32-power T33-errors T34-damage T35-memory'
-steps="$(for t in $targets; do echo "fuzz-$t"; done) flood $flows $faults"
+steps="$(for t in $targets; do echo "fuzz-$t"; done) flood memory $flows $faults"
 for step in ${1:-$steps}; do
 	case " $(echo $steps) " in
 	*" $step "*) ;;
@@ -149,7 +168,7 @@ for step in ${1:-$steps}; do
 		}
 		fuzz "${step#fuzz-}"
 		;;
-	flood) flood ;;
+	flood | memory) $step ;;
 	T32-power) parts $step 10 FAULTS_IMAGES=1000 ;;
 	T33-errors) parts $step 20 FAULTS_SHARE=20 FAULTS_SIZES=16 ;;
 	T34-damage) parts $step 20 FAULTS_CUTS=50 FAULTS_FLIPS=5000 FAULTS_LEFT=50 ;;
