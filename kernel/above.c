@@ -43,8 +43,6 @@ decide_pairs(struct kernel_pass *p, struct err *e)
 	struct kernel_hit *hit;
 	size_t n = 0, d = p->r->d;
 
-	if (k->found.n > a->most)
-		return err_set(e, ERR_LIMIT, "too many hits");
 	if (!kernel_hits_room(&k->found, k->n_pairs))
 		return err_set(e, ERR_NOMEM, "no memory for %zu hits more", k->n_pairs);
 	hit = k->found.hit + k->found.n;
@@ -62,7 +60,7 @@ decide_pairs(struct kernel_pass *p, struct err *e)
 	k->counts.tried += k->n_pairs;
 	k->counts.kept += n;
 	k->n_pairs = 0;
-	return 0;
+	return k->found.n <= a->most ? 0 : err_set(e, ERR_LIMIT, "too many hits");
 }
 
 /* Of a float t and b: not above the exact t - b. A NaN on either side never

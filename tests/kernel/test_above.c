@@ -291,6 +291,38 @@ test_refused(void **state)
 	search_free(&s);
 }
 
+/* So many hits and no more. */
+static void
+test_most(void **state)
+{
+	struct kernel_hits h = {0};
+	struct err e = ERR_INIT;
+	struct search s;
+	size_t n;
+
+	(void)state;
+	search_new(&s, 300, 40, 50);
+	assert_int_equal(kernel_above(&h, s.r, 0, 300, s.x, s.ldx, 50, NULL, NULL, s.k,
+				 &e),
+		0);
+	n = h.n;
+	assert_true(n > 100);
+	h.n = 0;
+	h.most = n;
+	assert_int_equal(kernel_above(&h, s.r, 0, 300, s.x, s.ldx, 50, NULL, NULL, s.k,
+				 &e),
+		0);
+	assert_int_equal(h.n, n);
+	h.n = 0;
+	h.most = n - 1;
+	assert_int_equal(kernel_above(&h, s.r, 0, 300, s.x, s.ldx, 50, NULL, NULL, s.k,
+				 &e),
+		ERR_LIMIT);
+	assert_true(h.n <= h.most);
+	kernel_hits_clear(&h);
+	search_free(&s);
+}
+
 /* The n-th allocation fails, for every n. */
 static void
 test_memory(void **state)
@@ -335,6 +367,7 @@ main(void)
 		cmocka_unit_test(test_overflow),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_most),
 		cmocka_unit_test(test_memory),
 	};
 
