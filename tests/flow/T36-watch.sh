@@ -186,7 +186,7 @@ bad_plan 1 'only text can be planned for' --activations tiny
 bad_plan 1 'the model has layers 0 to 1' --corpus tiny/a.jsonl --hook blocks.77.hook_resid_pre
 bad_plan 2 'no option of plan' --corpus tiny/a.jsonl --sample 4
 [ ! -e p.json ] || fail "a plan that failed writes a report"
-bad_plan 1 'does not fit: it takes at least [1-9]' --corpus tiny/a.jsonl --memory 1M
+bad_plan 1 'does not fit: it takes at least [1-9]' --corpus tiny/a.jsonl --memory 61M
 holds p.json 'not r["fits"] and r["memory"]["least_bytes"] > 2**20' "it fits"
 ok "plans that cannot be made"
 done_testing
