@@ -289,6 +289,9 @@ int pending_db_finish(struct db *db, const char *sql, struct err *e);
  * without any has no tokens. */
 int acts_gather(struct kv_view *v, uint32_t window, uint32_t first, uint32_t n,
 	struct rec_acts *out, struct arena *arena, struct err *e);
+/* Puts them in chunks of whole tokens; a single token's is as long as it is. */
+int acts_put(struct kv *kv, struct buf *packed, uint32_t d_sae, uint32_t window,
+	const struct rec_acts *x, struct err *e);
 /* n tokens without any. */
 int acts_none(uint32_t first, uint32_t n, struct rec_acts *out, struct arena *arena,
 	struct err *e);

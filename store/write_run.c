@@ -5,10 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LEAF_BYTES 2000 /* of a value that shares a page of LMDB with another */
-#define ROW_SHORT 400 /* bytes of a token, on average, from which chunks are long */
-#define ACTS_HEAD_BYTES 6 /* of a chunk, at most: its first token and how many */
-
 static const char feature_schema[] =
 	"CREATE TABLE feature(feature INTEGER PRIMARY KEY, count INTEGER NOT NULL,"
 	" max REAL NOT NULL, mean REAL NOT NULL);"
@@ -344,84 +340,6 @@ put(struct slot *x, size_t table, uint32_t id, struct err *e)
 
 /* ---- activations ----------------------------------------------------------- */
 
-static int
-check_rows(const struct slot *slot, const struct rec_acts *x, struct err *e)
-{
-	if (x->first_token > UINT16_MAX || x->n_tokens > UINT16_MAX)
-		return err_set(e, ERR_LIMIT, "a window of over %u tokens", UINT16_MAX);
-	for (uint32_t i = 0; i < x->n_tokens; i++)
-		for (uint32_t j = x->row_start[i]; j < x->row_start[i + 1]; j++)
-			if (x->feature[j] >= slot->d_sae ||
-				(j > x->row_start[i] &&
-					x->feature[j] <= x->feature[j - 1]))
-				return err_set(e, ERR_INTERNAL,
-					"features of a token do not ascend");
-	return 0;
-}
-
-static size_t
-varint_bytes(uint32_t v)
-{
-	return 1 + (v >= 1u << 7) + (v >= 1u << 14) + (v >= 1u << 21) + (v >= 1u << 28);
-}
-
-/* What a token takes in a chunk. */
-static size_t
-row_bytes(const struct rec_acts *x, uint32_t i)
-{
-	uint32_t from = x->row_start[i], to = x->row_start[i + 1], feature = 0;
-	size_t n = varint_bytes(to - from) + (to - from) * sizeof(*x->value);
-
-	for (uint32_t j = from; j < to; j++) {
-		n += varint_bytes(x->feature[j] - feature);
-		feature = x->feature[j];
-	}
-	return n;
-}
-
-/* Bytes of a chunk at most: two to a page of LMDB, which gives longer values pages of
- * their own; unless a token is so long that two would not fill a page. */
-static size_t
-chunk_bytes(const struct rec_acts *x)
-{
-	size_t sum = 0;
-
-	for (uint32_t i = 0; i < x->n_tokens; i++)
-		sum += row_bytes(x, i);
-	return sum > (size_t)x->n_tokens * ROW_SHORT ? LIMIT_CHUNK_BYTES : LEAF_BYTES;
-}
-
-/* Chunks of whole tokens; a single token's is as long as it is. */
-static int
-put_acts(struct slot *slot, uint32_t window, const struct rec_acts *x, struct err *e)
-{
-	size_t most = chunk_bytes(x), n_bytes;
-	uint32_t at = 0;
-	int rc = 0;
-
-	do {
-		struct rec_acts part = {.first_token = x->first_token + at,
-			.row_start = x->row_start + at,
-			.feature = x->feature,
-			.value = x->value};
-
-		n_bytes = ACTS_HEAD_BYTES;
-		for (; at < x->n_tokens; at++, part.n_tokens++) {
-			n_bytes += row_bytes(x, at);
-			if (part.n_tokens > 0 && n_bytes > most)
-				break;
-		}
-		buf_reset(&slot->packed);
-		rec_acts_pack(&slot->packed, &part);
-		if (slot->packed.failed)
-			return err_set(e, ERR_NOMEM, "no memory for activations");
-		rc = kv_put_part(slot->acts, KV_ACTS, window,
-			(uint16_t)part.first_token, slot->packed.data,
-			slot->packed.n_bytes, e);
-	} while (rc == 0 && at < x->n_tokens);
-	return rc;
-}
-
 int
 run_writer_acts(struct run_writer *w, uint32_t slot, uint32_t window,
 	const struct rec_acts *x, struct err *e)
@@ -431,9 +349,7 @@ run_writer_acts(struct run_writer *w, uint32_t slot, uint32_t window,
 
 	if (rc == 0 && w->acts_done)
 		rc = err_set(e, ERR_INTERNAL, "activations after their end");
-	if (rc == 0)
-		rc = check_rows(s, x, e);
-	return rc == 0 ? put_acts(s, window, x, e) : rc;
+	return rc == 0 ? acts_put(s->acts, &s->packed, s->d_sae, window, x, e) : rc;
 }
 
 int
