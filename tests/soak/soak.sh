@@ -155,7 +155,10 @@ for step in ${1:-$steps}; do
 		say "$step: done before"
 		continue
 	fi
-	say "$step: $seconds s"
+	case $step in
+	T3?-*) say "$step" ;;
+	*) say "$step: $seconds s" ;;
+	esac
 	case $step in
 	fuzz-*)
 		[ -e "$state/built" ] || {
