@@ -4,6 +4,7 @@
 #include "util/file.h"
 #include "util/mem.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -175,6 +176,7 @@ paged_begin(const char *dir, uint64_t limit_bytes, uint64_t arrays_bytes, struct
 	sigset_t signals, old;
 	int rc = find_dir(dir, e);
 
+	assert(!atomic_load(&active));
 	if (rc < 0)
 		return rc;
 	all.limit_bytes = limit_bytes;

@@ -35,6 +35,17 @@ forget_peak(void)
 	return f != NULL && fclose(f) == 0 && good;
 }
 
+/* Shadow memory, too, is resident. */
+static void
+check_peak(uint64_t limit)
+{
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+	assert_in_range(status_of("VmHWM:"), 1, limit);
+#else
+	(void)limit;
+#endif
+}
+
 static uint8_t
 byte_of(size_t array, size_t i)
 {
@@ -135,7 +146,7 @@ test_bound(void **state)
 	pool_run(pool, N, read_one, &m);
 	for (size_t i = 0; i < N; i++)
 		assert_true(m.good[i]);
-	assert_in_range(status_of("VmHWM:"), 1, limit);
+	check_peak(limit);
 	for (size_t i = 0; i < N; i++)
 		mem_free(m.p[i]);
 	assert_int_equal(paged_in_memory(), 0);
@@ -195,7 +206,7 @@ test_map(void **state)
 		skip();
 	for (size_t i = 0; i < N; i++)
 		assert_true(is_filled(m.data + i * EACH * MIB, 9));
-	assert_in_range(status_of("VmHWM:"), 1, limit);
+	check_peak(limit);
 	map_close(&m);
 	paged_end();
 }
