@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* ---- the command line --------------------------------------------------------- */
 
@@ -112,10 +113,11 @@ lead(struct merge *m, struct err *e)
 	}
 	if (m->n_sets > 0 && why.code != 0)
 		log_put(LOG_WARNING, "%s; left out", why.text);
-	if (m->n_sets == 0 && why.code == 0)
+	if (m->n_sets > 0)
+		return 0;
+	if (why.code == 0)
 		return no_such_run(in, e);
-	if (m->n_sets == 0)
-		*e = why;
+	*e = why;
 	return e->code;
 }
 
@@ -158,11 +160,24 @@ warn_of_doubles(const struct merge *m, const struct merge_shard *first)
 					first[j].name, first[i].name);
 }
 
+/* Many stores are many files: as many as the system lets us have. */
+static void
+raise_files(void)
+{
+	struct rlimit most;
+
+	if (getrlimit(RLIMIT_NOFILE, &most) != 0)
+		return;
+	most.rlim_cur = most.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &most);
+}
+
 int
 merge_pick(struct merge *m, struct err *e)
 {
 	const struct option_list *dir = &m->options->dir;
 
+	raise_files();
 	arena_init(&m->arena, 0);
 	if (dir->n > MERGE_MOST)
 		return err_set(e, ERR_LIMIT,

@@ -296,8 +296,10 @@ reuse_find(struct reuse *r, struct store *s, const char *id, const struct plan *
 	for (uint32_t i = 0; i < x.catalog->n_runs; i++)
 		if (strcmp(x.catalog->run[i].id, id) == 0)
 			return 0;
-	if (search(&x, e) < 0 || r->cat == NULL)
+	if (search(&x, e) < 0)
 		return e->code;
+	if (r->cat == NULL)
+		return 0;
 	for (uint32_t i = 0; i < g->n_saes; i++)
 		r->d_sae[i] = sae_of(&x, i)->sae->info.d_sae;
 	r->run.name = "the run that is reused (--fresh does without)";

@@ -79,7 +79,7 @@ flood()
 }
 
 targets=$(ls tests/fuzz/fuzz_*.c | sed 's/.*fuzz_\(.*\)\.c/\1/')
-flows='T12-kill T41-daemon-hostile T42-daemon-publish'
+flows='T12-kill T30-merge T41-daemon-hostile T42-daemon-publish'
 steps="$(for t in $targets; do echo "fuzz-$t"; done) flood $flows"
 for step in ${1:-$steps}; do
 	case " $(echo $steps) " in
