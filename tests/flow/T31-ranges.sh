@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: ISC
 # Runs of ranges of features: what each finds is what one run of all finds there, what is
-# said of the features that were not sought, and what cannot be shared out so.
+# said of the features that were not sought, what cannot be shared out so; and joined they
+# are the one run, with the model or, but for what only it tells, without. no-tsan: it takes
+# minutes there, and its threads are those of T10 and T11.
 set -eu
 . "$srcdir/tests/indexer/lib.sh"
 saes="--sae tiny/sae/plain --sae tiny/sae/jump"
