@@ -253,13 +253,13 @@ test_memory(void **state)
 static void
 sample_path(void)
 {
-	for (int i = 0; i < 12; i++) {
+	for (int i = 0; i < 6; i++) {
 		struct search s;
 		struct options o = {.bias = i & 1, .scale = i & 2, .skip = i & 4};
 
-		search_new(&s, 2100 + naive_below(7000), 1 + naive_below(40),
-			1 + naive_below(5), i % 3);
-		o.smallest = i > 6;
+		search_new(&s, 2100 + naive_below(3000), 1 + naive_below(40),
+			1 + naive_below(3), i % 3);
+		o.smallest = i > 3;
 		o.k = 20 + naive_below(100);
 		o.count = s.n;
 		check(&s, o);
