@@ -116,25 +116,60 @@ walk(const char *path, walk_fn *fn, void *ctx, struct err *e)
 	return rc == 0 ? walk_at(root, true, fn, ctx, e) : rc;
 }
 
-static int
-remove_entry(void *ctx, const char *path, const struct stat *st, struct err *e)
-{
-	int rc = S_ISDIR(st->st_mode) ? rmdir(path) : unlink(path);
+/* ---- removing: when memory ran out, too, so nothing is listed -------------- */
 
-	(void)ctx;
-	if (rc < 0 && errno != ENOENT)
-		return err_sys(e, "%s: cannot remove", path);
-	return 0;
+static int remove_at(char path[PATH_BYTES], struct err *e);
+
+static int
+remove_below(char path[PATH_BYTES], struct err *e)
+{
+	size_t n_path = strlen(path);
+	DIR *dir = opendir(path);
+	struct dirent *ent;
+	int rc = 0;
+
+	if (dir == NULL)
+		return errno == ENOENT ? 0 : err_sys(e, "%s: cannot list", path);
+	while (rc == 0 && (ent = readdir(dir)) != NULL) {
+		if (strcmp(ent->d_name, ".") == 0 || strcmp(ent->d_name, "..") == 0)
+			continue;
+		if (n_path + strlen(ent->d_name) + 2 > PATH_BYTES) {
+			rc = err_set(e, ERR_LIMIT, "%.64s...: too deep", path);
+			continue;
+		}
+		path[n_path] = '/';
+		strcpy(path + n_path + 1, ent->d_name);
+		rc = remove_at(path, e);
+		path[n_path] = '\0';
+	}
+	closedir(dir);
+	return rc;
+}
+
+static int
+remove_at(char path[PATH_BYTES], struct err *e)
+{
+	struct stat st;
+	int rc = lstat(path, &st);
+
+	if (rc == 0 && S_ISDIR(st.st_mode)) {
+		rc = remove_below(path, e);
+		if (rc < 0)
+			return rc;
+		rc = rmdir(path);
+	} else if (rc == 0) {
+		rc = unlink(path);
+	}
+	return rc == 0 || errno == ENOENT ? 0 : err_sys(e, "%s: cannot remove", path);
 }
 
 int
 dir_remove(const char *path, struct err *e)
 {
-	struct stat st;
+	char root[PATH_BYTES];
+	int rc = path_join(root, e, "%s", path);
 
-	if (lstat(path, &st) < 0 && errno == ENOENT)
-		return 0;
-	return walk(path, remove_entry, NULL, e);
+	return rc == 0 ? remove_at(root, e) : rc;
 }
 
 static int

@@ -293,7 +293,7 @@ grown()
 	cmp one.run last.run >why 2>&1 || fail "more corpus, $*: $(cat why)"
 }
 for options in '--threads 1' '--threads 3 --batch-tokens 37' '--batch-tokens 1' \
-	'--memory 100M --checkpoint 0'; do
+	'--memory 200M --checkpoint 0'; do
 	rm -rf g
 	# shellcheck disable=SC2086
 	index g $saes --corpus tiny/a.jsonl || fail "index"
