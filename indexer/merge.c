@@ -2,6 +2,7 @@
 #include "indexer/merge.h"
 
 #include "indexer/finish.h"
+#include "indexer/machine.h"
 #include "indexer/merge_features.h"
 #include "indexer/merge_int.h"
 #include "indexer/report_sae.h"
@@ -9,11 +10,11 @@
 #include "indexer/windows.h"
 #include "indexer/words.h"
 #include "util/mem.h"
+#include "util/paged.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define BATCH_TOKENS ((size_t)4096)
 #define OTHERS ((uint64_t)64 << 20) /* what is neither statistics nor activations */
@@ -120,22 +121,19 @@ conclude(struct making *x, struct err *e)
 static int
 find_memory(struct making *x, struct err *e)
 {
-	const struct options *o = x->g->m->options;
-	long pages = sysconf(_SC_PHYS_PAGES), each = sysconf(_SC_PAGESIZE);
-	uint64_t all = o->memory_bytes, fixed = OTHERS;
+	uint64_t all = x->g->m->memory_bytes, fixed = OTHERS + paged_room();
 
-	if (all == 0)
-		all = pages > 0 && each > 0 ? (uint64_t)pages * (uint64_t)each / 2
-					    : UINT64_MAX;
 	for (uint32_t i = 0; i < x->cat->n_saes; i++)
 		fixed += state_bytes(x->d_sae[i], (uint32_t)x->examples);
 	if (x->g->features != NULL)
 		fixed += merge_features_bytes(x->g->features);
 	if (fixed + LEAST > all)
-		return err_set(e, ERR_NOMEM,
+		return err_arg(e, ERR_NOMEM, "memory",
 			"%.0f MiB are not enough: statistics, and for ranges of "
-			"features the model, take %.0f MiB; raise --memory",
-			(double)all / 0x1p20, (double)(fixed + LEAST) / 0x1p20);
+			"features the model, take %.0f MiB; raise --memory above "
+			"%.0f MiB",
+			(double)all / 0x1p20, (double)(fixed + LEAST) / 0x1p20,
+			(double)paged_limit(fixed + LEAST - paged_room()) / 0x1p20);
 	x->free_bytes = all - fixed;
 	return 0;
 }
@@ -359,9 +357,13 @@ merge_set(struct merge *m, uint32_t set, struct err *e)
 int
 merge_run(const struct options *o, struct err *e)
 {
-	struct merge m = {.options = o};
-	int rc = merge_pick(&m, e);
+	struct merge m = {.options = o,
+		.memory_bytes = o->memory_bytes != 0 ? o->memory_bytes
+						     : machine_memory_bytes() / 2};
+	int rc = plan_memory_begin(o->store, m.memory_bytes, e);
 
+	if (rc == 0)
+		rc = merge_pick(&m, e);
 	progress_init(&m.progress, o->quiet, o->progress_interval_s);
 	if (rc == 0)
 		rc = pool_new(&m.pool,
@@ -374,5 +376,6 @@ merge_run(const struct options *o, struct err *e)
 	store_close(m.store);
 	pool_free(m.pool);
 	merge_unpick(&m);
+	paged_end();
 	return rc;
 }

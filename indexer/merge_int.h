@@ -44,6 +44,7 @@ struct merge {
 	struct merge_shard *shard;
 	uint32_t n_sets;
 	struct arena arena; /* of provenances */
+	uint64_t memory_bytes;
 	struct store *store; /* that the result goes to */
 	struct pool *pool;
 	struct progress progress;

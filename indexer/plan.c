@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "indexer/plan.h"
 
+#include "indexer/machine.h"
 #include "indexer/rows.h"
 #include "model/lm_name.h"
 #include "util/file.h"
@@ -14,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 void
 plan_name_of(char out[LIMIT_NAME_BYTES], const char *path)
@@ -396,14 +396,6 @@ open_model(struct plan *p, struct err *e)
 		: err_set(e, ERR_NOMEM, "no memory for %u token ids", p->n_vocab);
 }
 
-static uint64_t
-machine_bytes(void)
-{
-	long pages = sysconf(_SC_PHYS_PAGES), each = sysconf(_SC_PAGESIZE);
-
-	return pages > 0 && each > 0 ? (uint64_t)pages * (uint64_t)each : 0;
-}
-
 /* Token ids and text do not mix, and windows that stand as they are are not cut by
  * rules. */
 static int
@@ -445,8 +437,9 @@ plan_open(struct plan *p, const struct options *o, struct err *e)
 	p->n_sources = (uint32_t)(o->latents.n + o->activations.n);
 	p->n_threads = o->threads != 0 ? (size_t)o->threads : pool_cpus();
 	if (p->memory_bytes == 0)
-		p->memory_bytes = machine_bytes() / 2;
-	if (check_corpus(p, e) < 0 || plan_memory_begin(p, e) < 0)
+		p->memory_bytes = machine_memory_bytes() / 2;
+	if (check_corpus(p, e) < 0 ||
+		plan_memory_begin(o->store, p->memory_bytes, e) < 0)
 		return e->code;
 	if (o->model_name != NULL)
 		rc = set_name(p->model_name, "model-name", o->model_name, "", e);

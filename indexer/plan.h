@@ -92,8 +92,9 @@ void plan_name_of(char out[LIMIT_NAME_BYTES], const char *path);
 
 #define PLAN_SHARD_SHARE 4 /* a shard may take this part of the memory */
 
-/* From here on resident memory stays below p->memory_bytes; what plan_close ends. */
-int plan_memory_begin(const struct plan *p, struct err *e);
+/* From here on resident memory stays below memory_bytes, until paged_end(). What does
+ * not fit goes to files near the directory dir. */
+int plan_memory_begin(const char *dir, uint64_t memory_bytes, struct err *e);
 /* Before there are windows: whether all groups will fit. Weights that would take the
  * place of a batch go to files. What each pass has is job's threads and hooks. */
 int plan_memory_check(const struct plan *p, struct pool *pool, struct err *e);

@@ -19,15 +19,15 @@
 #define FAIR_BATCH ((size_t)1024) /* tokens, below which weights rather go */
 
 int
-plan_memory_begin(const struct plan *p, struct err *e)
+plan_memory_begin(const char *dir, uint64_t memory_bytes, struct err *e)
 {
-	if (p->memory_bytes < OTHERS)
+	if (memory_bytes < OTHERS)
 		return err_arg(e, ERR_NOMEM, "memory",
 			"%.0f MiB are not enough: the program itself takes %.0f MiB; "
 			"raise --memory",
-			(double)p->memory_bytes / MIB, (double)OTHERS / MIB);
-	return paged_begin(p->options->store, p->memory_bytes,
-		(p->memory_bytes - OTHERS) / WEIGHTS_SHARE, e);
+			(double)memory_bytes / MIB, (double)OTHERS / MIB);
+	return paged_begin(dir, memory_bytes, (memory_bytes - OTHERS) / WEIGHTS_SHARE,
+		e);
 }
 
 /* Of one SAE in a pass: states, and for each thread what it learns of the rows, what

@@ -24,7 +24,7 @@ struct kv {
 	MDB_dbi dbi[KV_TABLES];
 	uint64_t n_entries[KV_TABLES];
 	size_t n_tables;
-	void *map; /* NULL before it is open */
+	const void *map; /* NULL before it is open, or where nobody watches */
 	size_t map_bytes, put_bytes;
 	bool finished;
 	bool failed;
@@ -98,13 +98,9 @@ kv_new(const char *path, size_t n_tables)
 static int
 watch_map(struct kv *kv, struct err *e)
 {
-	MDB_envinfo info;
-	int rc = mdb_env_info(kv->env, &info);
+	int fd, rc = mdb_env_get_fd(kv->env, &fd);
 
-	if (rc != 0)
-		return fail(kv, rc, "open", e);
-	kv->map = info.me_mapaddr;
-	return paged_map(kv->map, kv->map_bytes, e);
+	return rc == 0 ? paged_map_file(fd, &kv->map, e) : fail(kv, rc, "open", e);
 }
 
 static int

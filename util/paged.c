@@ -7,12 +7,15 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -284,11 +287,70 @@ paged_map(const void *p, size_t n_bytes, struct err *e)
 	return rc;
 }
 
+/* Under the lock. */
+static bool
+is_told_of(const void *p)
+{
+	for (size_t i = 0; i < all.n; i++)
+		if (all.area[i].p == p && all.area[i].form == MAPPED)
+			return true;
+	return false;
+}
+
+/* Under the lock. A line of /proc/self/maps: "from-to rwxs offset device inode name". The
+ * pages of a shared map may go whatever file it is of. */
+static bool
+is_map_of(const char *line, uint64_t inode, char **p, size_t *n_bytes)
+{
+	uintptr_t from, to;
+	char way[5];
+	uint64_t found;
+
+	if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*s %*s %" SCNu64, &from, &to,
+		    way, &found) != 4)
+		return false;
+	*p = (char *)from; /* as the kernel has it, so no provenance */
+	*n_bytes = to - from;
+	return way[3] == 's' && found == inode && !is_told_of(*p);
+}
+
+int
+paged_map_file(int fd, const void **out, struct err *e)
+{
+	struct stat st;
+	size_t n_bytes, cap = 0;
+	char *line = NULL, *p;
+	FILE *f;
+	int rc = 0;
+
+	*out = NULL;
+	if (!atomic_load(&active))
+		return 0;
+	f = fopen("/proc/self/maps", "re");
+	if (f == NULL || fstat(fd, &st) < 0) {
+		if (f != NULL)
+			fclose(f);
+		return 0;
+	}
+	pthread_mutex_lock(&all.lock);
+	while (*out == NULL && getline(&line, &cap, f) > 0)
+		if (is_map_of(line, st.st_ino, &p, &n_bytes)) {
+			rc = area_add(p, n_bytes, MAPPED, e);
+			*out = p;
+		}
+	pthread_mutex_unlock(&all.lock);
+	free(line);
+	fclose(f);
+	return rc;
+}
+
 void
 paged_unmap(const void *p)
 {
 	struct area gone;
 
+	if (p == NULL)
+		return;
 	pthread_mutex_lock(&all.lock);
 	area_take(p, true, &gone);
 	pthread_mutex_unlock(&all.lock);

@@ -41,6 +41,9 @@ uint64_t paged_limit(uint64_t n_bytes);
  * goes before munmap. */
 int paged_map(const void *p, size_t n_bytes, struct err *e);
 void paged_unmap(const void *p);
+/* The same of a file that a library has open and mapped, shared: *p is where, NULL where
+ * nothing is watched or found. */
+int paged_map_file(int fd, const void **p, struct err *e);
 
 /* Who reads or writes large arrays or maps says so before, as that may be faster than
  * the watch looks: one after the other n_bytes, or n places here and there. Cheap.

@@ -146,10 +146,13 @@ resumes s
 saedb-index verify s >out 2>&1 || fail "verify"
 ok "other runs leave it alone"
 
-# spoil FILE OFFSET: one byte of it
+# spoil FILE OFFSET: one byte of it becomes another
 spoil()
 {
-	printf '\252' | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
+	local byte='\252'
+
+	[ "$(od -An -tx1 -j "$2" -N 1 "$1")" != ' aa' ] || byte='\125'
+	printf '%b' "$byte" | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
 }
 for place in 3 40 200 2000; do
 	rm -rf s

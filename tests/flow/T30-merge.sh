@@ -40,7 +40,7 @@ grep -q ': equal' out || fail "nothing was verified"
 ok "seven parts, and the merged run verifies"
 
 merges other part.03.store part.01.store part.06.store part.00.store part.02.store \
-	part.05.store part.04.store --threads 3 --memory 100M --corpus-name other
+	part.05.store part.04.store --threads 3 --memory 200M --corpus-name other
 is_one other
 saedb-index list other | grep -q ' on other: ' || fail "the corpus' name"
 merges ab part.04.store part.00.store

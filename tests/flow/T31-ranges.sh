@@ -160,7 +160,7 @@ saedb-index list m | sed 's/  20[0-9-]* [0-9:]*  / /' >list.m
 saedb-index list one | sed 's/  20[0-9-]* [0-9:]*  / /' | cmp - list.m >out 2>&1 ||
 	fail "list tells them apart"
 saedb-index verify m >out 2>&1 || fail "verify"
-merged m2 r0:7 r7:30 r30:96 --threads 1 --memory 90M || fail "merge"
+merged m2 r0:7 r7:30 r30:96 --threads 1 --memory 200M || fail "merge"
 [ "$(dump m2)" = "$(dump one)" ] || fail "one thread: $(cmp m2.dump one.dump)"
 saedb-index merge --quiet r0:7 r7:30 r30:96 -o m >out 2>&1 || fail "merge again"
 grep -q 'run 1 is there already' out || fail "it is made again"
