@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 # What an index says of itself: --report against what the store answers and what lies on
-# the disk, and `plan`, which tells what it would take and leaves nothing behind.
+# the disk, and `plan`, which tells what it would take and leaves nothing behind. no-tsan:
+# it takes minutes there, and tests no threads of its own.
 set -eu
 . "$srcdir/tests/indexer/lib.sh"
 saes="--sae tiny/sae/plain --sae tiny/sae/jump"
@@ -62,7 +63,8 @@ for name in ("open", "read", "tokenize", "cut", "logits", "neighbors", "forward"
     assert stages[name]["busy_s"] > 0, name
     assert stages[name]["cpu_s"] <= stages[name]["busy_s"] * 1.05 + 0.005, name
 wall = sum(s["wall_s"] for s in stages.values())
-assert 0.8 * r["seconds"] - 0.05 < wall <= r["seconds"] + 0.001, (wall, r["seconds"])
+# the sum of the stages is what it took, but for what lies between two clocks
+assert 0.8 * r["seconds"] - 0.05 < wall <= 1.01 * r["seconds"] + 0.05, (wall, r["seconds"])
 assert sum(s["share"] for s in stages.values()) <= 1.01
 _EOF
 "$PYTHON" compare.py >out 2>&1 || fail "the report says something else"
