@@ -154,6 +154,32 @@ paged_touched(size_t n)
 
 /* ---- life -------------------------------------------------------------------------- */
 
+static void
+before_fork(void)
+{
+	pthread_mutex_lock(&all.lock);
+}
+
+static void
+after_fork(void)
+{
+	pthread_mutex_unlock(&all.lock);
+}
+
+/* The watch is not in the child, and pages there are the child's own affair. */
+static void
+in_child(void)
+{
+	atomic_store(&active, false);
+	pthread_mutex_unlock(&all.lock);
+}
+
+static void
+on_forks(void)
+{
+	pthread_atfork(before_fork, after_fork, in_child);
+}
+
 /* dir, or what is there above it. */
 static int
 find_dir(const char *dir, struct err *e)
@@ -176,12 +202,14 @@ find_dir(const char *dir, struct err *e)
 int
 paged_begin(const char *dir, uint64_t limit_bytes, uint64_t arrays_bytes, struct err *e)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	sigset_t signals, old;
 	int rc = find_dir(dir, e);
 
 	assert(!atomic_load(&active));
 	if (rc < 0)
 		return rc;
+	pthread_once(&once, on_forks);
 	all.limit_bytes = limit_bytes;
 	all.arrays_bytes = arrays_bytes;
 	all.stop = false;

@@ -5,6 +5,8 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define MIB ((size_t)1 << 20)
 enum { N = 40, EACH = 4 }; /* arrays; MiB of each */
@@ -237,6 +239,30 @@ test_full(void **state)
 	paged_end();
 }
 
+/* A child has the lock free and nothing to watch, whatever went on beside the fork. */
+static void
+test_fork(void **unused)
+{
+	struct err e = ERR_INIT;
+
+	(void)unused;
+	assert_int_equal(paged_begin(at("."), 64 * MIB, 8 * MIB, &e), 0);
+	for (int i = 0; i < 200; i++) {
+		int status = 0;
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			alarm(20);
+			_exit(paged_room() != 0 || paged_in_memory() != 0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+	assert_true(paged_room() > 0);
+	paged_end();
+}
+
 int
 main(void)
 {
@@ -246,6 +272,7 @@ main(void)
 		cmocka_unit_test(test_keep),
 		cmocka_unit_test(test_map),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_fork),
 	};
 
 	return cmocka_run_group_tests(tests, scratch_make, scratch_remove);
