@@ -65,23 +65,6 @@ pass_model_fill(struct pass *p)
 	m->window_start[m->n_windows] = m->n_tokens;
 }
 
-/* Rows [first, first + n) of a behind those of out, which has n_rows. */
-static void
-append(struct sparse *out, uint32_t n_rows, const struct sparse *a, uint32_t first,
-	uint32_t n)
-{
-	uint32_t at = out->row_start[n_rows], base = a->row_start[first];
-	uint32_t count = a->row_start[first + n] - base;
-
-	for (uint32_t i = 1; i <= n; i++)
-		out->row_start[n_rows + i] = at + (a->row_start[first + i] - base);
-	if (count > 0) {
-		memcpy(out->feature + at, a->feature + base,
-			count * sizeof(*out->feature));
-		memcpy(out->value + at, a->value + base, count * sizeof(*out->value));
-	}
-}
-
 int
 pass_model_join(struct pass *p, uint32_t sae, struct err *e)
 {
@@ -100,8 +83,11 @@ pass_model_join(struct pass *p, uint32_t sae, struct err *e)
 		uint32_t from = p->window_start[w];
 		bool run = k < m->n_windows && m->window[k] == w;
 
-		append(&s->both, from, run ? mine : &s->there,
-			run ? m->window_start[k] : from, p->window_start[w + 1] - from);
+		const struct sparse *a = run ? mine : &s->there;
+
+		sparse_append(&s->both, from,
+			a->row_start + (run ? m->window_start[k] : from), a->feature,
+			a->value, p->window_start[w + 1] - from);
 		k += run;
 	}
 	s->acts = &s->both;

@@ -115,6 +115,21 @@ sparse_gather(struct sparse *a, const struct kernel_hits *hits, size_t n_hits,
 	return bad ? not_finite(e) : 0;
 }
 
+void
+sparse_append(struct sparse *out, uint32_t n_rows, const uint32_t *row_start,
+	const uint32_t *feature, const float *value, uint32_t n)
+{
+	uint32_t at = out->row_start[n_rows], from = row_start[0];
+	size_t count = row_start[n] - from;
+
+	for (uint32_t i = 1; i <= n; i++)
+		out->row_start[n_rows + i] = at + (row_start[i] - from);
+	if (count > 0) {
+		memcpy(out->feature + at, feature + from, count * sizeof(*feature));
+		memcpy(out->value + at, value + from, count * sizeof(*value));
+	}
+}
+
 double
 sparse_density(const struct sparse *a)
 {

@@ -30,6 +30,9 @@ int sparse_reserve(struct sparse *a, uint32_t n_tokens, size_t n, struct err *e)
  * (query, row); of one query the rows in hits[i] come before those in hits[i + 1]. */
 int sparse_gather(struct sparse *a, const struct kernel_hits *hits, size_t n_hits,
 	uint32_t n_tokens, struct err *e);
+/* Puts n rows behind the first n_rows of out, which has room; row_start (n + 1). */
+void sparse_append(struct sparse *out, uint32_t n_rows, const uint32_t *row_start,
+	const uint32_t *feature, const float *value, uint32_t n);
 /* Activations that a token has on average. */
 double sparse_density(const struct sparse *a);
 /* The first place in [row_start[i], row_start[i + 1]) with feature >= first. */

@@ -98,20 +98,6 @@ read_none(const struct stored *s, uint32_t w, struct rec_acts *out, struct err *
 	return 0;
 }
 
-static void
-append(struct sparse *out, uint32_t *n_tokens, const struct rec_acts *a)
-{
-	uint32_t at = out->row_start[*n_tokens], n = a->row_start[a->n_tokens];
-
-	for (uint32_t i = 1; i <= a->n_tokens; i++)
-		out->row_start[*n_tokens + i] = at + a->row_start[i];
-	if (n > 0) {
-		memcpy(out->feature + at, a->feature, n * sizeof(*a->feature));
-		memcpy(out->value + at, a->value, n * sizeof(*a->value));
-	}
-	*n_tokens += a->n_tokens;
-}
-
 static int
 get(const void *ctx, uint32_t sae, uint32_t first, uint32_t n, struct sparse *out,
 	struct err *e)
@@ -135,8 +121,11 @@ get(const void *ctx, uint32_t sae, uint32_t first, uint32_t n, struct sparse *ou
 	if (sparse_reserve(out, n_tokens, n_all, e) < 0)
 		return e->code;
 	n_tokens = 0;
-	for (uint32_t i = 0; i < n; i++)
-		append(out, &n_tokens, &a[i]);
+	for (uint32_t i = 0; i < n; i++) {
+		sparse_append(out, n_tokens, a[i].row_start, a[i].feature, a[i].value,
+			a[i].n_tokens);
+		n_tokens += a[i].n_tokens;
+	}
 	return 0;
 }
 
