@@ -13,12 +13,12 @@
  */
 #include "kernel/kernel.h"
 #include "util/mem.h"
+#include "util/stopwatch.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define TOKENS 1020
 #define SAMPLE 128 /* tokens that set thresholds */
@@ -40,15 +40,6 @@ struct data {
 
 static const enum kernel_pass_kind passes[2] = {KERNEL_PASS_F32, KERNEL_PASS_AUTO};
 static const char *const pass_names[2] = {"f32", "int8"};
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static double
 uniform(void)
@@ -214,12 +205,12 @@ search(struct data *s, int i, bool topk)
 
 	kernel_use_pass(passes[i]);
 	s->hits.n = 0;
-	begin = now();
+	begin = stopwatch_cpu_s();
 	rc = topk ? kernel_best(s->best, L0, s->rows[i], 0, s->n, s->x, s->d, TOKENS,
 			    NULL, NULL, false, NULL, s->work[i], NULL)
 		  : kernel_above(&s->hits, s->rows[i], 0, s->n, s->x, s->d, TOKENS,
 			    NULL, s->threshold, s->work[i], NULL);
-	seconds = now() - begin;
+	seconds = stopwatch_cpu_s() - begin;
 	check(rc == 0);
 	s->answer[i] =
 		topk ? sum_of(s->best, TOKENS * L0) : sum_of(s->hits.hit, s->hits.n);

@@ -14,11 +14,11 @@
 #include "kernel/kernel.h"
 #include "model/lm.h"
 #include "util/mem.h"
+#include "util/stopwatch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define LAYERS 4
 #define D 768
@@ -28,15 +28,6 @@
 #define CONTEXT 1024
 #define TOKENS 1024 /* of one call */
 #define ROWS 192 /* that pass a product together: model/lm_int.h */
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void
 check(bool good, const char *what)
@@ -170,11 +161,11 @@ whole(struct run *r, uint32_t length)
 	for (uint32_t i = 0; i <= n; i++)
 		start[i] = i * length;
 	for (size_t i = 0; i < r->n_rounds; i++) {
-		begin = now();
+		begin = stopwatch_cpu_s();
 		check(lm_forward(r->m, r->w, r->ids, start, n, &hook, 1, &r->x, NULL) ==
 				0,
 			"the pass failed");
-		begin = now() - begin;
+		begin = stopwatch_cpu_s() - begin;
 		best = begin < best ? begin : best;
 	}
 	return best;
@@ -211,7 +202,7 @@ one_step(const struct step *s, const float *x, float *y, const float *b, size_t 
 	check(s->k == 0 || kernel_pack(&p, b, s->k, s->n, s->n, 1, NULL) == 0,
 		"memory ran out");
 	for (size_t i = 0; i < rounds; i++) {
-		begin = now();
+		begin = stopwatch_cpu_s();
 		for (size_t t = 0, n; t < TOKENS; t += n) {
 			n = TOKENS - t < ROWS ? TOKENS - t : ROWS;
 			if (p != NULL)
@@ -219,7 +210,7 @@ one_step(const struct step *s, const float *x, float *y, const float *b, size_t 
 			for (size_t j = 0; p == NULL && j < n; j++)
 				s->run(y + j * s->n, x + j * s->n, s->n);
 		}
-		begin = now() - begin;
+		begin = stopwatch_cpu_s() - begin;
 		best = begin < best ? begin : best;
 	}
 	kernel_packed_free(p);

@@ -7,20 +7,11 @@
  */
 #include "kernel/kernel.h"
 #include "util/mem.h"
+#include "util/stopwatch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void
 fill(float *p, size_t n, unsigned seed)
@@ -64,10 +55,11 @@ bench_above(size_t m, size_t n, size_t d, double gemm, float threshold)
 		exit(1);
 	for (int i = 0; i < 5; i++) {
 		hits.n = 0;
-		begin = now();
+		begin = stopwatch_cpu_s();
 		if (kernel_above(&hits, r, 0, n, x, d, m, NULL, t, k, &e) < 0)
 			exit(1);
-		best = now() - begin < best ? now() - begin : best;
+		best = stopwatch_cpu_s() - begin < best ? stopwatch_cpu_s() - begin
+							: best;
 	}
 	rate = 2.0 * (double)m * (double)n * (double)d / best / 1e9;
 	printf("above m=%zu d=%zu n=%zu: %.0f queries/s, %.1f hits a query, %.1f "
@@ -99,11 +91,12 @@ bench_best(size_t m, size_t n, size_t d, size_t k_best, double gemm)
 	fill(w, n * d, 2);
 	if (kernel_rows_new(&r, w, n, d, &e) < 0 || kernel_work_new(&k, &e) < 0)
 		exit(1);
-	begin = now();
+	begin = stopwatch_cpu_s();
 	if (kernel_best(hits, k_best, r, 0, n, w, d, m, NULL, NULL, false, NULL, k,
 		    &e) < 0)
 		exit(1);
-	rate = 2.0 * (double)m * (double)n * (double)d / (now() - begin) / 1e9;
+	rate = 2.0 * (double)m * (double)n * (double)d / (stopwatch_cpu_s() - begin) /
+		1e9;
 	printf("best m=%zu d=%zu n=%zu k=%zu: %.1f GFLOP/s, %.0f%% of gemm\n", m, d, n,
 		k_best, rate, 100 * rate / gemm);
 	kernel_work_free(k);

@@ -18,11 +18,11 @@
 #include "model/sae.h"
 #include "util/mem.h"
 #include "util/pool.h"
+#include "util/stopwatch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define WINDOW 128
 #define BATCH 4096 /* tokens: what --batch-tokens is by default */
@@ -49,15 +49,6 @@ struct pass {
 };
 
 static const enum kernel_pass_kind passes[2] = {KERNEL_PASS_F32, KERNEL_PASS_AUTO};
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void
 check(int rc, const struct err *e)
@@ -160,9 +151,9 @@ measure_pass(const struct side *s, int which, size_t n_threads)
 
 	kernel_use_pass(passes[which]);
 	pass_init(&p, s->sae[which], n_threads);
-	begin = now();
+	begin = stopwatch_now_s();
 	pass_run(&p, s);
-	seconds = now() - begin;
+	seconds = stopwatch_now_s() - begin;
 	for (uint32_t f = 0; f < p.state.n_features; f++) {
 		n += p.state.feature[f].count;
 		sum += exact32_get(&p.state.feature[f].sum);

@@ -2,6 +2,7 @@
 #include "indexer/checkpoint.h"
 
 #include "indexer/stop.h"
+#include "util/stopwatch.h"
 
 #include <string.h>
 
@@ -159,12 +160,12 @@ make(struct pass *p, uint32_t n_windows, struct err *e)
 {
 	struct checkpoints *c = p->job->checkpoints;
 	struct place x = {.p = p, .n_windows = n_windows};
-	double start = progress_now_s(), took, wait = c->interval_s;
+	double start = stopwatch_now_s(), took, wait = c->interval_s;
 
 	pass_gather(p);
 	if (run_writer_checkpoint(p->job->writer, n_windows, c->order, give, &x, e) < 0)
 		return err_wrap(e, "checkpoint");
-	took = progress_now_s() - start;
+	took = stopwatch_now_s() - start;
 	if (!c->as_told && wait < took * MOST_SHARE)
 		wait = took * MOST_SHARE;
 	c->n++;
@@ -178,7 +179,7 @@ make(struct pass *p, uint32_t n_windows, struct err *e)
 static bool
 wanted(const struct checkpoints *c, bool all_done)
 {
-	return progress_now_s() >= c->next_s || stop_signal() != 0 ||
+	return stopwatch_now_s() >= c->next_s || stop_signal() != 0 ||
 		(all_done && (c->n > 0 || c->from > 0));
 }
 
@@ -190,7 +191,7 @@ checkpoint_perhaps(struct pass *p, uint32_t n_windows, struct err *e)
 	if (c == NULL || c->interval_s <= 0)
 		return 0;
 	if (c->next_s <= 0)
-		c->next_s = progress_now_s() + c->interval_s;
+		c->next_s = stopwatch_now_s() + c->interval_s;
 	if (!wanted(c, n_windows == p->job->windows->n_windows))
 		return 0;
 	return make(p, n_windows, e);

@@ -28,7 +28,7 @@ struct checkpoints {
 	uint64_t order; /* of the SAEs */
 	uint32_t n; /* made */
 	double seconds; /* that took */
-	double next_s; /* on progress_now_s()'s clock */
+	double next_s; /* on stopwatch_now_s()'s clock */
 };
 
 struct pass_job {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "indexer/progress.h"
 
+#include "util/stopwatch.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,12 +13,6 @@
 #define BAR 8 /* columns */
 #define COLUMNS 80 /* of a terminal that does not say */
 #define LEAST_SHARE 0.02 /* of the threads' time: a stage below is not shown */
-
-double
-progress_now_s(void)
-{
-	return stopwatch_now_s();
-}
 
 void
 progress_init(struct progress *p, bool quiet, uint64_t interval_s)
@@ -42,7 +38,7 @@ progress_phase(struct progress *p, const char *phase)
 		pool_times(p->pool, p->last);
 	p->last_done = 0;
 	snprintf(p->phase, sizeof(p->phase), "%s", phase);
-	p->start_s = p->shown_s = progress_now_s();
+	p->start_s = p->shown_s = stopwatch_now_s();
 	p->from = 0;
 }
 
@@ -64,7 +60,7 @@ rate(const struct progress *p, uint64_t done)
 double
 progress_elapsed_s(const struct progress *p)
 {
-	return progress_now_s() - p->start_s;
+	return stopwatch_now_s() - p->start_s;
 }
 
 bool
@@ -72,7 +68,7 @@ progress_due(const struct progress *p)
 {
 	double wait = p->terminal ? DRAW_S : (double)p->interval_s;
 
-	return !p->quiet && progress_now_s() - p->shown_s >= wait;
+	return !p->quiet && stopwatch_now_s() - p->shown_s >= wait;
 }
 
 void
@@ -223,7 +219,7 @@ put_line(struct progress *p, const struct line *l)
 		fprintf(stderr, "%s\n", l->text);
 	fflush(stderr);
 	p->drawn = p->terminal;
-	p->shown_s = progress_now_s();
+	p->shown_s = stopwatch_now_s();
 }
 
 /* rates: units are tokens, and each stage has its rate of them. */

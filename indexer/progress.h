@@ -44,7 +44,6 @@ void progress_stream(struct progress *p, uint64_t done, uint64_t total,
 void progress_part(struct progress *p, uint64_t done, uint64_t total); /* of anything */
 /* Wipes the bar, so that a line can be printed. */
 void progress_wipe(struct progress *p);
-double progress_now_s(void); /* a clock that never goes back */
 double progress_elapsed_s(const struct progress *p); /* since the phase began */
 
 #endif

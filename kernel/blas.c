@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 #include "kernel/kernel.h"
 #include "util/mem.h"
+#include "util/stopwatch.h"
 
 #include <cblas.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #define SECONDS 0.3 /* to measure for */
 #define LEAST 200e6 /* flop between two looks at the clock */
@@ -19,16 +19,6 @@ struct rate {
 	float *c; /* (m, n) */
 	struct kernel_packed *packed;
 };
-
-/* Of this thread alone: what others take from the machine does not count. */
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void
 multiply(const struct rate *r, bool own)
@@ -47,16 +37,16 @@ measure(const struct rate *r, bool own)
 {
 	double flop = 2.0 * (double)r->m * (double)r->n * (double)r->k;
 	size_t n_calls = flop < LEAST ? (size_t)(LEAST / flop) + 1 : 1;
-	double best = 0, begin = now(), t, rate;
+	double best = 0, begin = stopwatch_cpu_s(), t, rate;
 
 	multiply(r, own);
 	do {
-		t = now();
+		t = stopwatch_cpu_s();
 		for (size_t i = 0; i < n_calls; i++)
 			multiply(r, own);
-		rate = flop * (double)n_calls / (now() - t);
+		rate = flop * (double)n_calls / (stopwatch_cpu_s() - t);
 		best = rate > best ? rate : best;
-	} while (now() - begin < SECONDS);
+	} while (stopwatch_cpu_s() - begin < SECONDS);
 	return best;
 }
 

@@ -7,10 +7,11 @@
  */
 #include "kernel/pass.h"
 
+#include "util/stopwatch.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define D_LEAST 32 /* below, bytes save nothing */
 #define PROBE 48 /* queries; a multiple of every mr */
@@ -49,15 +50,6 @@ kernel_use_pass(enum kernel_pass_kind kind)
 #define TRIAL_D 256
 #define TRIALS 15
 
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Of tiles of zeros, the quickest of several: what else runs does not count. */
 static bool
 measure(void)
@@ -76,15 +68,15 @@ measure(void)
 	s8.row_scale = s8.row_norm = s8.row_rest = s8.cut = b;
 	s.slack = s.row_slack = s.cut = b;
 	for (int i = 0; i < TRIALS; i++) {
-		t = now();
+		t = stopwatch_now_s();
 		for (int j = 0; j < 4; j++)
 			ops->scan_above(&s);
-		t = now() - t;
+		t = stopwatch_now_s() - t;
 		floats = t < floats ? t : floats;
-		t = now();
+		t = stopwatch_now_s();
 		for (int j = 0; j < 4; j++)
 			bytes->scan_above(&s8);
-		t = now() - t;
+		t = stopwatch_now_s() - t;
 		found = t < found ? t : found;
 	}
 	return found * WORTH < floats;

@@ -19,10 +19,16 @@ stopwatch_now_s(void)
 	return read_s(CLOCK_MONOTONIC);
 }
 
+double
+stopwatch_cpu_s(void)
+{
+	return read_s(CLOCK_THREAD_CPUTIME_ID);
+}
+
 void
 stopwatch_lap(struct stopwatch *w)
 {
-	double wall = stopwatch_now_s(), cpu = read_s(CLOCK_THREAD_CPUTIME_ID);
+	double wall = stopwatch_now_s(), cpu = stopwatch_cpu_s();
 
 	if (w->runs) {
 		w->of[w->stage].busy_s += wall - w->wall_at;

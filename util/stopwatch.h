@@ -29,5 +29,6 @@ void stopwatch_rest(struct stopwatch *w);
 /* Adds up what ran until now, and runs on. */
 void stopwatch_lap(struct stopwatch *w);
 double stopwatch_now_s(void); /* a clock that never goes back */
+double stopwatch_cpu_s(void); /* of this thread */
 
 #endif
