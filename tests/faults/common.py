@@ -136,6 +136,33 @@ def steps(commands, dump, store):
     return sums, copies
 
 
+class Failing:
+    """The work, and each of its commands from the store that it finds."""
+
+    def __init__(self, commands, dump, name):
+        self.commands, self.dump = commands, dump
+        self.store, self.note = HERE / name / "s", HERE / f"{name}.note"
+        self.store.parent.mkdir(exist_ok=True)
+        self.sums, self.copies = steps(commands, dump, self.store)
+
+    def before(self, found):
+        """The store as it was, if there was one."""
+        shutil.rmtree(self.store, ignore_errors=True)
+        if found is not None and found.exists():
+            copy(found, self.store)
+
+    def each(self, share, one):
+        """Every share-th of what can fail in each command, until one(i, n) tells that
+        there is no n-th: how many there were."""
+        tried = []
+        for i in range(len(self.commands)):
+            n = 1 + SEED % share
+            while one(i, n):
+                n += share
+            tried.append((n - 1) // share)
+        return tried
+
+
 def go_on(commands, first, sums, dump, store):
     """The rest of the commands: the store must be what it would have been. first is the
     number of the first that is to be done."""

@@ -282,19 +282,6 @@ open_it(const char *path, int flags, mode_t mode)
 }
 
 int
-open64(const char *path, int flags, ...)
-{
-	mode_t mode = 0;
-	va_list ap;
-
-	va_start(ap, flags);
-	if ((flags & (O_CREAT | O_TMPFILE)) != 0)
-		mode = va_arg(ap, mode_t);
-	va_end(ap);
-	return open_it(path, flags, mode);
-}
-
-int
 open(const char *path, int flags, ...)
 {
 	mode_t mode = 0;
@@ -307,6 +294,7 @@ open(const char *path, int flags, ...)
 	return open_it(path, flags, mode);
 }
 
+int open64(const char *path, int flags, ...) __attribute__((alias("open")));
 int __open_2(const char *path, int flags); /* what is built with checks calls these */
 int
 __open_2(const char *path, int flags)

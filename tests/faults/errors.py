@@ -23,20 +23,11 @@ HARMLESS = ("unlink", "rmdir", "sqlite-dir")
 SQLITE = (".db", ".db-journal")
 
 
-class Errors:
+class Errors(common.Failing):
     """Each command of the work with each call failing."""
 
     def __init__(self, commands, dump):
-        self.commands, self.dump = commands, dump
-        self.store, self.note = HERE / "err" / "s", HERE / "note"
-        self.store.parent.mkdir(exist_ok=True)
-        self.sums, self.copies = common.steps(commands, dump, self.store)
-
-    def before(self, copy):
-        """The store as it was, if there was one."""
-        shutil.rmtree(self.store, ignore_errors=True)
-        if copy is not None and copy.exists():
-            common.copy(copy, self.store)
+        super().__init__(commands, dump, "err")
 
     def fail(self, i, how, n, log=None):
         """Command i with the n-th call failing: its status, text, the failed call, the
@@ -142,15 +133,10 @@ class Errors:
 
     def all(self, how, share):
         """Every share-th call of each command."""
-        tried = 0
-        for i in range(len(self.commands)):
-            n = 1 + common.SEED % share
-            while self.one(i, how, n):
-                n += share
-                tried += 1
-            if n <= share:
-                raise Failed(f"command {i + 1} makes no call that could fail: {how}")
-        return f"{tried} calls that fail: {how}"
+        tried = self.each(share, lambda i, n: self.one(i, how, n))
+        if 0 in tried:
+            raise Failed(f"command {tried.index(0) + 1} makes no call that could fail: {how}")
+        return f"{sum(tried)} calls that fail: {how}"
 
 
 def named(path, text):

@@ -1,13 +1,6 @@
 # SPDX-License-Identifier: ISC
 # For the flows of faults: sourced, not run. Makes ./tiny.
-: "${PYTHON:=/usr/bin/python3}"
-command -v "$PYTHON" >/dev/null || PYTHON=python3
-if ! command -v "$PYTHON" >/dev/null; then
-	echo "# skip: there is no python3"
-	exit 77
-fi
-PYTHONDONTWRITEBYTECODE=1
-export PYTHONDONTWRITEBYTECODE
+. "$srcdir/tests/indexer/lib.sh"
 
 sanitized()
 {
@@ -29,5 +22,3 @@ faults()
 	shift
 	"$PYTHON" "$srcdir/tests/faults/$name.py" "$@"
 }
-
-"$PYTHON" "$srcdir/tests/indexer/make_tiny.py" tiny

@@ -6,12 +6,11 @@ with a signal, and the store must be as it was; the same command again does the 
     memory.py SHARE        every SHARE-th N
 """
 
-import shutil
 import sys
 
 import common
 import power
-from common import Failed, HERE
+from common import Failed
 
 # What these ask for when they are loaded or start their threads, before or beside
 # our work, and end the program over: OpenBLAS' and OpenMP's threads and buffers, the
@@ -19,20 +18,15 @@ from common import Failed, HERE
 EXEMPT = "libopenblas:libgomp:libgfortran:libstdc++:ld-linux"
 
 
-class Memory:
+class Memory(common.Failing):
     """Each command of the work with each allocation failing."""
 
     def __init__(self, commands, dump):
-        self.commands, self.dump = commands, dump
-        self.store, self.note = HERE / "mem" / "s", HERE / "mem.note"
-        self.store.parent.mkdir(exist_ok=True)
-        self.sums, self.copies = common.steps(commands, dump, self.store)
+        super().__init__(commands, dump, "mem")
 
     def one(self, i, n, rest):
         """Command i with the n-th failing; False when there is no such one."""
-        shutil.rmtree(self.store, ignore_errors=True)
-        if self.copies[i] is not None:
-            common.copy(self.copies[i], self.store)
+        self.before(self.copies[i])
         self.note.unlink(missing_ok=True)
         env = {"LD_PRELOAD": common.module("memory"), "MEMORY_FAIL": str(n),
                "MEMORY_EXEMPT": EXEMPT, "MEMORY_NOTE": str(self.note)}
@@ -69,12 +63,7 @@ class Memory:
 
     def all(self, share, rest):
         """Every share-th allocation of each command."""
-        tried = 0
-        for i in range(len(self.commands)):
-            n = 1 + common.SEED % share
-            while self.one(i, n, rest):
-                n += share
-                tried += 1
+        tried = sum(self.each(share, lambda i, n: self.one(i, n, rest)))
         if tried == 0:
             raise Failed("there was no allocation")
         return f"{tried} allocations that fail{', with all after them' if rest else ''}"

@@ -33,17 +33,8 @@ started()
 # halfway STORE OPTION...: killed when its third checkpoint is there.
 halfway()
 {
-	local n=0 last= now
 	SAEDB_CHECKPOINT_MS=1 started "$@" --batch-tokens 24
-	while [ $n -lt 3 ]; do
-		kill -0 $pid 2>/dev/null || { cp behind out; fail "it ended: $*"; }
-		now=$(stat -c %i "$1"/tmp/run-*.checkpoint 2>/dev/null || :)
-		[ "$now" = "$last" ] || n=$((n + 1))
-		last=$now
-		sleep 0.01
-	done
-	kill -9 $pid
-	wait $pid 2>/dev/null || :
+	kill_checkpointed "$1"
 }
 
 resumes()

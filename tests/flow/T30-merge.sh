@@ -400,17 +400,7 @@ for how in '' --fresh; do
 	SAEDB_CHECKPOINT_MS=1 saedb-index --quiet --store g --model tiny/model $saes \
 		--corpus all.jsonl --batch-tokens 24 >out 2>&1 &
 	pid=$!
-	n=0
-	last=
-	while [ $n -lt 3 ]; do
-		kill -0 $pid 2>/dev/null || fail "it ended"
-		now=$(stat -c %i g/tmp/run-*.checkpoint 2>/dev/null || :)
-		[ "$now" = "$last" ] || n=$((n + 1))
-		last=$now
-		sleep 0.01
-	done
-	kill -9 $pid
-	wait $pid 2>/dev/null || :
+	kill_checkpointed g
 	grown g $how
 	if [ -z "$how" ]; then
 		grep -q 'resuming run' out || fail "it does not go on"

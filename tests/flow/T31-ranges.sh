@@ -89,20 +89,11 @@ refuses 2 'is no option of list' list one --features 0:8
 ok "what is no range"
 
 # killed when it has a checkpoint, then gone on with
-n=0 last=
 SAEDB_CHECKPOINT_MS=1 saedb-index --quiet --store s --model tiny/model --sae tiny/sae/plain \
 	--sae tiny/sae/jump --corpus tiny/a.jsonl --features 7:30 --batch-tokens 24 \
 	--threads 1 >behind 2>&1 &
 pid=$!
-while [ $n -lt 3 ]; do
-	kill -0 $pid 2>/dev/null || { cp behind out; fail "it ended"; }
-	now=$(stat -c %i s/tmp/run-*.checkpoint 2>/dev/null || :)
-	[ "$now" = "$last" ] || n=$((n + 1))
-	last=$now
-	sleep 0.01
-done
-kill -9 $pid
-wait $pid 2>/dev/null || :
+kill_checkpointed s
 ranged s 0:7 --corpus tiny/a.jsonl || fail "another range"
 ! grep -q resuming out || fail "another range goes on with its work"
 ranged s 7:30 --corpus tiny/a.jsonl || fail "it does not go on"

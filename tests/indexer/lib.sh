@@ -58,3 +58,19 @@ dump()
 	"$dump_store" "$1" >"$1.dump" || fail "dump $1"
 	sha256sum <"$1.dump"
 }
+
+# kill_checkpointed STORE: kills $pid at its third checkpoint.
+kill_checkpointed()
+{
+	local n=0 last= now
+
+	while [ $n -lt 3 ]; do
+		kill -0 $pid 2>/dev/null || { [ ! -e behind ] || cp behind out; fail "it ended"; }
+		now=$(stat -c %i "$1"/tmp/run-*.checkpoint 2>/dev/null || :)
+		[ "$now" = "$last" ] || n=$((n + 1))
+		last=$now
+		sleep 0.01
+	done
+	kill -9 $pid
+	wait $pid 2>/dev/null || :
+}

@@ -3,8 +3,7 @@
  * What a run may lack whose activations were made elsewhere: its SAEs' logit effects,
  * and how much of the variance was explained.
  */
-#include "store/db.h"
-#include "tests/store/small.h"
+#include "tests/store/ask.h"
 
 static void
 check_all(const char *dir, uint32_t n_runs)
@@ -19,24 +18,6 @@ check_all(const char *dir, uint32_t n_runs)
 		OK(small_check(v, i, i, e));
 	store_view_close(v);
 	store_close(s);
-}
-
-static int64_t
-ask_number(const char *dir, const char *sql)
-{
-	char path[PATH_BYTES];
-	struct stmt *st;
-	struct db *db;
-	int64_t n;
-
-	OK(path_join(path, e, "%s/catalog.db", dir));
-	OK(db_open(&db, path, DB_READ, e));
-	OK(db_prepare(db, &st, sql, e));
-	assert_int_equal(stmt_step(st, NULL), 1);
-	n = row_i64(st, 0);
-	stmt_reset(st);
-	db_close(db);
-	return n;
 }
 
 static void

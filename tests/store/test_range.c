@@ -3,8 +3,7 @@
  * Runs that sought a range of an SAE's features: what the catalogue says of them, which
  * run is asked when none is named, and that others' features are not called lost.
  */
-#include "store/db.h"
-#include "tests/store/small.h"
+#include "tests/store/ask.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,19 +24,7 @@ publish(struct store *s, unsigned seed, uint32_t first, uint32_t end)
 static int64_t
 n_columns(const char *dir)
 {
-	char path[PATH_BYTES];
-	struct stmt *st;
-	struct db *db;
-	int64_t n;
-
-	OK(path_join(path, e, "%s/catalog.db", dir));
-	OK(db_open(&db, path, DB_READ, e));
-	OK(db_prepare(db, &st, "SELECT count(*) FROM pragma_table_info('run_sae')", e));
-	assert_int_equal(stmt_step(st, NULL), 1);
-	n = row_i64(st, 0);
-	stmt_reset(st);
-	db_close(db);
-	return n;
+	return ask_number(dir, "SELECT count(*) FROM pragma_table_info('run_sae')");
 }
 
 static void
