@@ -93,6 +93,13 @@ stages_bound_name(enum bound by)
 	return by == BOUND_CPU ? "CPU" : by == BOUND_WAITING ? "waiting" : "one thread";
 }
 
+/* Beside computing. Two clocks: of little, one may tell less than the other. */
+static double
+waiting_s(const struct pool_time *t)
+{
+	return t->busy_s > t->cpu_s ? t->busy_s - t->cpu_s : 0;
+}
+
 void
 stages_table(struct buf *b, const struct pool_time *t, size_t n_threads)
 {
@@ -105,9 +112,9 @@ stages_table(struct buf *b, const struct pool_time *t, size_t n_threads)
 			buf_printf(b, "  %-10s %7.2f  %5.1f%%  %7.2f  %9.2f\n",
 				names[s], t[s].wall_s,
 				100 * part(t[s].busy_s, threads_s), t[s].cpu_s,
-				t[s].busy_s - t[s].cpu_s);
+				waiting_s(&t[s]));
 	buf_printf(b, "  %-10s %7s  %5.1f%%\n", "idle", "",
 		100 * part(threads_s - all.busy_s, threads_s));
 	buf_printf(b, "  %-10s %7.2f  %5.1f%%  %7.2f  %9.2f\n", "all", all.wall_s,
-		100.0, all.cpu_s, all.busy_s - all.cpu_s);
+		100.0, all.cpu_s, waiting_s(&all));
 }

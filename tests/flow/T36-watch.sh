@@ -139,6 +139,7 @@ index many --sae tiny/sae/plain --sae tiny/sae/jump --corpus big.jsonl \
 	--report many.json || fail "index"
 find many -type f -exec sha256sum {} + | sort >before
 plan none --corpus big.jsonl --report p.json || fail "plan"
+! grep -q -- ' -[0-9]' out || fail "something takes less than nothing"
 plan many --corpus big.jsonl || fail "plan for a store that is there"
 find many -type f -exec sha256sum {} + | sort | cmp - before || fail "plan writes to the store"
 [ ! -e none ] || fail "plan makes a store"
