@@ -200,7 +200,8 @@ read_vector(struct req *q, const struct target *t, const float **out, struct err
 int
 h_vector_neighbors(struct req *q, struct out *o, struct err *e)
 {
-	uint32_t k = (uint32_t)args_int(&q->args, "k"), n = 0;
+	uint32_t k = (uint32_t)args_int(&q->args, "k");
+	struct store_nearest found;
 	struct rec_scored *x;
 	const float *vector = NULL;
 	struct known known;
@@ -216,14 +217,16 @@ h_vector_neighbors(struct req *q, struct out *o, struct err *e)
 	x = req_alloc(q, k, sizeof(*x), e);
 	if (x == NULL)
 		return ERR_NOMEM;
-	rc = store_nearest(q->view, to.sae, vector, k, x, &n, e);
+	rc = store_search(q->view,
+		&(struct store_search){.sae = to.sae, .vector = vector, .k = k}, x,
+		&found, e);
 	if (rc == 0)
-		rc = read_known(q, &to, x, n, &known, e);
+		rc = read_known(q, &to, x, found.n, &known, e);
 	if (rc < 0)
 		return rc;
 	put_head_run(o, q, &to, 5);
-	put_neighbors(o, &to, x, n, &known);
-	out_key_str(o, "engine", "faiss");
+	put_neighbors(o, &to, x, found.n, &known);
+	out_key_str(o, "engine", "exact");
 	out_end(o);
 	return 0;
 }

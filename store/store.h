@@ -183,10 +183,41 @@ int store_sums(struct store_view *v, uint32_t run, uint32_t slot,
 /* Decoder rows (d_sae, d_out) of a SAE, mapped; borrowed until the view ends. */
 int store_decoder(struct store_view *v, uint32_t sae, const float **rows,
 	struct err *e);
-/* The k features nearest by cosine to vector (d_out), best first, by FAISS; fewer
- * where the SAE has fewer. Slow on first use of a SAE (the index is built). */
-int store_nearest(struct store_view *v, uint32_t sae, const float *vector, uint32_t k,
-	struct rec_scored *out, uint32_t *n_out, struct err *e);
+
+/* ---- the nearest features (search.c) */
+
+enum store_direction { STORE_DECODER, STORE_ENCODER };
+enum store_metric {
+	STORE_COSINE, /* canonical dot of both divided by kernel_norm(); a 0 stays 0 */
+	STORE_IP /* canonical dot of the vector and the row as they are */
+};
+enum store_engine {
+	STORE_AUTO, /* exact where that is fast enough, else approximate */
+	STORE_EXACT,
+	STORE_FAISS, /* exact, by FAISS's flat index */
+	STORE_APPROXIMATE /* by an index that was built with the store */
+};
+struct store_search {
+	uint32_t sae;
+	enum store_direction direction;
+	enum store_metric metric;
+	enum store_engine engine;
+	const float *vector; /* as wide as the rows; finite */
+	uint32_t k;
+	const uint64_t *allowed; /* bit i % 64 of word i / 64: feature i; NULL: all */
+};
+struct store_nearest {
+	uint32_t n; /* at most k, and what there is */
+	enum store_engine engine; /* that answered */
+};
+/* Rows of a direction, mapped, and their width; borrowed until the view ends.
+ * ERR_NOTFOUND where the store does not have them. */
+int store_rows(struct store_view *v, uint32_t sae, enum store_direction direction,
+	const float **rows, uint32_t *d, struct err *e);
+/* out (k): the nearest, best first, by score descending, then index ascending. Slow
+ * on first use of a SAE by FAISS (its index is built). */
+int store_search(struct store_view *v, const struct store_search *s,
+	struct rec_scored *out, struct store_nearest *found, struct err *e);
 
 struct store_document {
 	uint32_t number;

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: ISC */
-#include "store/ann.h"
 #include "store/inner.h"
 
 #include <stdio.h>
@@ -427,24 +426,4 @@ store_decoder(struct store_view *v, uint32_t sae, const float **rows, struct err
 			FILE_DECODER, info->d_sae, info->d_out);
 	*rows = (const float *)(const void *)map->data;
 	return 0;
-}
-
-int
-store_nearest(struct store_view *v, uint32_t sae, const float *vector, uint32_t k,
-	struct rec_scored *out, uint32_t *n_out, struct err *e)
-{
-	const float *rows;
-	struct object *o;
-	int rc = store_decoder(v, sae, &rows, e);
-
-	*n_out = 0;
-	if (rc != 0)
-		return rc;
-	o = v->gen->object[KIND_SAE][sae];
-	mutex_lock(o->lock);
-	if (o->ann == NULL)
-		rc = ann_new(&o->ann, rows, v->gen->catalog.sae[sae].d_sae,
-			v->gen->catalog.sae[sae].d_out, e);
-	mutex_unlock(o->lock);
-	return rc == 0 ? ann_search(o->ann, vector, k, out, n_out, e) : rc;
 }

@@ -10,7 +10,7 @@ BEGIN {
 	sees["model"] = "model kernel util"
 	sees["store"] = "store schema kernel util"
 	sees["analysis"] = "analysis schema model kernel util"
-	sees["indexer"] = "indexer store schema model kernel util"
+	sees["indexer"] = "indexer store analysis schema model kernel util"
 	sees["daemon"] = "daemon store analysis schema model kernel util"
 	sees["client"] = "client schema util"
 	split("util kernel schema model store analysis indexer daemon client", r, " ")

@@ -426,4 +426,17 @@ small_store(const char *name)
 
 #include "tests/store/small_check.h"
 
+/* The k nearest decoder rows of a SAE by cosine. */
+static inline int
+nearest(struct store_view *v, uint32_t sae, const float *vector, uint32_t k,
+	struct rec_scored *out, uint32_t *n, struct err *e)
+{
+	struct store_search s = {.sae = sae, .vector = vector, .k = k};
+	struct store_nearest found;
+	int rc = store_search(v, &s, out, &found, e);
+
+	*n = found.n;
+	return rc;
+}
+
 #endif

@@ -95,7 +95,7 @@ asking(struct err *e)
 	if (rc == 0)
 		rc = store_documents(v, 0, 0, "lang", "en", 8, d, &n, &a, e);
 	if (rc == 0)
-		rc = store_nearest(v, 0, (float[D_IN]){1}, 4, near, &n, e);
+		rc = nearest(v, 0, (float[D_IN]){1}, 4, near, &n, e);
 	if (rc == 0)
 		rc = store_label_delete(s, id, e);
 	store_view_close(v);

@@ -275,7 +275,7 @@ check_wide(struct store *s, uint32_t sae, uint32_t d_out)
 	OK(store_decoder(v, sae, &rows, e));
 	assert_true(rows[2 * d_out + 2] == 1 && rows[3 * d_out - 1] == 0.25f);
 	vector[2] = 1;
-	OK(store_nearest(v, sae, vector, 3, got, &n, e));
+	OK(nearest(v, sae, vector, 3, got, &n, e));
 	assert_true(n == 3 && got[0].id == 2);
 	store_view_close(v);
 }
@@ -459,7 +459,7 @@ test_nearest(void **state)
 			vector[i] = small_decoder(3, q, i) * 100;
 			norm += (double)vector[i] * (double)vector[i];
 		}
-		OK(store_nearest(v, 0, vector, 64, got, &n, e));
+		OK(nearest(v, 0, vector, 64, got, &n, e));
 		assert_int_equal(n, 40); /* all there are */
 		for (uint32_t j = 0; j < n; j++) {
 			double dot = 0, len = 0;
@@ -476,13 +476,13 @@ test_nearest(void **state)
 			last = dot;
 		}
 	}
-	OK(store_nearest(v, 1, (float[D_IN]){1}, 3, got, &n, e));
+	OK(nearest(v, 1, (float[D_IN]){1}, 3, got, &n, e));
 	assert_int_equal(n, 3);
-	OK(store_nearest(v, 1, (float[D_IN]){0}, 3, got, &n, e));
+	OK(nearest(v, 1, (float[D_IN]){0}, 3, got, &n, e));
 	assert_true(got[0].score == 0);
-	OK(store_nearest(v, 1, (float[D_IN]){1}, 0, got, &n, e));
+	OK(nearest(v, 1, (float[D_IN]){1}, 0, got, &n, e));
 	assert_int_equal(n, 0);
-	FAILS(ERR_NOTFOUND, store_nearest(v, 2, (float[D_IN]){1}, 1, got, &n, e));
+	FAILS(ERR_NOTFOUND, nearest(v, 2, (float[D_IN]){1}, 1, got, &n, e));
 	store_view_close(v);
 	store_close(s);
 }

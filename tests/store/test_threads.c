@@ -52,7 +52,7 @@ look(struct arena *a)
 	if (rc == 0)
 		rc = store_labels(v, 0, 0, 1, &list, &n, a, &e);
 	if (rc == 0)
-		rc = store_nearest(v, 0, vector, 3, near, &n, &e);
+		rc = nearest(v, 0, vector, 3, near, &n, &e);
 	if (rc != 0 && rc != ERR_STALE)
 		fail_msg("%d: %s", rc, e.text);
 	atomic_fetch_add(rc == 0 ? &n_asked : &n_stale, 1);
