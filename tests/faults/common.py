@@ -82,6 +82,20 @@ def images():
     return path
 
 
+def merge():
+    """Two shards of a corpus, each in a store that stays as it is, put together."""
+    parts = []
+    for i in (3, 4):
+        part = HERE / f"part{i}"
+        if not part.exists():
+            status, text = index("plain", "--corpus", corpus(f"part{i}.jsonl", i, 4)).run(part)
+            if status != 0:
+                raise Failed(f"a shard's index ends with {status}: {text}")
+        parts.append(part)
+    return Command("merge", *parts, "-o", "STORE", "--threads", "2", "--quiet",
+                   store_first=False)
+
+
 def work():
     """Commands that write every kind of file, one after the other on one store."""
     return [
@@ -89,6 +103,7 @@ def work():
         index("jump topk", "--corpus", corpus("more.jsonl", 2, 8), "--batch-tokens", "20",
               checkpoints=True),
         index("plain", "--activations", images()),
+        merge(),
         Command("rename", "plain", "other", "--store", "STORE", store_first=False),
         Command("rm", "1", "--store", "STORE", store_first=False),
         Command("gc", "STORE", store_first=False),
