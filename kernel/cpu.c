@@ -232,3 +232,9 @@ kernel_rms_norm(float *y, const float *x, const float *gain, float eps, size_t n
 {
 	kernel_ops()->rms_norm(y, x, gain, eps, n);
 }
+
+void
+kernel_layout(const struct kernel_layout *l)
+{
+	kernel_ops()->layout(l);
+}

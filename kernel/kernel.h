@@ -73,6 +73,32 @@ void kernel_layer_norm(float *y, const float *x, const float *gain, const float 
  * gain may be NULL. */
 void kernel_rms_norm(float *y, const float *x, const float *gain, float eps, size_t n);
 
+/* ---- layout ------------------------------------------------------------ */
+
+/* Some points of one epoch of UMAP's descent (analysis/umap.h): each moves along its
+ * edges that are due (epoch * rate, modulo 2^32, is below rate), and away from
+ * negative_rate points drawn for each such edge; all others stay where they are. The
+ * same bits on every path. */
+struct kernel_layout {
+	const float *xy; /* (n, 2) */
+	float *to; /* (n_points, 2): where they come to lie */
+	const uint32_t *point; /* (n_points) */
+	size_t n_points;
+	uint32_t n; /* at most 2^24 */
+	const uint32_t *start; /* (n + 1): of a point's edges */
+	const uint32_t *tail;
+	const uint32_t *rate; /* of 2^32 epochs, in how many the edge is sampled */
+	uint32_t *due; /* scratch: KERNEL_LAYOUT_LANES for each edge of a point, and one */
+	uint32_t epoch; /* from 1 */
+	uint32_t key; /* random */
+	uint32_t negative_rate;
+	float alpha; /* of the step */
+	float a, b, repulsion;
+};
+#define KERNEL_LAYOUT_LANES 16
+
+void kernel_layout(const struct kernel_layout *l);
+
 /* ---- ordered product --------------------------------------------------- */
 
 /* A right-hand matrix b (k, n), packed once for the path in use. */

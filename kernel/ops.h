@@ -66,6 +66,7 @@ struct kernel_ops {
 		const float *bias, float eps, size_t n);
 	void (*rms_norm)(float *y, const float *x, const float *gain, float eps,
 		size_t n);
+	void (*layout)(const struct kernel_layout *l);
 	void (*tile)(const struct kernel_tile *t);
 	/* Return whether any bit of a mask is set. */
 	bool (*scan_above)(struct kernel_scan *s);

@@ -24,5 +24,6 @@ void PATH(path_tanh)(float *y, const float *x, size_t n);
 void PATH(path_gelu_tanh)(float *y, const float *x, size_t n);
 void PATH(path_gelu)(float *y, const float *x, size_t n);
 void PATH(path_silu)(float *y, const float *x, size_t n);
+void PATH(path_layout)(const struct kernel_layout *l);
 
 #endif

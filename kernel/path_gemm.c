@@ -155,6 +155,7 @@ const struct kernel_ops PATH(kernel_ops) = {
 	.softmax = PATH(path_softmax),
 	.layer_norm = PATH(path_layer_norm),
 	.rms_norm = PATH(path_rms_norm),
+	.layout = PATH(path_layout),
 	.tile = tile,
 	.scan_above = scan_above,
 	.scan_best = scan_best,
