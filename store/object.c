@@ -67,6 +67,7 @@ object_free(struct object *o)
 		map_close(&o->part[i].map);
 	}
 	ann_free(o->ann);
+	counts_free(o->counts);
 	mutex_free(o->lock);
 	mem_free(o->part);
 	mem_free(o->dir);
