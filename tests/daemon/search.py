@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""nearest.py make DIR: files of rows for make_sae_store. nearest.py ask SOCKET DIR: searches
+"""search.py make DIR: files of rows for make_sae_store. search.py ask SOCKET DIR: searches
 of a store of them against float64, where rows are small whole numbers (so that many are
 equal), some are zero and one is not a number; and what is refused."""
 import array
