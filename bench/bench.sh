@@ -301,10 +301,14 @@ bench_neighbors()
 		"$(ratio "$peer" "$stored")"
 	line "neighbors: any vector through saedbd / FAISS in Python" "$searched" "$peer" ms \
 		"$(ratio "$peer" "$searched")"
+	peer env OPENBLAS_NUM_THREADS=1 "$python" "$root/bench/neighbors_exact.py" \
+		"$build" "$work" | while IFS='|' read -r what ours theirs unit; do
+		line "$what" "$ours" "$theirs" "$unit" "$(ratio "$theirs" "$ours")"
+	done
 }
 
-make -C "$build" --no-print-directory bench/bench_encode bench/encode_pass bench/load \
-	bench/rate >"$work/make.log" 2>&1 || {
+make -C "$build" --no-print-directory bench/bench_encode bench/bench_neighbors \
+	bench/encode_pass bench/load bench/rate tests/tools/make_sae_store >"$work/make.log" 2>&1 || {
 	cat "$work/make.log" >&2
 	exit 1
 }
