@@ -2,7 +2,7 @@
 /*
  * filter: which features of a run's SAE a search may find, as bits. The counts are read
  * once, all of them, and stay with the open run, so that a filter is one pass over
- * numbers; labels may change and are read each time.
+ * numbers; which are labelled stays with a view until labels change.
  */
 #include "store/inner.h"
 
@@ -180,26 +180,95 @@ filter_counts(struct store_view *v, uint32_t run, uint32_t slot,
 
 /* ---- labels ------------------------------------------------------------------- */
 
-static int
-labelled_bits(struct store_view *v, const uint8_t *sae_hash, uint32_t n, uint64_t *bits,
-	struct err *e)
+struct labelled { /* the labelled features of one SAE, kept with a view */
+	struct labelled *next;
+	uint32_t sae;
+	int64_t version; /* of labels.db, as this connection counts */
+	uint64_t bits[];
+};
+
+void
+labelled_free(struct labelled *x)
 {
+	struct labelled *next;
+
+	for (; x != NULL; x = next) {
+		next = x->next;
+		mem_free(x);
+	}
+}
+
+static int
+labelled_read(struct db *db, const struct cat_sae *info, uint64_t *bits, struct err *e)
+{
+	struct stmt *s;
+	int rc = db_prepare(db, &s, labelled_sql, e);
+
+	if (rc != 0)
+		return rc;
+	memset(bits, 0, ((size_t)info->d_sae + 63) / 64 * sizeof(*bits));
+	stmt_blob(s, 1, info->hash, sizeof(info->hash));
+	stmt_str(s, 2, LABEL_KEYWORDS);
+	while ((rc = stmt_step(s, e)) == 1) {
+		int64_t f = row_i64(s, 0);
+
+		if (f >= 0 && f < info->d_sae)
+			bits[f / 64] |= (uint64_t)1 << f % 64;
+	}
+	return rc;
+}
+
+/* The view's own for that SAE, perhaps without bits yet. */
+static int
+labelled_of(struct store_view *v, uint32_t sae, struct labelled **out, struct err *e)
+{
+	size_t n_words = ((size_t)v->gen->catalog.sae[sae].d_sae + 63) / 64;
+	struct labelled *x = v->labelled;
+
+	while (x != NULL && x->sae != sae)
+		x = x->next;
+	if (x == NULL) {
+		x = mem_new(1, sizeof(*x) + n_words * sizeof(x->bits[0]));
+		if (x == NULL)
+			return err_set(e, ERR_NOMEM, "no memory for a filter");
+		x->sae = sae;
+		x->version = -1;
+		x->next = v->labelled;
+		v->labelled = x;
+	}
+	*out = x;
+	return 0;
+}
+
+/* What is written meanwhile counts as a newer version the next time. */
+static int
+labelled_get(struct store_view *v, uint32_t sae, const uint64_t **bits, struct err *e)
+{
+	struct labelled *x = NULL;
+	int64_t version = -1;
 	struct stmt *s;
 	struct db *db;
 	int rc = view_labels(v, &db, e);
 
 	if (rc == 0)
-		rc = db_prepare(db, &s, labelled_sql, e);
-	if (rc != 0)
-		return rc;
-	stmt_blob(s, 1, sae_hash, 32);
-	stmt_str(s, 2, LABEL_KEYWORDS);
-	while ((rc = stmt_step(s, e)) == 1) {
-		int64_t f = row_i64(s, 0);
-
-		if (f >= 0 && f < n)
-			bits[f / 64] |= (uint64_t)1 << f % 64;
+		rc = labelled_of(v, sae, &x, e);
+	if (rc == 0)
+		rc = db_prepare(db, &s, "PRAGMA data_version", e);
+	if (rc == 0)
+		rc = stmt_step(s, e);
+	if (rc == 1) {
+		version = row_i64(s, 0);
+		stmt_reset(s);
 	}
+	if (rc < 0)
+		return rc;
+	*bits = x->bits;
+	if (version >= 0 && x->version == version)
+		return 0;
+	x->version = -1;
+	rc = labelled_read(db, &v->gen->catalog.sae[sae], x->bits, e);
+	if (rc == 0)
+		x->version = version;
 	return rc;
 }
 
@@ -207,20 +276,15 @@ static int
 filter_labels(struct store_view *v, uint32_t sae, enum tristate labelled,
 	uint64_t *allowed, struct err *e)
 {
-	const struct cat_sae *info = &v->gen->catalog.sae[sae];
-	size_t n_words = ((size_t)info->d_sae + 63) / 64;
-	uint64_t *bits;
+	size_t n_words = ((size_t)v->gen->catalog.sae[sae].d_sae + 63) / 64;
+	const uint64_t *bits;
 	int rc;
 
 	if (labelled == ANY)
 		return 0;
-	bits = mem_new(n_words, sizeof(*bits));
-	if (bits == NULL)
-		return err_set(e, ERR_NOMEM, "no memory for a filter");
-	rc = labelled_bits(v, info->hash, info->d_sae, bits, e);
+	rc = labelled_get(v, sae, &bits, e);
 	for (size_t i = 0; rc == 0 && i < n_words; i++)
 		allowed[i] &= labelled == YES ? bits[i] : ~bits[i];
-	mem_free(bits);
 	return rc;
 }
 

@@ -172,9 +172,11 @@ struct store_view {
 	struct generation *gen;
 	struct handle *handle; /* (gen->n_handles) opened when first asked for */
 	struct db *labels;
+	struct labelled *labelled; /* once a filter wants them (filter.c) */
 	struct store_view *next; /* of the generation's idle ones */
 };
 void view_free(struct store_view *v);
+void labelled_free(struct labelled *x);
 int view_kv(struct store_view *v, enum kind kind, uint32_t i,
 	const struct kv_layout *layout, uint32_t slot, struct kv_view **kv,
 	struct err *e);

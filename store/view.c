@@ -16,6 +16,7 @@ view_free(struct store_view *v)
 		db_close(v->handle[i].db);
 	}
 	db_close(v->labels);
+	labelled_free(v->labelled);
 	mem_free(v->handle);
 	mem_free(v);
 }

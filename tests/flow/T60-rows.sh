@@ -37,7 +37,7 @@ mv store old
 . "$srcdir/tests/daemon/lib.sh"
 for store in one old; do
 	start_daemon s --store $store
-	timeout 120 "$PYTHON" "$srcdir/tests/daemon/rows_nearest.py" s $store >out 2>&1 ||
+	timeout 120 "$PYTHON" "$srcdir/tests/daemon/nearest.py" s $store >out 2>&1 ||
 		fail "$store: $(cat out)"
 	stop_daemon
 done
@@ -47,7 +47,7 @@ ok "the nearest of a vector"
 damaged()
 {
 	start_daemon s --store "$1"
-	! timeout 60 "$PYTHON" "$srcdir/tests/daemon/rows_nearest.py" s "$1" >out 2>&1 ||
+	! timeout 60 "$PYTHON" "$srcdir/tests/daemon/nearest.py" s "$1" >out 2>&1 ||
 		fail "$1: there are answers"
 	grep -q "$2" out || fail "$1: it does not say '$2': $(cat out)"
 	stop_daemon

@@ -7,13 +7,13 @@ make_sae_store=$builddir/tests/tools/make_sae_store
 [ -x "$make_sae_store" ] || exit 77
 export XDG_RUNTIME_DIR=/nowhere
 unset NO_COLOR COLUMNS SAEDB_STORE || :
-"$PYTHON" "$srcdir/tests/daemon/nearest.py" make .
+"$PYTHON" "$srcdir/tests/daemon/search.py" make .
 for sae in a b bad; do
 	"$make_sae_store" store $sae 24 $sae.rows || fail "make_sae_store $sae"
 done
 "$make_sae_store" store wide 32 wide.rows || fail "make_sae_store wide"
 start_daemon s --store store
-timeout 120 "$PYTHON" "$srcdir/tests/daemon/nearest.py" ask s . || fail "nearest.py"
+timeout 120 "$PYTHON" "$srcdir/tests/daemon/search.py" ask s . || fail "search.py"
 
 # --- the verb
 near()
