@@ -177,8 +177,9 @@ bench_size()
 		"$(((acts + windows) / n))" "$((splits / n_rows))" bytes/token \
 		"$(awk -v a="$splits" -v n="$n_rows" -v b="$((acts + windows))" -v m="$n" \
 			'BEGIN {print a / n / (b / m)}')"
-	# what is not activations, nor the decoder that serves any vector: all features'
-	rest=$(((all - acts - $(bytes_of -name decoder.f32)) / 8192))
+	# what is not activations, nor the rows that serve any vector: all features'
+	rows=$(bytes_of -path '*/sae/*' ! -name 'logits.mdb*')
+	rest=$(((all - acts - rows) / 8192))
 	each=$((n_examples / n_features))
 	per "size: all else / SAEDashboard for Neuronpedia, $each examples" \
 		"$((rest * n_features))" "$np" "$n_features" bytes/feature

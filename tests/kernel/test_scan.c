@@ -340,6 +340,42 @@ ascending(void)
 	data_free(&x);
 }
 
+/*
+ * What both parts of the query leave decides. Its dimensions come in pairs g + e, g - e
+ * with g a multiple of the second part's scale and e below half of it; rows are signs,
+ * which bytes hold, and of e see the whole.
+ */
+static void
+rest_decides(void)
+{
+	const float step = 0x1p-16f;
+
+	for (size_t d = 32; d <= 128; d *= 2) {
+		struct data x;
+
+		data_new(&x, 3000, d);
+		for (size_t j = 0; j < d; j += 2) {
+			float g = step * (float)((int)naive_below(7) - 3);
+			float e = step * ((float)naive_below(1000) / 2100.0f - 0.238f);
+
+			if (j < 4) { /* these are what the scales are made for */
+				g = step * (j == 0 ? 127 * 254 : 127);
+				e = 0;
+			}
+			x.query[j] = g + e;
+			x.query[j + 1] = g - e;
+		}
+		for (size_t i = 0; i < x.n * d; i += 2) {
+			x.rows[i] = naive_below(2) == 0 ? 1 : -1;
+			x.rows[i + 1] = i % d >= 4 && naive_below(5) == 0 ? x.rows[i]
+									  : -x.rows[i];
+		}
+		allow_some(&x);
+		check(&x);
+		data_free(&x);
+	}
+}
+
 static void
 test_shapes(void **state)
 {
@@ -373,6 +409,13 @@ test_close(void **state)
 {
 	(void)state;
 	each_path(close_rows);
+}
+
+static void
+test_rest_decides(void **state)
+{
+	(void)state;
+	each_path(rest_decides);
 }
 
 static void
@@ -410,7 +453,7 @@ test_same_codes(void **state)
 }
 
 /* It is worth it: of rows without close relatives few are left to the floats, whatever
- * the query's dimensions weigh. */
+ * the query's dimensions weigh, and though many rows are zeros. */
 static void
 test_few_are_left(void **state)
 {
@@ -420,6 +463,7 @@ test_few_are_left(void **state)
 
 	(void)state;
 	data_new(&x, 20000, 256);
+	memset(x.rows + 5000 * x.d, 0, 5000 * x.d * sizeof(float));
 	fill_codes(&x);
 	for (int form = 0; form < 2; form++) {
 		struct kernel_nearest q = {x.rows, x.codes, x.n, x.d, x.query, true,
@@ -486,6 +530,7 @@ main(void)
 		cmocka_unit_test(test_odd_rows),
 		cmocka_unit_test(test_outliers),
 		cmocka_unit_test(test_close),
+		cmocka_unit_test(test_rest_decides),
 		cmocka_unit_test(test_ascending),
 		cmocka_unit_test(test_same_codes),
 		cmocka_unit_test(test_few_are_left),

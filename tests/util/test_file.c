@@ -116,6 +116,57 @@ test_full(void **state)
 	mem_free(names);
 }
 
+/* Blocks "0", "1", ..., until n; then it ends, fails, or runs out of memory. */
+struct giving {
+	int at, n, rc;
+	bool no_memory;
+};
+
+static int
+give(void *ctx, struct buf *b, struct err *e)
+{
+	struct giving *g = ctx;
+
+	assert_int_equal(b->n_bytes, 0);
+	if (g->at == g->n && g->rc < 0)
+		return err_set(e, g->rc, "no more");
+	if (g->at == g->n)
+		return 0;
+	buf_printf(b, "%d", g->at++);
+	b->failed = g->no_memory;
+	return 1;
+}
+
+static void
+test_blocks(void **state)
+{
+	struct giving all = {0, 12, 0, false}, none = {0},
+		      fails = {0, 3, ERR_FORMAT, false}, poor = {0, 3, 0, true};
+	struct err e = ERR_INIT;
+	char **names;
+	struct buf b;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(dir_make(at("blocks"), &e), 0);
+	assert_int_equal(file_write_blocks(at("blocks/f"), give, &all, &e), 0);
+	assert_int_equal(file_write_blocks(at("blocks/f"), give, &fails, &e),
+		ERR_FORMAT);
+	assert_string_equal(e.text, "no more");
+	assert_int_equal(file_write_blocks(at("blocks/f"), give, &poor, &e), ERR_NOMEM);
+	assert_int_equal(file_read(at("blocks/f"), 100, &b, &e), 0);
+	assert_string_equal(buf_str(&b), "01234567891011");
+	buf_clear(&b);
+	assert_int_equal(file_write_blocks(at("blocks/f"), give, &none, &e), 0);
+	assert_int_equal(file_read(at("blocks/f"), 100, &b, &e), 0);
+	assert_int_equal(b.n_bytes, 0);
+	buf_clear(&b);
+	assert_int_equal(dir_list(at("blocks"), &names, &n, &e), 0);
+	assert_int_equal(n, 1);
+	mem_free(names[0]);
+	mem_free(names);
+}
+
 static void
 test_kinds(void **state)
 {
@@ -223,6 +274,7 @@ main(void)
 		cmocka_unit_test(test_read),
 		cmocka_unit_test(test_write),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_blocks),
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_rename),
 		cmocka_unit_test(test_lock),
