@@ -242,7 +242,7 @@ struct saedb_feature {
 	double max, mean; /* mean where it fires */
 	const char *label; /* or NULL */
 	const char *source; /* of the label, or NULL */
-	double cosine; /* of neighbors */
+	double cosine; /* of neighbors, by that metric */
 };
 struct saedb_example {
 	const char *document; /* its id, or NULL */

@@ -182,6 +182,20 @@ has_run(const struct req *q, uint32_t sae)
 	return false;
 }
 
+/* Not all SAEs have encoder rows: latents may be made elsewhere. */
+static int
+has_rows(struct req *q, const struct nearest *x, uint32_t sae, struct err *e)
+{
+	struct err none = ERR_INIT;
+	const float *rows;
+	uint32_t d;
+	int rc = store_rows(q->view, sae, x->of, &rows, &d, &none);
+
+	if (rc < 0 && rc != ERR_NOTFOUND)
+		*e = none;
+	return rc == ERR_NOTFOUND ? 0 : rc < 0 ? rc : 1;
+}
+
 /* All whose rows stand where the feature's do, or, of a vector, that are as wide: those
  * must be of one space then. */
 static int
@@ -203,11 +217,14 @@ add_all(struct req *q, struct nearest *x, struct err *e)
 				"%s and %s are as wide as the vector, but of different "
 				"models or hooks: name those that are meant",
 				like->name, s->name);
-		rc = add_sae(q, x, i, e);
+		rc = has_rows(q, x, i, e);
+		if (rc > 0)
+			rc = add_sae(q, x, i, e);
 	}
 	if (rc == 0 && x->n_in == 0)
 		return err_arg(e, ERR_NOTFOUND, "sae",
-			"no SAE has %s rows of %u numbers", nearest_of_name(x), x->d);
+			"no SAE that can be compared has %s rows in this store",
+			nearest_of_name(x));
 	return rc;
 }
 

@@ -256,7 +256,10 @@ def test_notifications():
 def test_garbage():
     whole = [request("feature.get", ["alpha/1"]), request("feature.list", [{"sae": "alpha"}]),
              request("label.search", [{"query": "gate", "limit": 3}]),
-             request("vector.neighbors", [b"\0" * 32, "alpha"])]
+             request("vector.neighbors", [b"\0" * 32, "alpha"]),
+             request("feature.neighbors", [{"feature": "alpha/3", "sae": ["beta", "alpha"],
+                                            "of": "encoder", "metric": "ip", "alive": True,
+                                            "features": ["beta/1", "alpha/2"], "k": 9}])]
     for i in range(400):
         raw = bytearray(random.choice(whole) if i % 2 else random.randbytes(random.randrange(200)))
         for _ in range(random.randrange(4)):

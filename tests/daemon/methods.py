@@ -219,6 +219,15 @@ assert mixed["engine"] == "mixed" and [s["engine"] for s in mixed["searched"]] =
     "exact", "graph"]
 assert "ip" in near(metric="INNER_PRODUCT")["neighbors"][0]
 assert near(engine="faiss", k=7)["engine"] == "faiss"
+# Of alpha the store has encoder rows too, of Beta none.
+for how in ({}, {"engine": "faiss"}, {"sae": "all"}, {"alive": True}, {"metric": "ip"}):
+    r = near(of="encoder", exclude_self=False, **how)
+    assert r["of"] == "encoder" and [s["sae"] for s in r["searched"]] == ["alpha"]
+    assert "metric" in how or r["neighbors"][0]["index"] == 3
+no_near("not_found", "of", of="encoder", sae="beta")
+no_near("not_found", "of", of="encoder", sae=["alpha", "beta"])
+fails("not_found", "of", "feature.neighbors", feature="beta/3", of="encoder")
+fails("not_found", "of", "feature.neighbors", feature="beta/3", of="encoder", sae="alpha")
 r = near(alive=False)
 assert sorted(n["index"] for n in r["neighbors"]) == [9, 19, 29, 39] and r["n_allowed"] == 4
 r = near(features=[1, "alpha/2", 3])
@@ -231,7 +240,6 @@ for bad, why in (({"sae": []}, "sae"), ({"sae": 7}, "sae"), ({"sae": [""]}, "sae
                  ({"engine": "graph"}, "engine"), ({"engine": ""}, "engine"),
                  ({"engine": "faiss", "alive": True}, "engine"),
                  ({"engine": "approximate", "features": [1]}, "engine"),
-                 ({"engine": "faiss", "metric": "ip"}, "engine"),
                  ({"min_density": 0.5, "max_density": 0.1}, "min_density"),
                  ({"min_density": -1}, "min_density"), ({"alive": 1}, "alive"),
                  ({"features": "alpha/1"}, "features"), ({"features": [None]}, "features"),

@@ -169,11 +169,12 @@ ask s plt 5 tiny/plt/layer_0.safetensors W_dec "" transformer.wte.weight tiny/mo
 # "all" are the SAEs whose rows stand in the residual stream, or at the same hook.
 searched()
 {
-	saedb --store "$1" --json neighbors "$2" --sae all 2>out |
+	saedb --store "$1" --json neighbors "$2" --sae all --of "${3-decoder}" 2>out |
 		"$PYTHON" -c 'import json, sys
 print(*(s["sae"] for s in json.load(sys.stdin)["searched"]))'
 }
 [ "$(searched s plt/5)" = "c1 plt" ] || fail "rows in the stream: $(searched s plt/5)"
+[ "$(searched s plt/5 encoder)" = "c0 c1 plt" ] || fail "what reads the stream"
 [ "$(searched s c0/3)" = c0 ] || fail "rows of two layers: $(searched s c0/3)"
 ! saedb --store s neighbors plt/5 --sae c0 >out 2>&1 || fail "rows of unlike width"
 grep -q 'rows of plt have 32 numbers and those of c0 64: they cannot be compared' out ||
