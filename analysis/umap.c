@@ -27,14 +27,16 @@ check_params(const struct umap_params *p, uint32_t n, struct err *e)
 		return err_set(e, ERR_LIMIT, "%u points; a layout has at most %u", n,
 			UMAP_MOST_POINTS);
 	if (!(p->learning_rate > 0 && p->learning_rate < 1e6))
-		return err_arg(e, ERR_ARG, "learning_rate", "learning_rate must be above 0");
+		return err_arg(e, ERR_ARG, "learning_rate",
+			"learning_rate must be above 0");
 	if (!(p->repulsion >= 0 && p->repulsion < 1e6))
 		return err_arg(e, ERR_ARG, "repulsion", "repulsion must be at least 0");
 	if (p->negative_rate > 1000)
 		return err_arg(e, ERR_ARG, "negative_rate",
 			"negative_rate must be at most 1000");
 	if (p->n_epochs > 1000000)
-		return err_arg(e, ERR_ARG, "n_epochs", "n_epochs must be at most 1000000");
+		return err_arg(e, ERR_ARG, "n_epochs",
+			"n_epochs must be at most 1000000");
 	return 0;
 }
 

@@ -23,8 +23,8 @@ check(uint32_t n, uint32_t k, const uint32_t *neighbor, const float *distance,
 			continue;
 		if (neighbor[i] >= n)
 			return err_arg(e, ERR_ARG, "neighbor",
-				"point %zu: neighbor %u, but there are %u points", point,
-				neighbor[i], n);
+				"point %zu: neighbor %u, but there are %u points",
+				point, neighbor[i], n);
 		if (neighbor[i] == point)
 			return err_arg(e, ERR_ARG, "neighbor",
 				"point %zu: its own neighbor", point);
@@ -142,7 +142,8 @@ edges_new(struct edges *d, uint32_t n, uint32_t k, struct err *e)
 
 	*d = (struct edges){.n = n, .k = k};
 	if (!mem_mul(n, k, &all) || all > UINT32_MAX / 2)
-		return err_set(e, ERR_LIMIT, "%u points of %u neighbors are too many", n, k);
+		return err_set(e, ERR_LIMIT, "%u points of %u neighbors are too many",
+			n, k);
 	d->to = mem_new(all, sizeof(*d->to));
 	d->weight = mem_new(all, sizeof(*d->weight));
 	d->in_start = mem_new((size_t)n + 1, sizeof(*d->in_start));
@@ -264,7 +265,8 @@ join_all(struct umap_graph *g, const struct edges *d, struct err *e)
 	g->tail = mem_new(sum, sizeof(*g->tail));
 	g->weight = mem_new(sum, sizeof(*g->weight));
 	if (g->tail == NULL || g->weight == NULL)
-		return err_set(e, ERR_NOMEM, "no memory for the graph's %zu edges", sum);
+		return err_set(e, ERR_NOMEM, "no memory for the graph's %zu edges",
+			sum);
 	for (uint32_t i = 0; i < g->n; i++)
 		join(d, i, g->tail + g->start[i], g->weight + g->start[i]);
 	return 0;

@@ -52,8 +52,8 @@ spread(struct components *c, const struct umap_graph *g, uint32_t point, uint32_
 	c->of[point] = c->n;
 	c->points[end++] = point;
 	for (uint32_t at = first; at < end; at++)
-		for (uint32_t j = g->start[c->points[at]]; j < g->start[c->points[at] + 1];
-			j++) {
+		for (uint32_t j = g->start[c->points[at]];
+			j < g->start[c->points[at] + 1]; j++) {
 			uint32_t to = g->tail[j];
 
 			if (c->of[to] == NONE) {
@@ -160,9 +160,11 @@ cut_out(struct umap_graph *to, const struct umap_graph *g, const struct componen
 	to->tail = mem_new(n_edges, sizeof(*to->tail));
 	to->weight = mem_new(n_edges, sizeof(*to->weight));
 	if (to->start == NULL || to->tail == NULL || to->weight == NULL)
-		return err_set(e, ERR_NOMEM, "no memory for a graph of %u points", one->n);
+		return err_set(e, ERR_NOMEM, "no memory for a graph of %u points",
+			one->n);
 	for (uint32_t i = 0; i < one->n; i++) {
-		for (uint32_t j = g->start[points[i]]; j < g->start[points[i] + 1]; j++) {
+		for (uint32_t j = g->start[points[i]]; j < g->start[points[i] + 1];
+			j++) {
 			to->tail[at] = number[g->tail[j]];
 			to->weight[at++] = g->weight[j];
 		}
@@ -264,9 +266,9 @@ fill_square(float *xy, uint32_t n)
 			high = fmaxf(high, xy[2 * i + b]);
 		}
 		for (size_t i = 0; i < n; i++)
-			xy[2 * i + b] = high > low ? (xy[2 * i + b] - low) / (high - low) *
-					(float)SIDE
-						   : xy[2 * i + b] - low;
+			xy[2 * i + b] = high > low
+				? (xy[2 * i + b] - low) / (high - low) * (float)SIDE
+				: xy[2 * i + b] - low;
 	}
 }
 

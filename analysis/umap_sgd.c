@@ -19,7 +19,8 @@
 struct descent {
 	float *xy;
 	float *to; /* of the phase's points, in its order */
-	uint32_t *order; /* (n): phase by phase; in each, alike numbers of samples together */
+	uint32_t *
+		order; /* (n): phase by phase; in each, alike numbers of samples together */
 	uint32_t phase_start[N_PHASES + 1];
 	uint32_t phase;
 	uint32_t *rate;
@@ -84,6 +85,8 @@ order_points(struct descent *d, const struct umap_graph *g, struct err *e)
 	for (uint32_t p = 1; p <= N_PHASES; p++)
 		if (d->phase_start[p] < d->phase_start[p - 1])
 			d->phase_start[p] = d->phase_start[p - 1];
+	d->at.n_among = n;
+	d->at.among = n < g->n ? d->order : NULL;
 	mem_free(load);
 	return 0;
 }
@@ -112,11 +115,11 @@ descent_new(struct descent *d, float *xy, const struct umap_graph *g,
 	d->rate = mem_new(g->start[g->n], sizeof(*d->rate));
 	d->due = mem_new(d->n_due, n_threads * sizeof(*d->due));
 	if (d->to == NULL || d->order == NULL || d->rate == NULL || d->due == NULL)
-		return err_set(e, ERR_NOMEM, "no memory for a layout of %u points", g->n);
+		return err_set(e, ERR_NOMEM, "no memory for a layout of %u points",
+			g->n);
 	rates_of(d, g);
 	d->at = (struct kernel_layout){
 		.xy = xy,
-		.n = g->n,
 		.start = g->start,
 		.tail = g->tail,
 		.rate = d->rate,

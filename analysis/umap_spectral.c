@@ -119,8 +119,8 @@ scale(struct spectral *s)
 	}
 	for (uint32_t i = 0; i < g->n; i++)
 		for (uint32_t j = g->start[i]; j < g->start[i + 1]; j++)
-			s->scaled[j] = g->weight[j] / s->trivial[i] /
-				s->trivial[g->tail[j]];
+			s->scaled[j] =
+				g->weight[j] / s->trivial[i] / s->trivial[g->tail[j]];
 	for (uint32_t i = 0; i < g->n; i++)
 		s->trivial[i] /= (float)sqrt(all);
 }
@@ -357,8 +357,8 @@ spectral_new(struct spectral *s, const struct umap_graph *g, struct pool *pool,
 	s->sums = mem_new(s->n_chunks, B * B * sizeof(*s->sums));
 	if (s->scaled == NULL || s->trivial == NULL || s->x == NULL || s->y == NULL ||
 		s->sums == NULL)
-		return err_set(e, ERR_NOMEM, "no memory for the eigenvectors of %u points",
-			g->n);
+		return err_set(e, ERR_NOMEM,
+			"no memory for the eigenvectors of %u points", g->n);
 	scale(s);
 	return 0;
 }
@@ -376,7 +376,8 @@ dense(const struct spectral *s, float *out)
 		for (uint32_t j = s->g->start[i]; j < s->g->start[i + 1]; j++)
 			a[i * n + s->g->tail[j]] = (double)s->scaled[j];
 		for (uint32_t j = 0; j < n; j++) /* to the other end, -1 */
-			a[i * n + j] -= 2 * (double)s->trivial[i] * (double)s->trivial[j];
+			a[i * n + j] -=
+				2 * (double)s->trivial[i] * (double)s->trivial[j];
 	}
 	umap_eigen(a, v, n);
 	order_of(order, a, n);

@@ -84,11 +84,13 @@ struct kernel_layout {
 	float *to; /* (n_points, 2): where they come to lie */
 	const uint32_t *point; /* (n_points) */
 	size_t n_points;
-	uint32_t n; /* at most 2^24 */
+	const uint32_t *among; /* (n_among): those that are drawn; NULL: all */
+	uint32_t n_among; /* at most 2^24 */
 	const uint32_t *start; /* (n + 1): of a point's edges */
 	const uint32_t *tail;
 	const uint32_t *rate; /* of 2^32 epochs, in how many the edge is sampled */
-	uint32_t *due; /* scratch: KERNEL_LAYOUT_LANES for each edge of a point, and one */
+	uint32_t *
+		due; /* scratch: KERNEL_LAYOUT_LANES for each edge of a point, and one */
 	uint32_t epoch; /* from 1 */
 	uint32_t key; /* random */
 	uint32_t negative_rate;

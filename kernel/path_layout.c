@@ -100,7 +100,8 @@ due_of(const struct kernel_layout *l, size_t first, size_t n, uint32_t *due,
 
 	for (size_t lane = 0; lane < VW; lane++) {
 		uint32_t point = l->point[first + (lane < n ? lane : 0)], c = 0;
-		uint32_t from = l->start[point], to = lane < n ? l->start[point + 1] : from;
+		uint32_t from = l->start[point],
+			 to = lane < n ? l->start[point + 1] : from;
 
 		for (uint32_t i = from; i < to; i++) {
 			due[(size_t)c * VW + lane] = l->tail[i];
@@ -145,15 +146,18 @@ repel(struct lanes *s, const struct kernel_layout *l, vi on, vf ox, vf oy)
 	s->y = v_fma(clip(c * dy), v_all(l->alpha), s->y);
 }
 
-/* One of all points. */
+/* One of those that are drawn. */
 VEC vi
 any_point(const struct kernel_layout *l, vu random)
 {
 	vf at = __builtin_convertvector((vi)(random >> 8), vf) *
-		v_all((float)l->n * 0x1p-24f);
-	vi point = __builtin_convertvector(at, vi), last = (vi)u_all(l->n - 1);
+		v_all((float)l->n_among * 0x1p-24f);
+	vi drawn = __builtin_convertvector(at, vi), last = (vi)u_all(l->n_among - 1);
 
-	return (vi)v_pick(point > last, (vf)last, (vf)point);
+	drawn = (vi)v_pick(drawn > last, (vf)last, (vf)drawn);
+	for (int i = 0; l->among != NULL && i < VW; i++)
+		drawn[i] = (int32_t)l->among[drawn[i]];
+	return drawn;
 }
 
 VEC void

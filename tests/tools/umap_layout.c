@@ -68,7 +68,7 @@ run(struct input *in, char **argv, struct pool *pool, struct err *e)
 
 	umap_params_init(&p);
 	p.seed = strtoull(argv[2], NULL, 10);
-	p.init = strcmp(argv[3], "xy") == 0 ? UMAP_PCA_XY
+	p.init = strcmp(argv[3], "xy") == 0      ? UMAP_PCA_XY
 		: strcmp(argv[3], "random") == 0 ? UMAP_RANDOM
 						 : UMAP_SPECTRAL;
 	wall = seconds(CLOCK_MONOTONIC);
