@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "indexer/directions.h"
 
+#include "indexer/nearest.h"
 #include "indexer/stop.h"
 #include "kernel/kernel.h"
 #include "util/mem.h"
@@ -16,11 +17,12 @@
 struct search {
 	const struct kernel_rows *rows;
 	uint32_t n_rows, d, k;
-	bool smallest, skip_self;
+	bool both_ends;
 	/* features [first, first + n) at a time, so that any number of them fits */
 	const float *x; /* (n, d) */
 	uint32_t first, n;
 	struct kernel_hit *best; /* (BLOCK, k) */
+	struct kernel_hit *least; /* (BLOCK, k) where both ends are wanted */
 	struct kernel_work **work; /* (n_threads) */
 	struct err *err; /* (n_threads) */
 	size_t n_threads;
@@ -33,9 +35,12 @@ search_init(struct search *s, struct pool *pool, struct err *e)
 
 	s->n_threads = pool_n_threads(pool);
 	s->best = mem_new(BLOCK, s->k * sizeof(*s->best));
+	if (s->both_ends)
+		s->least = mem_new(BLOCK, s->k * sizeof(*s->least));
 	s->work = mem_new(s->n_threads, sizeof(*s->work));
 	s->err = mem_new(s->n_threads, sizeof(*s->err));
-	if (s->best == NULL || s->work == NULL || s->err == NULL)
+	if (s->best == NULL || s->work == NULL || s->err == NULL ||
+		(s->both_ends && s->least == NULL))
 		return err_set(e, ERR_NOMEM, "no memory to search directions");
 	for (size_t i = 0; i < s->n_threads && rc == 0; i++)
 		rc = kernel_work_new(&s->work[i], e);
@@ -50,21 +55,27 @@ search_clear(struct search *s)
 	mem_free(s->work);
 	mem_free(s->err);
 	mem_free(s->best);
+	mem_free(s->least);
 }
 
 static void
 search_chunk(void *ctx, size_t i, size_t thread)
 {
 	struct search *s = ctx;
-	uint32_t from = (uint32_t)i * CHUNK, skip[CHUNK];
+	uint32_t from = (uint32_t)i * CHUNK;
 	uint32_t m = s->n - from < CHUNK ? s->n - from : CHUNK;
+	const float *x = s->x + (size_t)from * s->d;
+	size_t at = (size_t)from * s->k;
+	struct err *e = &s->err[thread];
 
-	for (uint32_t j = 0; j < m; j++)
-		skip[j] = s->first + from + j;
-	if (s->err[thread].code == 0)
-		kernel_best(s->best + (size_t)from * s->k, s->k, s->rows, 0, s->n_rows,
-			s->x + (size_t)from * s->d, s->d, m, NULL, NULL, s->smallest,
-			s->skip_self ? skip : NULL, s->work[thread], &s->err[thread]);
+	if (e->code != 0)
+		return;
+	if (s->both_ends)
+		kernel_ends(s->best + at, s->least + at, s->k, s->rows, x, s->d, m,
+			s->work[thread], e);
+	else
+		kernel_best(s->best + at, s->k, s->rows, 0, s->n_rows, x, s->d, m, NULL,
+			NULL, false, NULL, s->work[thread], e);
 }
 
 /* Of n features from first on, at most a block; x is the first one's. */
@@ -104,7 +115,7 @@ struct logits {
 	const struct lm *lm;
 	const struct sae *sae;
 	struct pool *pool;
-	struct search up, down;
+	struct search search;
 	float *stream; /* (BLOCK, d_model), where decoder rows are not in the stream */
 };
 
@@ -112,13 +123,13 @@ static int
 write_logits(const struct logits *x, struct err *e)
 {
 	struct rec_scored promoted[LIMIT_LOGITS], suppressed[LIMIT_LOGITS];
-	const struct search *up = &x->up, *down = &x->down;
-	struct rec_logits r = {promoted, suppressed, up->k, down->k};
+	const struct search *s = &x->search;
+	struct rec_logits r = {promoted, suppressed, s->k, s->k};
 
-	for (uint32_t i = 0; i < up->n; i++) {
-		to_scored(promoted, up->best + (size_t)i * up->k, up->k);
-		to_scored(suppressed, down->best + (size_t)i * down->k, down->k);
-		if (sae_writer_logits(x->writer, up->first + i, &r, e) < 0)
+	for (uint32_t i = 0; i < s->n; i++) {
+		to_scored(promoted, s->best + (size_t)i * s->k, s->k);
+		to_scored(suppressed, s->least + (size_t)i * s->k, s->k);
+		if (sae_writer_logits(x->writer, s->first + i, &r, e) < 0)
 			return e->code;
 	}
 	return 0;
@@ -130,11 +141,10 @@ logits_block(struct logits *x, uint32_t first, uint32_t n, struct err *e)
 	const float *rows = x->stream;
 
 	if (rows == NULL)
-		rows = x->sae->w_dec + (size_t)first * x->up.d;
+		rows = x->sae->w_dec + (size_t)first * x->search.d;
 	else if (sae_directions(x->sae, x->lm, first, n, x->stream, e) < 0)
 		return e->code;
-	if (search_run(&x->up, x->pool, rows, first, n, e) < 0 ||
-		search_run(&x->down, x->pool, rows, first, n, e) < 0)
+	if (search_run(&x->search, x->pool, rows, first, n, e) < 0)
 		return e->code;
 	return write_logits(x, e);
 }
@@ -146,16 +156,14 @@ logits_all(struct logits *x, struct kernel_rows **unembed, uint32_t n_vocab,
 	uint32_t n = x->sae->info.d_sae;
 
 	if (x->sae->info.hook_out.site == HOOK_Z || x->sae->info.n_targets > 1) {
-		x->stream = mem_new_aligned(BLOCK, x->up.d * sizeof(*x->stream));
+		x->stream = mem_new_aligned(BLOCK, x->search.d * sizeof(*x->stream));
 		if (x->stream == NULL)
 			return err_set(e, ERR_NOMEM, "no memory for directions");
 	}
-	if (kernel_rows_new(unembed, lm_unembed(x->lm), n_vocab, x->up.d, e) < 0)
+	if (kernel_rows_new(unembed, lm_unembed(x->lm), n_vocab, x->search.d, e) < 0)
 		return e->code;
-	x->up.rows = x->down.rows = *unembed;
-	x->down.smallest = true;
-	if (search_init(&x->up, x->pool, e) < 0 ||
-		search_init(&x->down, x->pool, e) < 0)
+	x->search.rows = *unembed;
+	if (search_init(&x->search, x->pool, e) < 0)
 		return e->code;
 	for (uint32_t at = 0; at < n; at += BLOCK)
 		if (logits_block(x, at, block_at(at, n), e) < 0)
@@ -177,7 +185,8 @@ logits_write(struct sae_writer *w, const struct lm *lm, const struct sae *sae,
 		.lm = lm,
 		.sae = sae,
 		.pool = pool,
-		.up = {.n_rows = n_vocab,
+		.search = {.both_ends = true,
+			.n_rows = n_vocab,
 			.d = lm_info(lm)->d_model,
 			.k = n_vocab < LIMIT_LOGITS ? n_vocab : LIMIT_LOGITS}};
 	struct kernel_rows *unembed = NULL;
@@ -185,10 +194,8 @@ logits_write(struct sae_writer *w, const struct lm *lm, const struct sae *sae,
 
 	if (!logits_possible(lm, sae))
 		return 0;
-	x.down = x.up;
 	rc = logits_all(&x, &unembed, n_vocab, e);
-	search_clear(&x.up);
-	search_clear(&x.down);
+	search_clear(&x.search);
 	kernel_rows_free(unembed);
 	mem_free(x.stream);
 	return rc;
@@ -238,6 +245,8 @@ neighbors_many(const struct directions *from, const struct directions *to)
 	return (double)from->n * (double)to->n * (double)to->d > NEIGHBORS_MOST;
 }
 
+/* ---- neighbors, one way -------------------------------------------------------------- */
+
 static int
 write_block(struct graph_writer *w, const struct search *s, struct err *e)
 {
@@ -252,38 +261,124 @@ write_block(struct graph_writer *w, const struct search *s, struct err *e)
 }
 
 static int
-write_graph(struct graph_writer *w, struct search *s, const struct directions *from,
-	struct pool *pool, struct err *e)
+write_one_way(struct graph_writer *w, const struct directions *from,
+	const struct directions *to, struct pool *pool, struct err *e)
 {
-	if (search_init(s, pool, e) < 0)
-		return e->code;
-	for (uint32_t at = 0; at < from->n; at += BLOCK)
-		if (search_run(s, pool, from->unit + (size_t)at * s->d, at,
-			    block_at(at, from->n), e) < 0 ||
-			write_block(w, s, e) < 0)
+	struct search s = {.rows = to->prepared,
+		.n_rows = to->n,
+		.d = from->d,
+		.k = neighbors_k(from, to)};
+	int rc = search_init(&s, pool, e);
+
+	for (uint32_t at = 0; at < from->n && rc == 0; at += BLOCK) {
+		rc = search_run(&s, pool, from->unit + (size_t)at * s.d, at,
+			block_at(at, from->n), e);
+		if (rc == 0)
+			rc = write_block(w, &s, e);
+	}
+	search_clear(&s);
+	return rc;
+}
+
+/* ---- neighbors, both ways ------------------------------------------------------------ */
+
+static struct nearest_side
+side_of(const struct directions *x, const struct directions *other)
+{
+	return (struct nearest_side){.rows = x->prepared,
+		.x = x->unit,
+		.n = x->n,
+		.d = x->d,
+		.k = neighbors_k(x, other)};
+}
+
+static int
+write_lists(struct graph_writer *w, const struct nearest_side *s, struct err *e)
+{
+	struct rec_scored list[LIMIT_NEIGHBORS];
+
+	for (uint32_t i = 0; i < s->n; i++) {
+		const struct kernel_near *near = kernel_lists_row(s->lists, i);
+
+		paged_passed(s->k * sizeof(*near));
+		for (uint32_t j = 0; j < s->k; j++)
+			list[j] = (struct rec_scored){near[j].row, near[j].value};
+		if (graph_writer_put(w, i, list, s->k, e) < 0)
 			return e->code;
-	return graph_writer_finish(w, e);
+	}
+	return 0;
+}
+
+/* back == NULL: b's features need no list, since b is a. */
+static int
+write_both_ways(struct graph_writer *there, struct graph_writer *back,
+	const struct directions *a, const struct directions *b, struct pool *pool,
+	struct err *e)
+{
+	struct nearest_side x = side_of(a, b), y = side_of(b, a);
+	int rc = nearest_find(&x, back != NULL ? &y : NULL, pool, e);
+
+	if (rc == 0)
+		rc = write_lists(there, &x, e);
+	if (rc == 0 && back != NULL)
+		rc = write_lists(back, &y, e);
+	kernel_lists_free(x.lists);
+	kernel_lists_free(y.lists);
+	return rc;
+}
+
+/* A writer that is NULL has its graph already. */
+static int
+write_graphs(struct graph_writer *there, struct graph_writer *back,
+	struct directions *a, struct directions *b, struct pool *pool, struct err *e)
+{
+	int rc = 0;
+
+	if (there == NULL && back == NULL)
+		return 0;
+	if (prepare(a, e) < 0 || prepare(b, e) < 0)
+		return e->code;
+	if (strcmp(a->id, b->id) == 0 || (there != NULL && back != NULL))
+		rc = write_both_ways(there, back, a, b, pool, e);
+	else if (there != NULL)
+		rc = write_one_way(there, a, b, pool, e);
+	else
+		rc = write_one_way(back, b, a, pool, e);
+	if (rc == 0 && there != NULL)
+		rc = graph_writer_finish(there, e);
+	if (rc == 0 && back != NULL)
+		rc = graph_writer_finish(back, e);
+	return rc;
 }
 
 int
 neighbors_write(struct store *s, struct directions *from, struct directions *to,
 	struct pool *pool, bool *have, struct err *e)
 {
-	struct search search = {.n_rows = to->n,
-		.d = from->d,
-		.k = neighbors_k(from, to),
-		.skip_self = strcmp(from->id, to->id) == 0};
 	struct graph_writer *w = NULL;
-	int rc = graph_writer_new(&w, have, s, from->id, to->id, search.k, e);
+	int rc = graph_writer_new(&w, have, s, from->id, to->id, neighbors_k(from, to),
+		e);
 
-	if (rc == 0 && w != NULL)
-		rc = prepare(from, e);
-	if (rc == 0 && w != NULL)
-		rc = prepare(to, e);
-	search.rows = to->prepared;
-	if (rc == 0 && w != NULL)
-		rc = write_graph(w, &search, from, pool, e);
-	search_clear(&search);
+	if (rc == 0)
+		rc = write_graphs(w, NULL, from, to, pool, e);
 	graph_writer_free(w);
+	return rc;
+}
+
+int
+neighbors_write_both(struct store *s, struct directions *a, struct directions *b,
+	struct pool *pool, bool have[2], struct err *e)
+{
+	struct graph_writer *there = NULL, *back = NULL;
+	int rc = graph_writer_new(&there, &have[0], s, a->id, b->id, neighbors_k(a, b),
+		e);
+
+	if (rc == 0)
+		rc = graph_writer_new(&back, &have[1], s, b->id, a->id,
+			neighbors_k(b, a), e);
+	if (rc == 0)
+		rc = write_graphs(there, back, a, b, pool, e);
+	graph_writer_free(there);
+	graph_writer_free(back);
 	return rc;
 }

@@ -40,5 +40,9 @@ bool neighbors_many(const struct directions *from, const struct directions *to);
 /* Writes the graph unless the store has it: *have. */
 int neighbors_write(struct store *s, struct directions *from, struct directions *to,
 	struct pool *pool, bool *have, struct err *e);
+/* The same of two SAEs' graphs, a's in b and b's in a, in one pass where neither is
+ * there. */
+int neighbors_write_both(struct store *s, struct directions *a, struct directions *b,
+	struct pool *pool, bool have[2], struct err *e);
 
 #endif

@@ -169,30 +169,72 @@ is_wanted(const struct graphs *g, uint32_t i, uint32_t j)
 	return false;
 }
 
-static int
-write_one(struct graphs *g, uint32_t i, uint32_t j, struct err *e)
+enum what { NOTHING, COPIED, COMPUTED };
+
+/* What is to be done about i's neighbors in j; *there: what it may be copied from. */
+static enum what
+what_of(const struct graphs *g, uint32_t i, uint32_t j, struct graph_ids *x,
+	int64_t *there)
 {
 	const struct graph_sae *from = &g->sae[i], *to = &g->sae[j];
-	struct graph_ids x = {from->id, to->id,
-		neighbors_k(&g->directions[i], &g->directions[j])};
-	int64_t there = -1;
-	bool have = false;
-	int rc;
 
-	if (x.k == 0 || strcmp(from->stream, to->stream) != 0 ||
-		find(store_view_catalog(g->view), &x) >= 0)
-		return 0;
+	*x = (struct graph_ids){from->id, to->id,
+		neighbors_k(&g->directions[i], &g->directions[j])};
+	*there = -1;
+	if (x->k == 0 || strcmp(from->stream, to->stream) != 0 ||
+		find(store_view_catalog(g->view), x) >= 0)
+		return NOTHING;
 	if (g->job->from != NULL)
-		there = find(store_view_catalog(g->job->from), &x);
-	if (there >= 0)
-		rc = copy(g, &x, (uint32_t)there, from->d_sae, &have, e);
-	else if (is_wanted(g, i, j))
+		*there = find(store_view_catalog(g->job->from), x);
+	if (*there >= 0)
+		return COPIED;
+	return is_wanted(g, i, j) ? COMPUTED : NOTHING;
+}
+
+/* i's neighbors in j. */
+static int
+write_one(struct graphs *g, uint32_t i, uint32_t j, enum what what,
+	const struct graph_ids *x, int64_t there, struct err *e)
+{
+	bool have = false;
+	int rc = 0;
+
+	if (what == NOTHING)
+		return 0;
+	if (what == COPIED)
+		rc = copy(g, x, (uint32_t)there, g->sae[i].d_sae, &have, e);
+	else
 		rc = neighbors_write(g->job->store, &g->directions[i],
 			&g->directions[j], g->job->pool, &have, e);
-	else
-		return 0;
 	if (rc == 0 && !have)
+		g->made[g->n_made++] = *x;
+	return rc == 0 ? stop_check(e) : rc;
+}
+
+/* i's neighbors in j, and j's in i: in one pass, where both are to be computed. */
+static int
+write_pair(struct graphs *g, uint32_t i, uint32_t j, struct err *e)
+{
+	struct graph_ids x, y;
+	int64_t x_there, y_there;
+	enum what there = what_of(g, i, j, &x, &x_there), back = NOTHING;
+	bool have[2] = {false};
+	int rc;
+
+	if (i != j)
+		back = what_of(g, j, i, &y, &y_there);
+	if (there != COMPUTED || back != COMPUTED) {
+		rc = write_one(g, i, j, there, &x, x_there, e);
+		return rc == 0 && back != NOTHING
+			? write_one(g, j, i, back, &y, y_there, e)
+			: rc;
+	}
+	rc = neighbors_write_both(g->job->store, &g->directions[i], &g->directions[j],
+		g->job->pool, have, e);
+	if (rc == 0 && !have[0])
 		g->made[g->n_made++] = x;
+	if (rc == 0 && !have[1])
+		g->made[g->n_made++] = y;
 	return rc == 0 ? stop_check(e) : rc;
 }
 
@@ -205,9 +247,8 @@ graphs_write(struct graphs *g, const struct graphs_job *job, struct err *e)
 		return e->code;
 	for (uint32_t i = 0; i < g->n_saes; i++) {
 		progress_part(job->progress, i, g->n_saes);
-		for (uint32_t j = 0; j < g->n_saes; j++)
-			if ((i < job->n_saes || j < job->n_saes) &&
-				write_one(g, i, j, e) < 0)
+		for (uint32_t j = i; j < g->n_saes && i < job->n_saes; j++)
+			if (write_pair(g, i, j, e) < 0)
 				return e->code;
 	}
 	for (uint32_t i = 0; i < g->n_saes; i++) /* a pass needs their room */

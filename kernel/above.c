@@ -94,11 +94,7 @@ prepare(struct kernel_pass *p, struct err *e)
 			cut_of(a->threshold != NULL ? a->threshold[row] : 0.0f,
 				a->bias != NULL ? a->bias[row] : 0.0f);
 	}
-	p->row_slack = p->r->slack + base;
-	if (p->r->in_bytes) {
-		p->row_norm = p->r->bytes.norm + base;
-		p->row_rest = p->r->bytes.rest + base;
-	}
+	kernel_pass_terms(p);
 	p->cut = k->row_terms;
 	k->n_pairs = 0;
 	return 0;

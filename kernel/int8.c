@@ -239,6 +239,7 @@ strip_run(struct kernel_pass *p, size_t query, size_t at, size_t from, size_t n_
 		.side_a = k->side_strips + from * k->n_side,
 		.n_side = k->n_side,
 		.kth = p->kth != NULL ? p->kth + at : NULL,
+		.least = p->least != NULL ? p->least + at : NULL,
 	};
 	int rc = 0;
 

@@ -54,6 +54,7 @@ struct kernel_scan8 {
 	const float *bias;
 	const float *scale;
 	const float *kth;
+	const float *least;
 	uint32_t mask[STRIP_MOST];
 };
 
@@ -68,6 +69,8 @@ struct kernel_int8_ops {
 		size_t n, int most);
 	bool (*scan_above)(struct kernel_scan8 *s);
 	bool (*scan_best)(struct kernel_scan8 *s);
+	bool (*scan_ends)(struct kernel_scan8 *s);
+	bool (*scan_pairs)(struct kernel_scan8 *s);
 };
 
 extern const struct kernel_int8_ops kernel_int8_portable;

@@ -186,10 +186,45 @@ int kernel_best(struct kernel_hit *best, size_t k, const struct kernel_rows *r,
 	const float *bias, const float *scale, bool smallest, const uint32_t *skip,
 	struct kernel_work *w, struct err *e);
 
+/* The k largest dot(x[q], w[row]) of all rows for each query, and the k smallest, as
+ * kernel_best gives either (no bias, scale or skip), in one pass over the product. */
+int kernel_ends(struct kernel_hit *largest, struct kernel_hit *smallest, size_t k,
+	const struct kernel_rows *r, const float *x, size_t ldx, size_t m,
+	struct kernel_work *w, struct err *e);
+
 /* Merges b (k best of one range of rows) into a (k best of another), in place,
  * by the order of kernel_best. */
 void kernel_best_merge(struct kernel_hit *a, const struct kernel_hit *b, size_t k,
 	bool smallest);
+
+/* ---- both ways ------------------------------------------------------------- */
+
+/* The k best so far of each of n rows, by the order of kernel_best, among the rows of
+ * another matrix or of the same, and a bar for each: what is not above it is passed
+ * over. new: kernel_lists_free(). Limits: n * (8 k + 8) bytes. */
+struct kernel_lists;
+struct kernel_near {
+	uint32_t row;
+	float value;
+};
+int kernel_lists_new(struct kernel_lists **out, size_t n, size_t k, struct err *e);
+void kernel_lists_free(struct kernel_lists *l);
+/* Before anything is offered; without, there is no bar. Not a NaN. */
+void kernel_lists_bar(struct kernel_lists *l, size_t row, float bar);
+#define KERNEL_PAIRS_ALIGN 32
+/* Offers each pair of a row of ra in [a_first, a_first + a_count) and a row of rb in
+ * [b_first, b_first + b_count) to the list of either, in one pass. Both begin at
+ * multiples of KERNEL_PAIRS_ALIGN. a == b: they are lists of one matrix, ra == rb; the
+ * ranges are apart, or the same: then each pair of two rows in it comes once. Thread:
+ * several at once, where no two have the same rows of a list. */
+int kernel_pairs(struct kernel_lists *a, const struct kernel_rows *ra, size_t a_first,
+	size_t a_count, struct kernel_lists *b, const struct kernel_rows *rb,
+	size_t b_first, size_t b_count, struct kernel_work *w, struct err *e);
+/* When all pairs have been offered: the row's list, best first; false where fewer than k
+ * are above the bar, or a number: then it is not what kernel_best says. */
+bool kernel_lists_sort(struct kernel_lists *l, size_t row);
+struct kernel_near *kernel_lists_row(const struct kernel_lists *l,
+	size_t row); /* (k) */
 
 /* Single-thread SGEMM rate of the BLAS and of kernel_gemm at (m, n, k), in
  * flop/s, for the benchmarks. */

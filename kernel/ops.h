@@ -44,10 +44,11 @@ struct kernel_scan {
 	size_t n_rows;
 	const float *slack; /* (n_rows): bound of query i ... */
 	const float *row_slack; /* (PANEL): ... times bound of row j */
-	const float *cut; /* (PANEL): kernel_above: threshold - bias */
+	const float *cut; /* (PANEL): kernel_above: threshold - bias; pairs: as kth */
 	const float *bias; /* (PANEL): kernel_best */
 	const float *scale; /* (PANEL): kernel_best */
 	const float *kth; /* (n_rows): kernel_best: to be exceeded */
+	const float *least; /* (n_rows): ends: the same of the negated product */
 	uint32_t mask[STRIP_MOST];
 };
 
@@ -71,6 +72,8 @@ struct kernel_ops {
 	/* Return whether any bit of a mask is set. */
 	bool (*scan_above)(struct kernel_scan *s);
 	bool (*scan_best)(struct kernel_scan *s);
+	bool (*scan_ends)(struct kernel_scan *s); /* beyond kth, or least */
+	bool (*scan_pairs)(struct kernel_scan *s); /* beyond kth, or the row's cut */
 };
 
 extern const struct kernel_ops kernel_ops_portable;

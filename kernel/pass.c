@@ -212,6 +212,18 @@ kernel_pass_check(const struct kernel_rows *r, size_t first, size_t count, size_
 	return 0;
 }
 
+void
+kernel_pass_terms(struct kernel_pass *p)
+{
+	size_t base = kernel_pass_first_panel(p->first) * PANEL;
+
+	p->row_slack = p->r->slack + base;
+	if (!p->r->in_bytes)
+		return;
+	p->row_norm = p->r->bytes.norm + base;
+	p->row_rest = p->r->bytes.rest + base;
+}
+
 static size_t
 chunk_of(size_t d)
 {
@@ -295,6 +307,7 @@ strip_run(struct kernel_pass *p, size_t query, size_t at, size_t from, size_t n_
 		.n_rows = n_rows,
 		.slack = p->work->slack + from,
 		.kth = p->kth != NULL ? p->kth + at : NULL,
+		.least = p->least != NULL ? p->least + at : NULL,
 	};
 	int rc = 0;
 

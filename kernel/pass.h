@@ -87,6 +87,7 @@ struct kernel_pass {
 	const float *bias;
 	const float *scale;
 	float *kth; /* of each query of the chunk */
+	float *least; /* the same at the other end; may be NULL */
 	bool (*scan)(struct kernel_scan *s);
 	bool (*scan8)(struct kernel_scan8 *s);
 	/* Pairs of one tile: bit j of mask[i] is (query + i, row + j). */
@@ -125,6 +126,8 @@ kernel_pass_n_panels(size_t first, size_t count)
 
 /* Bits of the panel's rows that lie in the range. */
 uint32_t kernel_pass_range_bits(const struct kernel_pass *p, size_t row);
+/* row_slack, row_norm and row_rest of plain products: no bias, no scale. */
+void kernel_pass_terms(struct kernel_pass *p);
 /* Refuses ranges and counts out of bounds. */
 int kernel_pass_check(const struct kernel_rows *r, size_t first, size_t count, size_t m,
 	struct err *e);

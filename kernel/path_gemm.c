@@ -66,29 +66,39 @@ best_bits(vf acc, const struct kernel_scan *s, int i, size_t col)
 	return v_not_at_most(most, v_all(s->kth[i]));
 }
 
-VEC void
-above_rows(struct kernel_scan *s, size_t col, const int n_rows)
+/* The least of the product, negated, is the most of the negated product. */
+VEC uint32_t
+ends_bits(vf acc, const struct kernel_scan *s, int i, size_t col)
 {
-	vf acc[STRIP_MOST][2] = {0};
+	vf slack = v_all(s->slack[i]), row = v_load(s->row_slack + col);
 
-	accumulate(acc, s->a, s->b + col, s->k, n_rows);
-#pragma GCC unroll 12
-	for (int i = 0; i < n_rows; i++)
-		s->mask[i] |= above_bits(acc[i][0], s, i, col) << col |
-			above_bits(acc[i][1], s, i, col + VW) << (col + VW);
+	return v_not_at_most(v_fma(slack, row, acc), v_all(s->kth[i])) |
+		v_not_at_most(v_fma(slack, row, -acc), v_all(s->least[i]));
 }
 
-VEC void
-best_rows(struct kernel_scan *s, size_t col, const int n_rows)
+VEC uint32_t
+pairs_bits(vf acc, const struct kernel_scan *s, int i, size_t col)
 {
-	vf acc[STRIP_MOST][2] = {0};
+	vf most = v_fma(v_all(s->slack[i]), v_load(s->row_slack + col), acc);
 
-	accumulate(acc, s->a, s->b + col, s->k, n_rows);
-#pragma GCC unroll 12
-	for (int i = 0; i < n_rows; i++)
-		s->mask[i] |= best_bits(acc[i][0], s, i, col) << col |
-			best_bits(acc[i][1], s, i, col + VW) << (col + VW);
+	return v_not_at_most(most, v_all(s->kth[i])) |
+		v_not_at_most(most, v_load(s->cut + col));
 }
+
+#define SCAN_ROWS(what) \
+	VEC void what##_rows(struct kernel_scan *s, size_t col, const int n_rows) \
+	{ \
+		vf acc[STRIP_MOST][2] = {0}; \
+\
+		accumulate(acc, s->a, s->b + col, s->k, n_rows); \
+		_Pragma("GCC unroll 12") for (int i = 0; i < n_rows; i++) \
+			s->mask[i] |= what##_bits(acc[i][0], s, i, col) << col | \
+			what##_bits(acc[i][1], s, i, col + VW) << (col + VW); \
+	}
+SCAN_ROWS(above)
+SCAN_ROWS(best)
+SCAN_ROWS(ends)
+SCAN_ROWS(pairs)
 
 /* One function for each number of rows, so that accumulators are registers. */
 #define ROWS(n) \
@@ -103,12 +113,22 @@ best_rows(struct kernel_scan *s, size_t col, const int n_rows)
 	static void best_##n(struct kernel_scan *s, size_t col) \
 	{ \
 		best_rows(s, col, n); \
+	} \
+	static void ends_##n(struct kernel_scan *s, size_t col) \
+	{ \
+		ends_rows(s, col, n); \
+	} \
+	static void pairs_##n(struct kernel_scan *s, size_t col) \
+	{ \
+		pairs_rows(s, col, n); \
 	}
 #include "kernel/by_rows.h"
 
 static void (*const tiles[MR])(const struct kernel_tile *, size_t) = NAMES(tile_);
 static void (*const aboves[MR])(struct kernel_scan *, size_t) = NAMES(above_);
 static void (*const bests[MR])(struct kernel_scan *, size_t) = NAMES(best_);
+static void (*const ends[MR])(struct kernel_scan *, size_t) = NAMES(ends_);
+static void (*const pairs[MR])(struct kernel_scan *, size_t) = NAMES(pairs_);
 
 static void
 tile(const struct kernel_tile *t)
@@ -142,6 +162,18 @@ scan_best(struct kernel_scan *s)
 	return scan(s, bests);
 }
 
+static bool
+scan_ends(struct kernel_scan *s)
+{
+	return scan(s, ends);
+}
+
+static bool
+scan_pairs(struct kernel_scan *s)
+{
+	return scan(s, pairs);
+}
+
 const struct kernel_ops PATH(kernel_ops) = {
 	.mr = MR,
 	.nr = 2 * VW,
@@ -159,4 +191,6 @@ const struct kernel_ops PATH(kernel_ops) = {
 	.tile = tile,
 	.scan_above = scan_above,
 	.scan_best = scan_best,
+	.scan_ends = scan_ends,
+	.scan_pairs = scan_pairs,
 };

@@ -218,29 +218,37 @@ best_bits(vf z, const struct kernel_scan8 *s, int i, size_t col)
 	return v_not_at_most(most, v_all(s->kth[i]));
 }
 
-VEC void
-above_rows(struct kernel_scan8 *s, size_t col, const int n_rows)
+/* The least of the product, negated, is the most of the negated product. */
+VEC uint32_t
+ends_bits(vf z, const struct kernel_scan8 *s, int i, size_t col)
 {
-	vf z[STRIP_MOST][2];
-
-	approximate(z, s, col, n_rows);
-#pragma GCC unroll 12
-	for (int i = 0; i < n_rows; i++)
-		s->mask[i] |= above_bits(z[i][0], s, i, col) << col |
-			above_bits(z[i][1], s, i, col + VW) << (col + VW);
+	return v_not_at_most(bound_of(z, s, i, col), v_all(s->kth[i])) |
+		v_not_at_most(bound_of(-z, s, i, col), v_all(s->least[i]));
 }
 
-VEC void
-best_rows(struct kernel_scan8 *s, size_t col, const int n_rows)
+VEC uint32_t
+pairs_bits(vf z, const struct kernel_scan8 *s, int i, size_t col)
 {
-	vf z[STRIP_MOST][2];
+	vf most = bound_of(z, s, i, col);
 
-	approximate(z, s, col, n_rows);
-#pragma GCC unroll 12
-	for (int i = 0; i < n_rows; i++)
-		s->mask[i] |= best_bits(z[i][0], s, i, col) << col |
-			best_bits(z[i][1], s, i, col + VW) << (col + VW);
+	return v_not_at_most(most, v_all(s->kth[i])) |
+		v_not_at_most(most, v_load(s->cut + col));
 }
+
+#define SCAN_ROWS(what) \
+	VEC void what##_rows(struct kernel_scan8 *s, size_t col, const int n_rows) \
+	{ \
+		vf z[STRIP_MOST][2]; \
+\
+		approximate(z, s, col, n_rows); \
+		_Pragma("GCC unroll 12") for (int i = 0; i < n_rows; i++) \
+			s->mask[i] |= what##_bits(z[i][0], s, i, col) << col | \
+			what##_bits(z[i][1], s, i, col + VW) << (col + VW); \
+	}
+SCAN_ROWS(above)
+SCAN_ROWS(best)
+SCAN_ROWS(ends)
+SCAN_ROWS(pairs)
 
 /* One function for each number of rows, so that accumulators are registers. */
 #define ROWS(n) \
@@ -251,11 +259,21 @@ best_rows(struct kernel_scan8 *s, size_t col, const int n_rows)
 	static void best_##n(struct kernel_scan8 *s, size_t col) \
 	{ \
 		best_rows(s, col, n); \
+	} \
+	static void ends_##n(struct kernel_scan8 *s, size_t col) \
+	{ \
+		ends_rows(s, col, n); \
+	} \
+	static void pairs_##n(struct kernel_scan8 *s, size_t col) \
+	{ \
+		pairs_rows(s, col, n); \
 	}
 #include "kernel/by_rows.h"
 
 static void (*const aboves[MR])(struct kernel_scan8 *, size_t) = NAMES(above_);
 static void (*const bests[MR])(struct kernel_scan8 *, size_t) = NAMES(best_);
+static void (*const ends[MR])(struct kernel_scan8 *, size_t) = NAMES(ends_);
+static void (*const pairs[MR])(struct kernel_scan8 *, size_t) = NAMES(pairs_);
 
 static bool
 scan(struct kernel_scan8 *s, void (*const *by_rows)(struct kernel_scan8 *, size_t))
@@ -282,6 +300,18 @@ scan_best(struct kernel_scan8 *s)
 	return scan(s, bests);
 }
 
+static bool
+scan_ends(struct kernel_scan8 *s)
+{
+	return scan(s, ends);
+}
+
+static bool
+scan_pairs(struct kernel_scan8 *s)
+{
+	return scan(s, pairs);
+}
+
 #ifdef NO_VNNI
 const struct kernel_int8_ops kernel_int7_avx2 = {
 	.try = true,
@@ -295,4 +325,6 @@ const struct kernel_int8_ops PATH(kernel_int8) = {
 	.quantize = quantize,
 	.scan_above = scan_above,
 	.scan_best = scan_best,
+	.scan_ends = scan_ends,
+	.scan_pairs = scan_pairs,
 };

@@ -118,6 +118,53 @@ check(const struct search *s, struct options o)
 	mem_free(all);
 }
 
+/* Both ends at once are either alone, bit for bit. */
+static void
+check_ends(const struct search *s, size_t k)
+{
+	size_t n_bytes = s->m * k * sizeof(struct kernel_hit);
+	struct kernel_hit *most = mem_new(s->m, k * sizeof(*most));
+	struct kernel_hit *least = mem_new(s->m, k * sizeof(*least));
+	struct kernel_hit *one = mem_new(s->m, k * sizeof(*one));
+	struct kernel_rows *r;
+
+	check(s, (struct options){.k = k, .count = s->n});
+	check(s, (struct options){.k = k, .count = s->n, .smallest = true});
+	assert_int_equal(kernel_rows_new(&r, s->w, s->n, s->d, NULL), 0);
+	assert_int_equal(kernel_ends(most, least, k, r, s->x, s->d, s->m, s->k, NULL),
+		0);
+	for (int smallest = 0; smallest < 2; smallest++) {
+		assert_int_equal(kernel_best(one, k, r, 0, s->n, s->x, s->d, s->m, NULL,
+					 NULL, smallest, NULL, s->k, NULL),
+			0);
+		assert_memory_equal(one, smallest ? least : most, n_bytes);
+	}
+	kernel_rows_free(r);
+	mem_free(most);
+	mem_free(least);
+	mem_free(one);
+}
+
+static void
+ends_path(void)
+{
+	for (int i = 0; i < 20; i++) {
+		struct search s;
+
+		search_new(&s, 1 + naive_below(i % 5 == 0 ? 5000 : 300),
+			1 + naive_below(90), 1 + naive_below(30), i % 3);
+		check_ends(&s, 1 + naive_below(40));
+		search_free(&s);
+	}
+}
+
+static void
+test_ends(void **state)
+{
+	(void)state;
+	naive_each_pass(ends_path);
+}
+
 static void
 random_path(void)
 {
@@ -357,6 +404,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_ties),
 		cmocka_unit_test(test_sample),
 		cmocka_unit_test(test_unlucky),
