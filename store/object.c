@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
-#include "store/ann.h"
+#include "store/ann_inner.h"
 #include "store/inner.h"
 #include "util/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-const char *const kind_name[KINDS] = {"cut", "sae", "run", "graph"};
+const char *const kind_name[KINDS] = {"cut", "sae", "run", "graph", "ann"};
 
 const struct kv_layout layout_window = {"window.mdb", {"window"}, 1};
 const struct kv_layout layout_image = {"image.mdb",
@@ -67,6 +67,7 @@ object_free(struct object *o)
 		map_close(&o->part[i].map);
 	}
 	ann_free(o->ann);
+	ann_loaded_free(o->loaded);
 	mutex_free(o->lock);
 	mem_free(o->part);
 	mem_free(o->dir);

@@ -3,8 +3,7 @@
  * search: the features of a SAE that are nearest to a vector.
  */
 #include "kernel/kernel.h"
-#include "store/ann.h"
-#include "store/inner.h"
+#include "store/ann_inner.h"
 
 #include <math.h>
 #include <string.h>
@@ -142,10 +141,9 @@ store_search(struct store_view *v, const struct store_search *s, struct rec_scor
 		return rc;
 	if (s->engine == STORE_FAISS)
 		return search_faiss(v, s, rows, d, out, found, e);
-	if (s->engine == STORE_APPROXIMATE)
-		return err_arg(e, ERR_NOTFOUND, "engine",
-			"this store has no approximate index of %s",
-			v->gen->catalog.sae[s->sae].name);
+	rc = ann_answer(v, s, rows, d, out, found, e);
+	if (rc != 0) /* it has answered, or could not */
+		return rc < 0 ? rc : 0;
 	return search_exact(s, rows, v->gen->catalog.sae[s->sae].d_sae, d, out, found,
 		e);
 }

@@ -99,6 +99,11 @@ struct cat_graph { /* neighbors of the features of one SAE among another's */
 	uint32_t from, to; /* indexes in store_catalog.sae; may be equal */
 	uint32_t k;
 };
+struct cat_ann { /* an approximate index of the directions of a SAE */
+	uint32_t sae; /* index in store_catalog.sae */
+	uint32_t direction; /* enum store_direction */
+	char id[40]; /* of the object */
+};
 struct store_catalog {
 	uint64_t generation;
 	const struct cat_model *model;
@@ -106,7 +111,8 @@ struct store_catalog {
 	const struct cat_sae *sae;
 	const struct cat_run *run; /* ascending number */
 	const struct cat_graph *graph;
-	uint32_t n_models, n_cuts, n_saes, n_runs, n_graphs;
+	const struct cat_ann *ann;
+	uint32_t n_models, n_cuts, n_saes, n_runs, n_graphs, n_anns;
 };
 
 /* ======================= reading ======================================== */
@@ -209,6 +215,10 @@ struct store_search {
 struct store_nearest {
 	uint32_t n; /* at most k, and what there is */
 	enum store_engine engine; /* that answered */
+	/* STORE_APPROXIMATE: what the index is, borrowed until the view ends, and the
+	 * share of the ten nearest that it found when it was built; NULL and 0 else. */
+	const char *index;
+	double recall;
 };
 /* Rows of a direction, mapped, and their width; borrowed until the view ends.
  * ERR_NOTFOUND where the store does not have them. */
@@ -218,6 +228,49 @@ int store_rows(struct store_view *v, uint32_t sae, enum store_direction directio
  * on first use of a SAE by FAISS (its index is built). */
 int store_search(struct store_view *v, const struct store_search *s,
 	struct rec_scored *out, struct store_nearest *found, struct err *e);
+
+/* ---- approximate indexes (ann_load.c, ann_build.c) */
+
+#define STORE_RECALL 0.99 /* what an index is tuned for, and STORE_AUTO asks of it */
+/* From so many numbers in the rows of a SAE on, going through them is slow: about 15
+ * ms. STORE_AUTO then uses an index that has the recall, where one is loaded. */
+#define STORE_SLOW_NUMBERS ((uint64_t)400 << 20)
+
+struct store_ann {
+	char sae_id[STORE_ID_CHARS];
+	enum store_direction direction;
+	char factory[128]; /* FAISS's description of it */
+	char parameter[16]; /* nprobe or efSearch, of value; "" for neither */
+	uint32_t value;
+	uint32_t n_candidates; /* that are scored again, for ten nearest */
+	uint32_t n_rows, d;
+	double recall; /* of the ten nearest, mean over n_queries */
+	uint32_t n_queries;
+	double build_s;
+	uint64_t build_bytes; /* most that was in memory for it, as it was counted */
+	char version[16], level[16]; /* of FAISS */
+	char text[192]; /* factory, parameter and candidates in one */
+	/* where it is asked of a view: */
+	uint64_t n_bytes; /* of the file, and about of the memory once it is loaded */
+	enum store_ann_state {
+		STORE_ANN_WAITING, /* nobody has loaded it yet */
+		STORE_ANN_LOADED,
+		STORE_ANN_REFUSED
+	} state;
+	char why[256]; /* it was refused */
+};
+/* FAISS's version and what it was compiled for: "1.7.3 avx2". */
+const char *store_faiss(void);
+/* Of the catalogue's index. ERR_CORRUPT where its record is damaged. */
+int store_ann_about(struct store_view *v, uint32_t ann, struct store_ann *out,
+	struct err *e);
+/* Loads the next index of the newest generation that nobody has loaded, after its
+ * hash has matched: 1 and *out; 0 where there is none. One that does not match is
+ * refused (out->state, out->why) and not tried again. Slow. stop (may be NULL): asked
+ * now and then, true ends it with ERR_CANCELLED. Thread: any, one at a time. */
+int store_ann_load(struct store *s, bool (*stop)(void *ctx), void *ctx,
+	struct store_ann *out, struct err *e);
+bool store_ann_waits(struct store *s); /* whether there is one to load. Cheap */
 
 struct store_document {
 	uint32_t number;
@@ -484,6 +537,7 @@ struct store_publish {
 		uint32_t k;
 	} * graph;
 	uint32_t n_graphs;
+	const char *ann_id; /* a pending index; one of the same directions gives way */
 	const char *run_id, *run_cut_id, *provenance;
 	const char *const *run_sae_id; /* (n_run_saes) by slot */
 	const struct cat_run_sae *run_sae; /* (n_run_saes) .sae is ignored */
@@ -493,13 +547,32 @@ struct store_publish {
 int store_publish(struct store *s, const struct store_publish *p, uint32_t *number,
 	struct err *e);
 
+struct store_ann_job {
+	uint32_t sae; /* of the newest generation's catalogue */
+	enum store_direction direction;
+	const char *factory; /* NULL: by size and memory */
+	uint64_t memory_bytes; /* most to use beside the mapped rows */
+	uint32_t n_threads;
+	/* What is done of a stage; may be NULL. Not 0: the build ends with that. */
+	int (*tell)(void *ctx, const char *stage, uint64_t done, uint64_t total,
+		struct err *e);
+	void *ctx;
+};
+/* Fewer rows have no index. */
+#define STORE_ANN_ROWS 1024
+/* Builds an index, measures it and publishes it; what is there already (*have) stays.
+ * ERR_NOMEM where memory_bytes is less than the least that would do, which the text
+ * tells. What was begun and not published is gone. */
+int store_ann_build(struct store *s, const struct store_ann_job *job, bool *have,
+	struct store_ann *out, struct err *e);
+
 int store_remove_run(struct store *s, uint32_t number, struct err *e);
 int store_rename_sae(struct store *s, const char *from, const char *to, struct err *e);
 /* Removes what no run names (SAEs, cuts, graphs, models included) and what was
  * left pending, resumable or not. *freed_bytes by blocks. */
 int store_gc(struct store *s, uint64_t *freed_bytes, struct err *e);
 struct store_usage {
-	/* "cut", "sae", "run", "graph", "labels", "catalog", "tmp", and "resumable" of
+	/* "cut", "sae", "run", "graph", "ann", "labels", "catalog", "tmp", and "resumable" of
 	 * what an interrupted index left, its kind being the name */
 	char what[16];
 	char id[40];
