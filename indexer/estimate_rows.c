@@ -82,13 +82,27 @@ try_logits(struct estimate *x, const struct plan_sae *s, uint32_t rows, struct e
 	snprintf(info.id, sizeof(info.id), "%016x", ++x->n_parts);
 	snprintf(info.name, sizeof(info.name), "part%u", x->n_parts);
 	memcpy(info.hash, &x->n_parts, sizeof(x->n_parts));
-	rc = sae_writer_new(&w, &have, x->store, &info, s->sae->w_dec, e);
+	rc = sae_writer_new(&w, &have, x->store, &info, s->sae->w_dec, s->sae->w_enc,
+		e);
 	if (rc == 0 && w != NULL)
 		rc = logits_write(w, x->plan.lm, &few, n_vocab, x->pool, e);
 	if (rc == 0 && w != NULL)
 		rc = sae_writer_finish(w, e);
 	sae_writer_free(w);
 	return rc;
+}
+
+static void
+add_rows(const struct sae_info *x, struct estimate_part *out)
+{
+	double n = x->d_sae;
+
+	out->file_bytes[FILE_DECODER] += n * x->d_out * sizeof(float);
+	out->file_bytes[FILE_ENCODER] += n * x->d_in * sizeof(float);
+	out->file_bytes[FILE_DECODER_CODES] +=
+		(double)store_codes_bytes(x->d_sae, x->d_out);
+	out->file_bytes[FILE_ENCODER_CODES] +=
+		(double)store_codes_bytes(x->d_sae, x->d_in);
 }
 
 /* Preparing the unembedding is done once, whatever the rows: a few rows tell it. */
@@ -101,7 +115,7 @@ logits(struct estimate *x, const struct plan_sae *s, struct estimate_part *out,
 	double more = many > few ? (double)(n - many) / (double)(many - few) : 0;
 	struct since since;
 
-	out->file_bytes[FILE_DECODER] += (double)n * s->sae->info.d_out * sizeof(float);
+	add_rows(&s->sae->info, out);
 	out->file_bytes[FILE_LOGITS] +=
 		(double)n * (VALUE_BYTES + 2 * SCORED_BYTES * LIMIT_LOGITS);
 	begin(&since, x->pool, STAGE_LOGITS);

@@ -197,6 +197,9 @@ const char *const estimate_file_name[ESTIMATE_FILES] = {
 	[FILE_FEATURE_DB] = "feature.db",
 	[FILE_SUMS] = "sums",
 	[FILE_DECODER] = "decoder.f32",
+	[FILE_ENCODER] = "encoder.f32",
+	[FILE_DECODER_CODES] = "decoder.i8",
+	[FILE_ENCODER_CODES] = "encoder.i8",
 	[FILE_LOGITS] = "logits.mdb",
 	[FILE_NEIGHBORS] = "neighbors.mdb",
 };

@@ -107,7 +107,7 @@ write_sae(struct run *r, const struct plan_sae *s, struct err *e)
 		n_vocab = (uint32_t)tok_n_vocab(r->plan->tok);
 	describe_sae(info, r->plan, s);
 	pool_stage(r->pool, STAGE_LOGITS);
-	rc = sae_writer_new(&w, &have, r->store, info, s->sae->w_dec, e);
+	rc = sae_writer_new(&w, &have, r->store, info, s->sae->w_dec, s->sae->w_enc, e);
 	if (rc == 0 && have >= 0)
 		rc = tell_lack(r, s, (uint32_t)have, e);
 	if (rc < 0 || have >= 0)

@@ -90,11 +90,32 @@ copy_logits(struct merging *g, struct sae_writer *w, uint32_t slot, struct err *
 	return rc;
 }
 
+/* Of the first part whose store has it; else NULL. */
+static int
+find_encoder(const struct merging *g, uint32_t slot, const float **rows, struct err *e)
+{
+	int rc = ERR_NOTFOUND;
+
+	*rows = NULL;
+	for (uint32_t i = 0; i < g->n && rc == ERR_NOTFOUND; i++) {
+		const struct merge_shard *x = &g->shard[i];
+		struct err why = ERR_INIT;
+		uint32_t d;
+
+		rc = store_rows(x->in->view, x->cat->sae[x->slot[slot]].sae,
+			STORE_ENCODER, rows, &d, &why);
+		if (rc < 0 && rc != ERR_NOTFOUND)
+			*e = why;
+	}
+	return rc == ERR_NOTFOUND ? 0 : rc;
+}
+
 static int
 write_sae(struct merging *g, uint32_t slot, const float *rows, struct err *e)
 {
 	struct cat_sae *info = &g->sae[g->n_new_saes];
 	struct sae_writer *w = NULL;
+	const float *encoder = NULL;
 	int64_t have;
 	int rc;
 
@@ -102,7 +123,9 @@ write_sae(struct merging *g, uint32_t slot, const float *rows, struct err *e)
 	info->created_s = (int64_t)time(NULL);
 	rc = check_store(g, info, e);
 	if (rc == 0)
-		rc = sae_writer_new(&w, &have, g->m->store, info, rows, e);
+		rc = find_encoder(g, slot, &encoder, e);
+	if (rc == 0)
+		rc = sae_writer_new(&w, &have, g->m->store, info, rows, encoder, e);
 	if (rc < 0 || have >= 0)
 		return rc;
 	if (w != NULL && g->features != NULL)

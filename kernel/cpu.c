@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include "kernel/codes.h"
 #include "kernel/int8.h"
 #include "kernel/ops.h"
 
@@ -149,6 +150,22 @@ kernel_int8(void)
 		atomic_store_explicit(&found[path], ops, memory_order_relaxed);
 	}
 	return ops;
+}
+
+const struct kernel_codes_ops *
+kernel_codes(void)
+{
+#ifdef __x86_64__
+	const struct kernel_int8_ops *ops = kernel_int8();
+
+	if (ops == &kernel_int8_avx512)
+		return &kernel_codes_avx512;
+	if (ops == &kernel_int8_avx2)
+		return &kernel_codes_avx2;
+	if (kernel_path() != KERNEL_PORTABLE)
+		return &kernel_codes_plain_avx2;
+#endif
+	return &kernel_codes_portable;
 }
 
 float

@@ -23,6 +23,7 @@ void omp_set_num_threads(int n);
 struct ann {
 	FaissIndex *index;
 	size_t n, d;
+	bool cosine;
 };
 
 /* FAISS keeps its text per thread until the next call: it is copied here. */
@@ -45,11 +46,17 @@ ann_usable(struct err *e)
 		"for any CPU), which this CPU lacks; exact search needs none");
 }
 
-/* out = x / |x|; zeros stay. */
+/* out = x / |x|; zeros stay. Of inner products x as it is. */
 static void
-normalise(float *out, const float *x, size_t d)
+normalise(const struct ann *a, float *out, const float *x)
 {
+	size_t d = a->d;
 	double sum = 0, scale;
+
+	if (!a->cosine) {
+		memcpy(out, x, d * sizeof(*out));
+		return;
+	}
 
 	for (size_t i = 0; i < d; i++)
 		sum += (double)x[i] * (double)x[i];
@@ -71,7 +78,7 @@ add_rows(struct ann *a, const float *rows, struct err *e)
 		size_t n = a->n - i < BATCH_ROWS ? a->n - i : BATCH_ROWS;
 
 		for (size_t j = 0; j < n; j++)
-			normalise(unit + j * a->d, rows + (i + j) * a->d, a->d);
+			normalise(a, unit + j * a->d, rows + (i + j) * a->d);
 		if (faiss_Index_add(a->index, (idx_t)n, unit) != 0)
 			rc = fail("add rows", e);
 	}
@@ -80,7 +87,8 @@ add_rows(struct ann *a, const float *rows, struct err *e)
 }
 
 int
-ann_new(struct ann **out, const float *rows, size_t n, size_t d, struct err *e)
+ann_new(struct ann **out, const float *rows, size_t n, size_t d, bool cosine,
+	struct err *e)
 {
 	struct ann *a;
 	int rc = ann_usable(e);
@@ -94,6 +102,7 @@ ann_new(struct ann **out, const float *rows, size_t n, size_t d, struct err *e)
 	omp_set_num_threads(1);
 	a->n = n;
 	a->d = d;
+	a->cosine = cosine;
 	if (faiss_IndexFlat_new_with(&a->index, (idx_t)d, METRIC_INNER_PRODUCT) != 0)
 		rc = fail("make an index", e);
 	if (rc == 0)
@@ -145,7 +154,7 @@ ann_search(const struct ann *a, const float *vector, uint32_t k, struct rec_scor
 	if (most == 0)
 		goto out;
 	omp_set_num_threads(1);
-	normalise(unit, vector, a->d);
+	normalise(a, unit, vector);
 	if (faiss_Index_search(a->index, 1, unit, (idx_t)most, score, id) != 0) {
 		rc = fail("search", e);
 		goto out;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * ann: FAISS's indexes. The rows nearest to a vector by cosine: exactly, by a flat
- * index; or a set of candidates, by any index that a factory string names. Always the
- * inner product of unit vectors. The only file that knows FAISS; opens no file but the
- * one that it writes.
+ * ann: FAISS's indexes. The rows nearest to a vector by cosine or inner product:
+ * exactly, by a flat index; or a set of candidates, by any index that a factory string
+ * names, of unit vectors. The only file that knows FAISS; opens no file but the one
+ * that it writes.
  */
 #ifndef STORE_ANN_H
 #define STORE_ANN_H
@@ -11,17 +11,19 @@
 #include "schema/record.h"
 #include "util/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
 struct ann; /* opaque; thread: any number may search */
 
-/* rows (n, d), copied and normalised; a row of zeros is near to nothing. new:
+/* rows (n, d), copied, and normalised if cosine; a row of zeros is near to nothing. new:
  * ann_free(). */
-int ann_new(struct ann **out, const float *rows, size_t n, size_t d, struct err *e);
+int ann_new(struct ann **out, const float *rows, size_t n, size_t d, bool cosine,
+	struct err *e);
 void ann_free(struct ann *a);
-/* The k nearest of vector (d), by cosine descending, then number; fewer where
+/* The k nearest of vector (d), by score descending, then number; fewer where
  * there are fewer. */
 int ann_search(const struct ann *a, const float *vector, uint32_t k,
 	struct rec_scored *out, uint32_t *n_out, struct err *e);

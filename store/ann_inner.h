@@ -26,8 +26,9 @@ int ann_about_write(const char *path, const struct store_ann *x, struct err *e);
 /* ERR_CORRUPT names what is wrong; strings are in x. */
 int ann_about_read(struct store_ann *x, const void *p, size_t n_bytes, struct err *e);
 
-/* out = x / kernel_norm(x); zeros where that is no number to divide by. */
-void ann_unit(float *out, const float *x, uint32_t d);
+/* out = x / kernel_norm(x); zeros where that is no number to divide by. false: x has a
+ * NaN, which is near to nothing. */
+bool ann_unit(float *out, const float *x, uint32_t d);
 
 /* Of an object of the kind: made when its loading begins, freed with it. */
 struct ann_loaded;

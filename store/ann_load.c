@@ -33,7 +33,7 @@ store_faiss(void)
 	return FAISS_VERSION " " FAISS_LEVEL;
 }
 
-void
+bool
 ann_unit(float *out, const float *x, uint32_t d)
 {
 	float norm = kernel_norm(x, d);
@@ -41,6 +41,7 @@ ann_unit(float *out, const float *x, uint32_t d)
 
 	for (uint32_t i = 0; i < d; i++)
 		out[i] = good ? x[i] / norm : 0;
+	return !isnan(norm);
 }
 
 /* ---- what it is -------------------------------------------------------------- */
@@ -301,7 +302,8 @@ ask(const struct ann_loaded *x, const struct store_search *s, const float *rows,
 		if (id[i] < 0 || id[i] >= x->about.n_rows)
 			continue;
 		unit = query + d;
-		ann_unit(unit, rows + (size_t)id[i] * d, d);
+		if (!ann_unit(unit, rows + (size_t)id[i] * d, d))
+			continue;
 		offer(&b,
 			(struct rec_scored){(uint32_t)id[i],
 				kernel_dot(query, unit, d)});

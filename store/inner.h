@@ -33,6 +33,7 @@ struct part {
 	uint64_t hash; /* XXH3 of the whole file */
 	/* the rest under the object's lock */
 	bool checked;
+	bool hashed; /* all of it */
 	struct kv *kv;
 	struct map map;
 };
@@ -45,7 +46,7 @@ struct object {
 	struct part *part; /* (n_parts) by name */
 	size_t n_parts;
 	struct mutex *lock;
-	struct ann *ann; /* of a SAE: the flat index */
+	struct ann *flat[STORE_DIRECTIONS][STORE_METRICS]; /* once asked for */
 	struct ann_loaded *loaded; /* of an index */
 	unsigned n_refs; /* under the store's lock */
 	struct object *next; /* of the store */
@@ -64,6 +65,9 @@ extern const struct kv_layout layout_window, layout_image, layout_logits,
 	layout_neighbors, layout_acts, layout_feature;
 #define FILE_CUT_DB "cut.db"
 #define FILE_DECODER "decoder.f32"
+#define FILE_ENCODER "encoder.f32" /* SAEs of before, or of no weights, have none */
+#define FILE_DECODER_CODES "decoder.i8" /* the same rows in bytes */
+#define FILE_ENCODER_CODES "encoder.i8"
 #define FILE_FEATURE_DB "feature.db"
 #define FILE_SUMS "sums" /* runs of before have none */
 
@@ -79,6 +83,8 @@ int object_part(const struct object *o, const char *name, size_t *i, struct err 
 int object_kv(struct object *o, size_t i, const struct kv_layout *layout,
 	struct kv **kv, struct err *e);
 int object_map(struct object *o, size_t i, const struct map **map, struct err *e);
+/* The same, its hash checked whatever its size. */
+int object_map_whole(struct object *o, size_t i, const struct map **map, struct err *e);
 /* For a part that others open: only the check. */
 int object_check(struct object *o, size_t i, struct err *e);
 int part_path(char out[PATH_BYTES], const struct object *o, size_t i, struct err *e);
@@ -178,6 +184,9 @@ int view_db(struct store_view *v, enum kind kind, uint32_t i, const char *file,
 int view_cut_stmt(struct store_view *v, uint32_t cut, const char *sql, struct stmt **s,
 	struct err *e);
 int view_labels(struct store_view *v, struct db **db, struct err *e);
+/* rc, or ERR_STALE where the view's generation is gone: what is gone with it is no
+ * damage. */
+int view_stale(struct store_view *v, int rc, struct err *e);
 /* Index checks with ERR_NOTFOUND. */
 int view_has_run(const struct store_view *v, uint32_t run, uint32_t slot,
 	struct err *e);
@@ -265,6 +274,14 @@ int checkpoint_read(const char *path, const struct map *m, checkpoint_take take,
 	void *ctx, struct err *e);
 /* A number that the file keeps when it is renamed, and no other has; 0: none. */
 uint64_t checkpoint_file(const char *path);
+
+/* A SAE's rows (d_sae, d_in or d_out) into a pending directory, as floats and in bytes
+ * (codes.c). */
+int codes_write(const struct pending *p, const struct cat_sae *info,
+	enum store_direction direction, const float *rows, struct err *e);
+/* Panels of kernel/scan.h, mapped; NULL where the SAE has none. */
+int codes_map(struct store_view *v, uint32_t sae, enum store_direction direction,
+	const void **codes, struct err *e);
 
 /* Bytes that are framed and checked, in a file of their own (sums.c). */
 int sums_write(const char *path, const void *p, size_t n_bytes, struct err *e);

@@ -66,7 +66,8 @@ object_free(struct object *o)
 		kv_close(o->part[i].kv);
 		map_close(&o->part[i].map);
 	}
-	ann_free(o->ann);
+	for (int i = 0; i < STORE_DIRECTIONS * STORE_METRICS; i++)
+		ann_free(o->flat[i / STORE_METRICS][i % STORE_METRICS]);
 	ann_loaded_free(o->loaded);
 	mutex_free(o->lock);
 	mem_free(o->part);
@@ -149,6 +150,7 @@ check(struct part *part, const char *path, struct err *e)
 			path);
 	map_close(&m);
 	part->checked = rc == 0;
+	part->hashed = rc == 0 && part->n_bytes <= CHECK_WHOLE_BYTES;
 	return rc;
 }
 
@@ -206,6 +208,26 @@ object_map(struct object *o, size_t i, const struct map **map, struct err *e)
 			rc = map_open(&o->part[i].map, path, e);
 	}
 	*map = &o->part[i].map;
+	mutex_unlock(o->lock);
+	return rc;
+}
+
+int
+object_map_whole(struct object *o, size_t i, const struct map **map, struct err *e)
+{
+	struct part *part = &o->part[i];
+	int rc = object_map(o, i, map, e);
+
+	if (rc != 0)
+		return rc;
+	mutex_lock(o->lock);
+	if (!part->hashed)
+		part->hashed =
+			hash64(part->map.data, part->map.n_bytes, 0) == part->hash;
+	if (!part->hashed)
+		rc = err_set(e, ERR_CORRUPT,
+			"%s/%s: the file does not match its checksum", o->dir,
+			part->name);
 	mutex_unlock(o->lock);
 	return rc;
 }

@@ -192,10 +192,11 @@ int store_decoder(struct store_view *v, uint32_t sae, const float **rows,
 
 /* ---- the nearest features (search.c) */
 
-enum store_direction { STORE_DECODER, STORE_ENCODER };
+enum store_direction { STORE_DECODER, STORE_ENCODER, STORE_DIRECTIONS };
 enum store_metric {
 	STORE_COSINE, /* canonical dot of both divided by kernel_norm(); a 0 stays 0 */
-	STORE_IP /* canonical dot of the vector and the row as they are */
+	STORE_IP, /* canonical dot of the vector and the row as they are */
+	STORE_METRICS
 };
 enum store_engine {
 	STORE_AUTO, /* exact where that is fast enough, else approximate */
@@ -211,6 +212,7 @@ struct store_search {
 	const float *vector; /* as wide as the rows; finite */
 	uint32_t k;
 	const uint64_t *allowed; /* bit i % 64 of word i / 64: feature i; NULL: all */
+	struct pool *pool; /* for an exact search; NULL: on the caller's thread */
 };
 struct store_nearest {
 	uint32_t n; /* at most k, and what there is */
@@ -219,6 +221,7 @@ struct store_nearest {
 	 * share of the ten nearest that it found when it was built; NULL and 0 else. */
 	const char *index;
 	double recall;
+	uint32_t n_decided; /* exact: rows that bounds did not exclude */
 };
 /* Rows of a direction, mapped, and their width; borrowed until the view ends.
  * ERR_NOTFOUND where the store does not have them. */
@@ -457,11 +460,14 @@ int cut_reader_window(struct cut_reader *r, uint32_t window, struct rec_window *
 	struct arena *arena, struct err *e);
 
 struct sae_writer;
-/* Decoder rows (d_sae, d_out). If the store has that SAE (by hash) already, *out is
+/* Decoder rows (d_sae, d_out) and encoder rows (d_sae, d_in; NULL: not known). If the store has that SAE (by hash) already, *out is
  * NULL and *have its index (its name stays); if it is pending and whole, *out is NULL
  * and *have -1. A name that another SAE has is ERR_ARG. */
 int sae_writer_new(struct sae_writer **out, int64_t *have, struct store *s,
-	const struct cat_sae *info, const float *decoder, struct err *e);
+	const struct cat_sae *info, const float *decoder, const float *encoder,
+	struct err *e);
+/* What rows take in bytes, beside their floats; 0 where rows are too wide for it. */
+uint64_t store_codes_bytes(uint32_t n, uint32_t d);
 /* For every feature; for none where the model's unembedding is not known. */
 int sae_writer_logits(struct sae_writer *w, uint32_t feature,
 	const struct rec_logits *r, struct err *e);

@@ -116,8 +116,8 @@ is_old(struct store_view *v)
 }
 
 /* A file that is gone because its run or SAE was removed meanwhile is no damage. */
-static int
-perhaps_stale(struct store_view *v, int rc, struct err *e)
+int
+view_stale(struct store_view *v, int rc, struct err *e)
 {
 	if ((rc == ERR_CORRUPT || rc == ERR_IO) && is_old(v))
 		return err_set(e, ERR_STALE,
@@ -163,7 +163,7 @@ view_kv(struct store_view *v, enum kind kind, uint32_t i,
 			rc = kv_view_open(&h->kv, env, e);
 	}
 	if (rc != 0)
-		return perhaps_stale(v, rc, e);
+		return view_stale(v, rc, e);
 	*kv = h->kv;
 	return 0;
 }
@@ -196,7 +196,7 @@ view_db(struct store_view *v, enum kind kind, uint32_t i, const char *file,
 		}
 	}
 	if (rc != 0)
-		return perhaps_stale(v, rc, e);
+		return view_stale(v, rc, e);
 	*db = h->db;
 	return 0;
 }
@@ -399,31 +399,4 @@ store_acts_all(struct store_view *v, uint32_t run, uint32_t slot, uint32_t windo
 		? err_wrap(e, "%s/%02u/%s", v->gen->object[KIND_RUN][run]->dir, slot,
 			  layout_acts.file)
 		: rc;
-}
-
-/* ---- directions ------------------------------------------------------------ */
-
-int
-store_decoder(struct store_view *v, uint32_t sae, const float **rows, struct err *e)
-{
-	const struct cat_sae *info;
-	const struct map *map;
-	struct object *o;
-	struct handle *h;
-	size_t part, n;
-	int rc = view_has_sae(v, sae, e);
-
-	if (rc == 0)
-		rc = find(v, KIND_SAE, sae, FILE_DECODER, 0, &o, &part, &h, e);
-	if (rc == 0)
-		rc = object_map(o, part, &map, e);
-	if (rc != 0)
-		return perhaps_stale(v, rc, e);
-	info = &v->gen->catalog.sae[sae];
-	if (!mem_mul(info->d_sae, info->d_out, &n) || !mem_mul(n, sizeof(float), &n) ||
-		n != map->n_bytes)
-		return err_set(e, ERR_CORRUPT, "%s/%s: not %u x %u floats", o->dir,
-			FILE_DECODER, info->d_sae, info->d_out);
-	*rows = (const float *)(const void *)map->data;
-	return 0;
 }

@@ -42,26 +42,10 @@ check_new(const struct store *s, const struct cat_sae *info, struct err *e)
 	return rc;
 }
 
-static int
-write_decoder(const struct pending *p, const struct cat_sae *info, const float *decoder,
-	struct err *e)
-{
-	char path[PATH_BYTES];
-	size_t n;
-	int rc = path_join(path, e, "%s/%s", p->dir, FILE_DECODER);
-
-	if (rc != 0)
-		return rc;
-	if (!mem_mul(info->d_sae, info->d_out, &n) || !mem_mul(n, sizeof(float), &n) ||
-		n == 0)
-		return err_set(e, ERR_ARG, "%s: a decoder of %u x %u", info->name,
-			info->d_sae, info->d_out);
-	return file_write_atomic(path, decoder, n, e);
-}
-
 int
 sae_writer_new(struct sae_writer **out, int64_t *have, struct store *s,
-	const struct cat_sae *info, const float *decoder, struct err *e)
+	const struct cat_sae *info, const float *decoder, const float *encoder,
+	struct err *e)
 {
 	char id[STORE_ID_CHARS];
 	struct sae_writer *w;
@@ -86,7 +70,9 @@ sae_writer_new(struct sae_writer **out, int64_t *have, struct store *s,
 	w->d_sae = info->d_sae;
 	rc = pending_new(&w->pending, s, KIND_SAE, id, info->hook, e);
 	if (rc == 0)
-		rc = write_decoder(w->pending, info, decoder, e);
+		rc = codes_write(w->pending, info, STORE_DECODER, decoder, e);
+	if (rc == 0 && encoder != NULL)
+		rc = codes_write(w->pending, info, STORE_ENCODER, encoder, e);
 	if (rc == 0)
 		rc = pending_kv(&w->kv, w->pending, "", &layout_logits, e);
 	if (rc != 0) {

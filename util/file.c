@@ -136,21 +136,44 @@ write_all(int fd, const void *p, size_t n_bytes)
 	return 0;
 }
 
-int
-file_write_atomic(const char *path, const void *p, size_t n_bytes, struct err *e)
+static int
+give_all(int fd, const char *path, file_give give, void *ctx, struct err *e)
+{
+	struct buf b;
+	int rc = 1;
+
+	buf_init(&b);
+	while (rc == 1) {
+		buf_reset(&b);
+		rc = give(ctx, &b, e);
+		if (b.failed && rc >= 0)
+			rc = err_set(e, ERR_NOMEM, "%s: no memory", path);
+		if (rc == 1 && write_all(fd, b.data, b.n_bytes) < 0)
+			rc = err_sys(e, "%s: cannot write", path);
+	}
+	buf_clear(&b);
+	return rc;
+}
+
+/* The new file, beside path. */
+static int
+beside_open(char beside[PATH_BYTES], int *fd, const char *path, struct err *e)
 {
 	static atomic_uint serial;
-	char beside[PATH_BYTES];
-	int fd, rc;
-
-	rc = path_join(beside, e, "%s.%ld.%u.tmp", path, (long)getpid(),
+	int rc = path_join(beside, e, "%s.%ld.%u.tmp", path, (long)getpid(),
 		atomic_fetch_add(&serial, 1));
+
 	if (rc < 0)
 		return rc;
-	fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (fd < 0)
-		return err_sys(e, "%s: cannot create", beside);
-	if (write_all(fd, p, n_bytes) < 0 || fsync(fd) < 0)
+	*fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	return *fd < 0 ? err_sys(e, "%s: cannot create", beside) : 0;
+}
+
+/* rc: whether it was written. */
+static int
+beside_finish(const char *beside, int fd, const char *path, int rc, struct err *e)
+{
+	if (rc == 0 && fsync(fd) < 0)
 		rc = err_sys(e, "%s: cannot write", path);
 	if (close(fd) < 0 && rc == 0)
 		rc = err_sys(e, "%s: cannot write", path);
@@ -159,6 +182,31 @@ file_write_atomic(const char *path, const void *p, size_t n_bytes, struct err *e
 	if (rc < 0)
 		unlink(beside);
 	return rc;
+}
+
+int
+file_write_atomic(const char *path, const void *p, size_t n_bytes, struct err *e)
+{
+	char beside[PATH_BYTES];
+	int fd, rc = beside_open(beside, &fd, path, e);
+
+	if (rc < 0)
+		return rc;
+	if (write_all(fd, p, n_bytes) < 0)
+		rc = err_sys(e, "%s: cannot write", path);
+	return beside_finish(beside, fd, path, rc, e);
+}
+
+int
+file_write_blocks(const char *path, file_give give, void *ctx, struct err *e)
+{
+	char beside[PATH_BYTES];
+	int fd, rc = beside_open(beside, &fd, path, e);
+
+	if (rc < 0)
+		return rc;
+	rc = give_all(fd, path, give, ctx, e);
+	return beside_finish(beside, fd, path, rc, e);
 }
 
 bool

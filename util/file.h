@@ -26,6 +26,10 @@ void map_close(struct map *m);
 int file_read(const char *path, size_t max_bytes, struct buf *out, struct err *e);
 /* Writes beside, syncs, renames over path, syncs the directory. */
 int file_write_atomic(const char *path, const void *p, size_t n_bytes, struct err *e);
+/* The same of a file that comes in blocks: give puts the next into b, which is empty,
+ * and returns 1, or 0 at the end. */
+typedef int (*file_give)(void *ctx, struct buf *b, struct err *e);
+int file_write_blocks(const char *path, file_give give, void *ctx, struct err *e);
 bool file_exists(const char *path);
 bool file_is_dir(const char *path);
 int file_size(const char *path, uint64_t *n_bytes, struct err *e);

@@ -31,7 +31,7 @@ written(struct store **s, const char *name, const struct lm *lm, const char *hoo
 	strcpy(model.id, info.model_id);
 	OK(pool_new(&pool, 2, e));
 	OK(store_open(s, at(name), STORE_CREATE, e));
-	OK(sae_writer_new(&w, &have, *s, &info, rows, e));
+	OK(sae_writer_new(&w, &have, *s, &info, rows, NULL, e));
 	sae.info.hook = sae.info.hook_out = hook;
 	sae.info.d_in = sae.info.d_out = d;
 	sae.w_dec = rows;

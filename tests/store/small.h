@@ -66,6 +66,17 @@ small_decoder(uint32_t slot, uint32_t f, uint32_t i)
 	return (float)((int)(hash_mix(9, slot, f, i) % 2001) - 1000) / 500;
 }
 
+/* The second SAE is one whose encoder is not known. */
+static inline const float *
+small_encoder(uint32_t slot)
+{
+	static float rows[40 * D_IN];
+
+	for (uint32_t i = 0; i < 40 * D_IN; i++)
+		rows[i] = 1 - small_decoder(0, i / D_IN, i % D_IN);
+	return slot == 0 ? rows : NULL;
+}
+
 static inline void
 small_text(uint32_t w, char text[64])
 {
@@ -197,7 +208,7 @@ small_sae(struct store *s, uint32_t slot, struct cat_sae *info, int64_t *have)
 		for (uint32_t i = 0; i < D_IN; i++)
 			rows[f * D_IN + i] = small_decoder(slot, f, i);
 	*info = small_sae_info(slot);
-	TRY(sae_writer_new(&w, have, s, info, rows, e));
+	TRY(sae_writer_new(&w, have, s, info, rows, small_encoder(slot), e));
 	if (w == NULL)
 		return;
 	for (uint32_t f = 0; f < n && !small_elsewhere; f++) {

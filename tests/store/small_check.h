@@ -92,13 +92,48 @@ small_check_features(struct store_view *v, uint32_t run, uint32_t slot, unsigned
 	return rc;
 }
 
+/* The rows, and that a search by them finds the one that it asks for. */
+static inline int
+small_check_rows(struct store_view *v, uint32_t sae, uint32_t slot,
+	enum store_direction direction, struct err *e)
+{
+	uint32_t n = small_d_sae[slot], d;
+	struct store_search s = {.sae = sae, .direction = direction, .k = 3};
+	struct store_nearest found;
+	struct err none = ERR_INIT;
+	struct rec_scored x[3];
+	const float *rows;
+	int rc;
+
+	if (direction == STORE_ENCODER && small_encoder(slot) == NULL) {
+		rc = store_rows(v, sae, direction, &rows, &d, &none);
+		assert_int_equal(rc, ERR_NOTFOUND);
+		assert_non_null(strstr(none.text, "encoder"));
+		return 0;
+	}
+	rc = store_rows(v, sae, direction, &rows, &d, e);
+	for (uint32_t i = 0; rc == 0 && i < n * D_IN; i++)
+		assert_true(rows[i] ==
+			(direction == STORE_DECODER
+					? small_decoder(slot, i / D_IN, i % D_IN)
+					: small_encoder(slot)[i]));
+	for (uint32_t f = 0; rc == 0 && f < n; f++) {
+		s.vector = rows + f * D_IN;
+		rc = store_search(v, &s, x, &found, e);
+		if (rc != 0)
+			break;
+		assert_int_equal(found.n, 3);
+		assert_int_equal(x[0].id, f);
+	}
+	return rc;
+}
+
 static inline int
 small_check_sae(struct store_view *v, uint32_t sae, uint32_t slot, struct arena *a,
 	struct err *e)
 {
 	uint32_t ids[64], n = small_d_sae[slot];
 	struct store_value x[64];
-	const float *rows;
 	int rc;
 
 	for (uint32_t i = 0; i < 64; i++)
@@ -114,10 +149,8 @@ small_check_sae(struct store_view *v, uint32_t sae, uint32_t slot, struct arena 
 		if (rc == 0)
 			assert_int_equal(r.promoted[0].id, f);
 	}
-	if (rc == 0)
-		rc = store_decoder(v, sae, &rows, e);
-	for (uint32_t i = 0; rc == 0 && i < n * D_IN; i++)
-		assert_true(rows[i] == small_decoder(slot, i / D_IN, i % D_IN));
+	for (int i = 0; rc == 0 && i < STORE_DIRECTIONS; i++)
+		rc = small_check_rows(v, sae, slot, (enum store_direction)i, e);
 	return rc;
 }
 

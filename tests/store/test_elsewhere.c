@@ -99,7 +99,7 @@ lacks_one(const char *name, uint32_t lost)
 
 	strcpy(model.id, info.model_id);
 	OK(store_open(&s, at(name), STORE_CREATE, e));
-	OK(sae_writer_new(&w, &have, s, &info, rows, e));
+	OK(sae_writer_new(&w, &have, s, &info, rows, NULL, e));
 	for (uint32_t f = 0; f < 40; f++) {
 		ids[f] = f;
 		if (f != lost)

@@ -211,7 +211,7 @@ test_shared(void **state)
 	OK(cut_writer_new(&cw, &have, s, &cut, e));
 	assert_true(cw == NULL && have == 0);
 	strcpy(info.name, "other");
-	OK(sae_writer_new(&sw, &have, s, &info, rows, e));
+	OK(sae_writer_new(&sw, &have, s, &info, rows, NULL, e));
 	assert_true(sw == NULL && have == 0);
 	OK(graph_writer_new(&gw, &have_graph, s, "1010101010101010", "1111111111111111",
 		4, e));
@@ -220,11 +220,11 @@ test_shared(void **state)
 	assert_true(rw == NULL && number == 1);
 	info.hash[0] = 0xff;
 	strcpy(info.name, "ALPHA");
-	FAILS(ERR_ARG, sae_writer_new(&sw, &have, s, &info, rows, e));
+	FAILS(ERR_ARG, sae_writer_new(&sw, &have, s, &info, rows, NULL, e));
 	strcpy(info.name, "a/b");
-	FAILS(ERR_ARG, sae_writer_new(&sw, &have, s, &info, rows, e));
+	FAILS(ERR_ARG, sae_writer_new(&sw, &have, s, &info, rows, NULL, e));
 	strcpy(info.name, "");
-	FAILS(ERR_ARG, sae_writer_new(&sw, &have, s, &info, rows, e));
+	FAILS(ERR_ARG, sae_writer_new(&sw, &have, s, &info, rows, NULL, e));
 	cut.context++;
 	OK(cut_writer_new(&cw, &have, s, &cut, e));
 	assert_true(cw != NULL && have == -1);
@@ -254,7 +254,7 @@ publish_wide(struct store *s, uint32_t d_out)
 	snprintf(info.name, sizeof(info.name), "wide%u", d_out);
 	info.d_sae = 3;
 	info.d_out = d_out;
-	OK(sae_writer_new(&w, &have, s, &info, rows, e));
+	OK(sae_writer_new(&w, &have, s, &info, rows, NULL, e));
 	OK(sae_writer_finish(w, e));
 	sae_writer_free(w);
 	OK(store_publish(s, &p, &number, e));

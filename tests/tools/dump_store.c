@@ -267,15 +267,30 @@ print_scored(const struct rec_scored *x, size_t n)
 }
 
 static void
+dump_rows(uint32_t sae, enum store_direction direction, const char *name)
+{
+	const float *rows;
+	uint32_t d;
+	int rc = store_rows(view, sae, direction, &rows, &d, &e);
+
+	if (rc == ERR_NOTFOUND) {
+		e = ERR_INIT;
+		return;
+	}
+	must(rc, name);
+	printf("%s %016" PRIx64 "\n", name,
+		hash64(rows, (size_t)cat->sae[sae].d_sae * d * sizeof(*rows), 0));
+}
+
+static void
 dump_sae(uint32_t sae)
 {
 	const struct cat_sae *s = &cat->sae[sae];
 	struct rec_logits l;
-	const float *rows;
 
-	must(store_decoder(view, sae, &rows, &e), "decoder");
-	printf("sae %s %s decoder %016" PRIx64 "\n", s->name, s->id,
-		hash64(rows, (size_t)s->d_sae * s->d_out * sizeof(*rows), 0));
+	printf("sae %s %s\n", s->name, s->id);
+	dump_rows(sae, STORE_DECODER, "decoder");
+	dump_rows(sae, STORE_ENCODER, "encoder");
 	for (uint32_t i = 0; i < s->d_sae; i++) {
 		struct store_value v = get(TABLE_LOGITS, sae, 0, i);
 

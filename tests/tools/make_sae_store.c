@@ -85,7 +85,7 @@ write_sae(struct given *g, struct store *s, struct err *e)
 	strcpy(x->hook, "blocks.1.hook_resid_pre");
 	strcpy(x->kind, "standard");
 	if (rc == 0)
-		rc = sae_writer_new(&w, &have, s, x, g->rows, e);
+		rc = sae_writer_new(&w, &have, s, x, g->rows, NULL, e);
 	if (rc == 0 && w == NULL)
 		rc = err_set(e, ERR_ARG, "the store has these rows already");
 	if (rc == 0)
