@@ -37,21 +37,35 @@ cli_db_error(struct cli *c)
 
 /* ---- words and options ---- */
 
-const struct command *
-command_find(char *const *word, int n, int *n_words)
+static const struct command *
+find_words(const char *first, const char *second, int *n_words)
 {
 	char two[64];
 
-	for (*n_words = 2; *n_words > 0; (*n_words)--) {
-		if (*n_words > n)
-			continue;
-		snprintf(two, sizeof(two), "%s%s%s", word[0], *n_words == 2 ? " " : "",
-			*n_words == 2 ? word[1] : "");
+	for (*n_words = second != NULL ? 2 : 1; *n_words > 0; (*n_words)--) {
+		snprintf(two, sizeof(two), "%s%s%s", first, *n_words == 2 ? " " : "",
+			*n_words == 2 ? second : "");
 		for (size_t i = 0; i < command_n; i++)
 			if (strcmp(command_table[i].name, two) == 0)
 				return &command_table[i];
 	}
 	return NULL;
+}
+
+const struct command *
+command_find(char *const *word, int n, int *n_words)
+{
+	const struct command *found = NULL;
+	const char *other;
+
+	*n_words = 0;
+	if (n > 0)
+		found = find_words(word[0], n > 1 ? word[1] : NULL, n_words);
+	if (found != NULL || n == 0)
+		return found;
+	other = method_spelling(word[0], strlen(word[0]));
+	return other != NULL ? find_words(other, n > 1 ? word[1] : NULL, n_words)
+			     : NULL;
 }
 
 const char *

@@ -50,6 +50,7 @@ struct cli {
 	const char *value[OPTION_MAX]; /* of cmd's options, as given; NULL = not */
 	const char *global[OPTION_MAX]; /* of global_option */
 	bool json;
+	bool quiet; /* tables without a heading of their own */
 	bool usage; /* the error is one of usage: exit 2 */
 	struct term term;
 	struct saedb *db;

@@ -65,8 +65,27 @@ static const struct option of_feature[] = {
 };
 
 static const struct option of_neighbors[] = {
-	{SAE("neighbors in that SAE (default: its own)")},
+	{"sae", 's', OPTION_TEXT, "SAE,...", NULL, NULL,
+		"in that SAE, in several, or in all (default: its own)"},
 	{"k", 'k', OPTION_INT, "N", "k", NULL, "so many (default: 10)"},
+	{"of", 0, OPTION_TEXT, "ROWS", "of", "decoder|encoder",
+		"decoder (default) or encoder"},
+	{"metric", 0, OPTION_TEXT, "METRIC", "metric", "cosine|ip|inner_product|dot",
+		"cosine (default), or ip: inner product"},
+	{"alive", 0, OPTION_FLAG, "true", "alive", NULL, "only those that ever fired"},
+	{"dead", 0, OPTION_FLAG, "false", "alive", NULL, "only those that never did"},
+	{"min-density", 0, OPTION_FLOAT, "X", "min_density", NULL,
+		"fire on at least this share of tokens: 0.001 or 0.1%"},
+	{"max-density", 0, OPTION_FLOAT, "X", "max_density", NULL, "... at most"},
+	{"labelled", 0, OPTION_FLAG, "true", "labelled", NULL,
+		"only those with a label by a person or an import"},
+	{"unlabelled", 0, OPTION_FLAG, "false", "labelled", NULL, "only those without"},
+	{"features", 0, OPTION_TEXT, "LIST", NULL, NULL,
+		"only among these: 3,17 or 8k/3,1k/17, or @FILE of them"},
+	{"self", 0, OPTION_FLAG, NULL, NULL, NULL, "with the feature itself"},
+	{"engine", 0, OPTION_TEXT, "ENGINE", "engine", "auto|exact|faiss|approximate",
+		"auto (default), exact, faiss or approximate"},
+	{FORMAT},
 	{RUN},
 	{END},
 };
@@ -246,7 +265,7 @@ const struct command command_table[] = {
 		.show = show_feature,
 		.more = FEATURE_WORDS},
 	{.name = "neighbors",
-		.args = "ADDRESS",
+		.args = "ADDRESS|-",
 		.summary = "the nearest features",
 		.method = "feature.neighbors",
 		.word = {"feature"},
@@ -257,7 +276,9 @@ const struct command command_table[] = {
 		.show = show_neighbors,
 		.more = FEATURE_WORDS
 		" With - the vector is read from standard input, as "
-		"little-endian float32, and --sae is needed."},
+		"little-endian float32, and --sae is needed. Filters hold "
+		"during the search: the N nearest of those that pass are "
+		"found. Densities are of the run."},
 	{.name = "examples",
 		.args = "ADDRESS",
 		.summary = "where a feature fires",

@@ -77,37 +77,6 @@ show_features(struct cli *c, const struct saedb_value *r)
 }
 
 void
-show_neighbors(struct cli *c, const struct saedb_value *r)
-{
-	static const struct column columns[] = {
-		{"feature", false, STYLE_ADDR},
-		{"cosine", true, STYLE_PLAIN},
-		{"density", true, STYLE_PLAIN},
-		{"label", false, STYLE_LABEL},
-		{NULL, false, STYLE_PLAIN},
-	};
-	const struct saedb_value *list = saedb_get(r, "neighbors");
-	struct saedb_feature f;
-	struct table t;
-
-	table_init(&t, columns, c->term.utf8);
-	t.indent = c->indent;
-	for (size_t i = 0; i < saedb_length(list); i++) {
-		const struct saedb_value *row = saedb_at(list, i);
-
-		saedb_read_feature(row, &f);
-		table_text(&t, f.address);
-		table_printf(&t, "%.3f", f.cosine);
-		table_put(&t,
-			saedb_type(saedb_get(row, "density")) == SAEDB_NIL
-				? "-"
-				: fmt_percent(f.density).s);
-		put_label(&t, &f);
-	}
-	show_table(c, &t);
-}
-
-void
 show_token(struct cli *c, const struct saedb_value *r)
 {
 	static const struct column columns[] = {

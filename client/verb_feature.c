@@ -60,6 +60,7 @@ show_parts(struct cli *c, struct saedb_reply *const *r)
 	if (saedb_length(saedb_get(near, "neighbors")) > 0) {
 		term_printf(&c->term, "\n");
 		c->indent = 2;
+		c->quiet = true;
 		show_neighbors(c, near);
 		c->indent = 0;
 	}
@@ -87,43 +88,6 @@ run_feature(struct cli *c)
 	for (int i = 0; i < N_ASK; i++)
 		saedb_reply_free(r[i]);
 	return rc != 0 ? rc : c->err.code;
-}
-
-/* ---- neighbors ---- */
-
-/* A vector from standard input: little-endian float32. */
-static int
-run_vector_neighbors(struct cli *c)
-{
-	const char *sae = cli_option(c, "sae");
-	struct saedb_args *a = saedb_args_new();
-	struct saedb_reply *r = NULL;
-	char bytes[1 << 16];
-	size_t n = fread(bytes, 1, sizeof(bytes), stdin);
-	int rc;
-
-	if (sae == NULL)
-		rc = cli_usage(c, "neighbors -: --sae SAE is needed");
-	else if (n == 0 || n % 4 != 0 || !feof(stdin))
-		rc = cli_usage(c,
-			"neighbors -: standard input is no vector of float32");
-	else {
-		saedb_args_bin(a, "vector", bytes, n);
-		saedb_args_str(a, "sae", sae);
-		saedb_args_int(a, "k", cli_int(c, "k", 10));
-		rc = cli_call(c, "vector.neighbors", a, &r);
-		if (rc == 0)
-			rc = cli_show(c, r);
-	}
-	saedb_reply_free(r);
-	saedb_args_free(a);
-	return rc;
-}
-
-int
-run_neighbors(struct cli *c)
-{
-	return strcmp(c->word[0], "-") == 0 ? run_vector_neighbors(c) : run_once(c);
 }
 
 /* ---- examples, tokens ---- */

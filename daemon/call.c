@@ -13,8 +13,9 @@ find_method(const struct rpc *r)
 	return method_find(r->method->str, r->method->n);
 }
 
-bool
-call_is_slow(const struct rpc *r)
+/* False where there is no such method. */
+static bool
+is_slow(const struct rpc *r)
 {
 	int at = find_method(r);
 
@@ -57,7 +58,7 @@ handle(struct req *q, handler_fn *fn, uint32_t id, struct buf *reply, struct err
 	out_init_msgpack(&o, reply, reply->n_bytes + LIMIT_REPLY_BYTES);
 	rpc_put_result(&o, id);
 	rc = fn(q, &o, e);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	out_end(&o);
 	if (!out_failed(&o))
@@ -117,24 +118,45 @@ answer(struct req *q, const struct rpc *r, struct buf *reply, struct err *e)
 	return rc < 0 ? rc : serve(q, handler_of((size_t)at), r->id, reply, e);
 }
 
-void
-call_answer(struct daemon *d, const struct rpc *r, bool read_only, struct arena *arena,
-	struct buf *reply)
+/* Whether it is done: false where it needs the pool and may not wait here. */
+static bool
+run(struct daemon *d, const struct rpc *r, bool read_only, bool may_wait,
+	struct arena *arena, struct buf *reply)
 {
 	struct req q = {.daemon = d,
 		.arena = arena,
+		.may_wait = may_wait,
 		.read_only = read_only || !d->labels};
 	struct err e = ERR_INIT;
 	size_t start = reply->n_bytes;
 	int rc = answer(&q, r, reply, &e);
 
+	if (rc == REQ_SLOW) {
+		reply->n_bytes = start;
+		return false;
+	}
 	atomic_fetch_add(&d->counters.requests, 1);
 	if (rc == 0 && r->type == RPC_REQUEST)
-		return;
+		return true;
 	reply->n_bytes = start;
 	reply->failed = false;
 	if (rc < 0 && r->type == RPC_REQUEST)
 		call_refuse(d, r->id, &e, reply);
 	else if (rc < 0)
 		atomic_fetch_add(&d->counters.errors, 1);
+	return true;
+}
+
+void
+call_answer(struct daemon *d, const struct rpc *r, bool read_only, struct arena *arena,
+	struct buf *reply)
+{
+	run(d, r, read_only, true, arena, reply);
+}
+
+bool
+call_try(struct daemon *d, const struct rpc *r, bool read_only, struct arena *arena,
+	struct buf *reply)
+{
+	return !is_slow(r) && run(d, r, read_only, false, arena, reply);
 }

@@ -203,10 +203,8 @@ take_frame(struct conn *c, const uint8_t *p, size_t n_bytes)
 		return;
 	}
 	c->n_strikes = 0;
-	if (!call_is_slow(&r)) {
-		call_answer(l->daemon, &r, c->read_only, &l->arena, &c->out);
+	if (call_try(l->daemon, &r, c->read_only, &l->arena, &c->out))
 		return;
-	}
 	rc = job_push(l, c, p, n_bytes, c->read_only, &e);
 	if (rc == 0) {
 		c->n_jobs++;

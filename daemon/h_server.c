@@ -207,7 +207,7 @@ put_method(struct out *o, const struct method *m, struct err *e)
 	out_key_str(o, "name", m->name);
 	out_key_str(o, "doc", m->doc);
 	out_key(o, "needs");
-	out_array(o, (size_t)__builtin_popcount(m->needs));
+	out_array(o, (size_t)__builtin_popcount(m->needs & ~NEED_TRY));
 	for (size_t i = 0; i < sizeof(need) / sizeof(need[0]); i++)
 		if (m->needs & need[i].bit)
 			out_str(o, need[i].name);

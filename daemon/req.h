@@ -25,7 +25,10 @@ struct req {
 	struct args args;
 	uint64_t label_epoch; /* when the request began */
 	bool read_only; /* this connection */
+	bool may_wait; /* on the pool; else a NEED_TRY handler may return REQ_SLOW */
 };
+
+#define REQ_SLOW 1 /* no error: the request is to be handled on the pool */
 
 typedef int handler_fn(struct req *q, struct out *o, struct err *e);
 /* The handler of method_table[i]; NULL if there is none (a mistake). */

@@ -133,11 +133,18 @@ check_value(struct value *v, const struct param *p, struct arena *arena, struct 
 
 /* ---- the request -------------------------------------------------------- */
 
+/* By its name, or by another spelling of it. */
 static int
 find_param(const struct method *m, const struct value *key)
 {
+	const char *other =
+		key->type == VALUE_STR ? method_spelling(key->str, key->n) : NULL;
+
 	for (size_t i = 0; i < m->n_params; i++)
 		if (value_is_str(key, m->param[i].name))
+			return (int)i;
+	for (size_t i = 0; i < m->n_params && other != NULL; i++)
+		if (strcmp(other, m->param[i].name) == 0)
 			return (int)i;
 	return -1;
 }

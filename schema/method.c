@@ -21,6 +21,7 @@
 #define BOOL(n, preset, doc) {n, PARAM_BOOL, false, 0, 1, preset, doc}
 #define STR_(n, lo, hi, doc) {n, PARAM_STR, true, lo, hi, NULL, doc}
 #define INT_(n, lo, hi, doc) {n, PARAM_INT, true, lo, hi, NULL, doc}
+#define LIST(n, lo, hi, doc) {n, PARAM_LIST, false, lo, hi, NULL, doc}
 #define LIST_(n, lo, hi, doc) {n, PARAM_LIST, true, lo, hi, NULL, doc}
 #define ANY_(n, doc) {n, PARAM_ANY, true, 0, INFINITY, NULL, doc}
 /* clang-format on */
@@ -30,6 +31,27 @@
 #define RUN ANY("run", "number or id of a run; default the newest")
 #define LIMIT(hi, preset) INT("limit", 1, hi, preset, "rows at most")
 #define CURSOR STR("cursor", 1, 256, NULL, "next of the page before")
+/* Where and how neighbors are searched. */
+#define IN_SAES(required, doc) \
+	{ \
+		"sae", PARAM_ANY, required, 0, INFINITY, NULL, doc \
+	}
+#define SEARCH \
+	STR("of", 1, 16, "\"decoder\"", \
+		"decoder or encoder: the directions compared"), \
+		STR("metric", 1, 24, "\"cosine\"", \
+			"cosine, or ip (inner_product, dot)"), \
+		STR("engine", 1, 16, "\"auto\"", "auto, exact, faiss or approximate")
+#define FILTERS \
+	BOOL("alive", NULL, "only those that fired, or only others"), \
+		FLOAT("min_density", 0, 1, "0", \
+			"share of tokens they fire on, at least"), \
+		FLOAT("max_density", 0, 1, "1", \
+			"share of tokens they fire on, at most"), \
+		BOOL("labelled", NULL, \
+			"only those labelled by people or imports, or only others"), \
+		LIST("features", 0, LIMIT_NODES, \
+			"only among these: indexes or addresses")
 #define RAW BOOL("raw", "false", "bytes as they are, not shown as text")
 #define QUERY_ \
 	STR_("query", 1, TEXT_BYTES, "words, \"a phrase\", prefix*, AND, OR, NOT")
@@ -77,8 +99,12 @@ static const struct param feature_examples[] = {
 static const struct param feature_neighbors[] = {
 	FEATURE_,
 	RUN,
-	STR("sae", 1, LIMIT_NAME_BYTES, NULL, "neighbors in that SAE; default its own"),
-	INT("k", 1, LIMIT_NEIGHBORS, "10", "neighbors at most"),
+	IN_SAES(false,
+		"in that SAE, in a list of them, or in \"all\"; default its own"),
+	INT("k", 1, LIMIT_PAGE, "10", "neighbors at most"),
+	SEARCH,
+	FILTERS,
+	BOOL("exclude_self", "true", "the feature itself is no neighbor"),
 };
 static const struct param feature_vector[] = {FEATURE_};
 static const struct param feature_documents[] = {
@@ -89,8 +115,11 @@ static const struct param feature_documents[] = {
 };
 static const struct param vector_neighbors[] = {
 	ANY_("vector", "little-endian float32, or a list of numbers"),
-	SAE_,
+	IN_SAES(true, "in that SAE, in a list of them, or in \"all\""),
 	INT("k", 1, LIMIT_PAGE, "10", "neighbors at most"),
+	RUN,
+	SEARCH,
+	FILTERS,
 };
 static const struct param document_list[] = {
 	RUN,
@@ -192,8 +221,8 @@ const struct method method_table[] = {
 	{"feature.examples",
 		"where a feature fires strongest, or a sample of an interval",
 		NEED_STORE | NEED_SLOW, ROW(feature_examples)},
-	{"feature.neighbors", "the nearest features by their decoder rows", NEED_STORE,
-		ROW(feature_neighbors)},
+	{"feature.neighbors", "the features nearest to a feature",
+		NEED_STORE | NEED_TRY, ROW(feature_neighbors)},
 	{"feature.vector", "a feature's decoder row", NEED_STORE, ROW(feature_vector)},
 	{"feature.documents", "the documents where a feature fires",
 		NEED_STORE | NEED_SLOW, ROW(feature_documents)},
@@ -229,14 +258,56 @@ const struct method method_table[] = {
 };
 const size_t method_n = sizeof(method_table) / sizeof(method_table[0]);
 
+/* Words as others spell them: FAISS, scikit-learn, and the other English. */
+static const struct {
+	const char *alias, *word;
+} spellings[] = {
+	{"neighbours", "neighbors"},
+	{"n_neighbors", "k"},
+	{"n_neighbours", "k"},
+	{"saes", "sae"},
+};
+
+static bool
+is_word(const char *word, const char *text, size_t n_bytes)
+{
+	return strlen(word) == n_bytes && memcmp(word, text, n_bytes) == 0;
+}
+
+const char *
+method_spelling(const char *text, size_t n_bytes)
+{
+	for (size_t i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++)
+		if (is_word(spellings[i].alias, text, n_bytes))
+			return spellings[i].word;
+	return NULL;
+}
+
+/* By the exact name, or with another last word. */
+static int
+find(const char *name, size_t n_front, const char *last, size_t n_last)
+{
+	for (size_t i = 0; i < method_n; i++)
+		if (strlen(method_table[i].name) >= n_front &&
+			memcmp(method_table[i].name, name, n_front) == 0 &&
+			is_word(method_table[i].name + n_front, last, n_last))
+			return (int)i;
+	return -1;
+}
+
 int
 method_find(const char *name, size_t n_bytes)
 {
-	for (size_t i = 0; i < method_n; i++)
-		if (strlen(method_table[i].name) == n_bytes &&
-			memcmp(method_table[i].name, name, n_bytes) == 0)
-			return (int)i;
-	return -1;
+	size_t n_front = n_bytes;
+	const char *last;
+	int at = find(name, 0, name, n_bytes);
+
+	while (n_front > 0 && name[n_front - 1] != '.')
+		n_front--;
+	if (at >= 0 || n_front == 0)
+		return at;
+	last = method_spelling(name + n_front, n_bytes - n_front);
+	return last != NULL ? find(name, n_front, last, strlen(last)) : -1;
 }
 
 const char *

@@ -32,6 +32,7 @@ struct param {
 #define NEED_STORE 1u /* a view of the newest generation */
 #define NEED_WRITE 2u /* writes labels: refused on read-only connections */
 #define NEED_SLOW 4u /* runs on the pool, not on the event loop */
+#define NEED_TRY 8u /* quick at first; the handler says when it needs the pool */
 #define METHOD_MAX_PARAMS 16
 
 struct method {
@@ -44,8 +45,12 @@ struct method {
 
 extern const struct method method_table[];
 extern const size_t method_n;
-/* Index in method_table, or -1. name need not be NUL-terminated. */
+/* Index in method_table, or -1. name need not be NUL-terminated; its last word may be
+ * spelled otherwise. */
 int method_find(const char *name, size_t n_bytes);
+/* The tables' word for another spelling of a method's last word, a parameter or a
+ * command; NULL where there is none. */
+const char *method_spelling(const char *text, size_t n_bytes);
 const char *param_type_name(enum param_type t);
 
 #endif

@@ -48,6 +48,7 @@ struct object {
 	struct mutex *lock;
 	struct ann *flat[STORE_DIRECTIONS][STORE_METRICS]; /* once asked for */
 	struct ann_loaded *loaded; /* of an index */
+	struct counts *counts; /* of a run, once a filter wants them (filter.c) */
 	unsigned n_refs; /* under the store's lock */
 	struct object *next; /* of the store */
 };
@@ -87,6 +88,7 @@ int object_map(struct object *o, size_t i, const struct map **map, struct err *e
 int object_map_whole(struct object *o, size_t i, const struct map **map, struct err *e);
 /* For a part that others open: only the check. */
 int object_check(struct object *o, size_t i, struct err *e);
+void counts_free(struct counts *x);
 int part_path(char out[PATH_BYTES], const struct object *o, size_t i, struct err *e);
 /* All files below dir, measured and hashed, by name. new: mem_free(*part). */
 int parts_scan(const char *dir, struct part **part, size_t *n_parts, struct err *e);

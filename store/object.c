@@ -69,6 +69,7 @@ object_free(struct object *o)
 	for (int i = 0; i < STORE_DIRECTIONS * STORE_METRICS; i++)
 		ann_free(o->flat[i / STORE_METRICS][i % STORE_METRICS]);
 	ann_loaded_free(o->loaded);
+	counts_free(o->counts);
 	mutex_free(o->lock);
 	mem_free(o->part);
 	mem_free(o->dir);

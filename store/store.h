@@ -275,6 +275,20 @@ int store_ann_load(struct store *s, bool (*stop)(void *ctx), void *ctx,
 	struct store_ann *out, struct err *e);
 bool store_ann_waits(struct store *s); /* whether there is one to load. Cheap */
 
+/* ---- which features may be found (filter.c) */
+
+enum tristate { ANY, NO, YES };
+struct store_filter {
+	enum tristate alive; /* it fires in the run */
+	enum tristate labelled; /* by people or imports; keyword labels do not count */
+	double min_density, max_density; /* count / n_tokens; 0 and 1 for all */
+};
+/* Takes from allowed, the bits of store_search, those features of a run's SAE that the
+ * filter does not let through; of what the run did not seek, neither alive nor a density
+ * is known. Slow once for each SAE of a run: its counts are read, and kept. */
+int store_filter(struct store_view *v, uint32_t run, uint32_t slot,
+	const struct store_filter *f, uint64_t *allowed, struct err *e);
+
 struct store_document {
 	uint32_t number;
 	const char *id; /* as in the corpus, or the hash's first 16 digits */
@@ -335,7 +349,6 @@ enum feature_sort {
 	FEATURE_BY_MAX,
 	FEATURE_BY_MEAN
 };
-enum tristate { ANY, NO, YES };
 struct feature_query {
 	enum feature_sort sort; /* ties by index, ascending */
 	bool descending;

@@ -18,6 +18,10 @@ _saedb()
 	done
 	case "$cmd $prev" in
 	"features --sort") words="index count density max mean" ;;
+	"neighbors --of") words="decoder encoder" ;;
+	"neighbors --metric") words="cosine ip inner_product dot" ;;
+	"neighbors --engine") words="auto exact faiss approximate" ;;
+	"neighbors --format") words="csv jsonl" ;;
 	"token --sort") words="share mean" ;;
 	"labels export --format") words="csv jsonl" ;;
 	"labels import --format") words="csv jsonl" ;;
@@ -37,7 +41,7 @@ _saedb()
 		"run") words=" --store --connect --json --color --timeout --help --version" ;;
 		"features") words=" --sort --descending --min-density --max-density --min-max --max-max --min-count --max-count --dead --alive --labelled --unlabelled --run --limit --all --store --connect --json --color --timeout --help --version" ;;
 		"feature") words=" --run --brief --store --connect --json --color --timeout --help --version" ;;
-		"neighbors") words=" --sae --k --run --store --connect --json --color --timeout --help --version" ;;
+		"neighbors") words=" --sae --k --of --metric --alive --dead --min-density --max-density --labelled --unlabelled --features --self --engine --format --run --store --connect --json --color --timeout --help --version" ;;
 		"examples") words=" --interval --intervals --limit --context --run --store --connect --json --color --timeout --help --version" ;;
 		"tokens") words=" --sae --top --first --n --run --store --connect --json --color --timeout --help --version" ;;
 		"documents") words=" --key --value --feature --run --limit --all --store --connect --json --color --timeout --help --version" ;;

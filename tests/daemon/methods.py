@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """methods.py SOCKET: every method of the small store (tests/store/small.h), with
 what its answers must hold."""
+import functools
 import struct
 import sys
 
@@ -183,13 +184,66 @@ assert call("feature.examples", feature="alpha/3", interval=4)["examples"] == []
 fails("bad_argument", "interval", "feature.examples", feature="alpha/3", interval=10)
 fails("bad_argument", "context", "feature.examples", feature="alpha/3", context=9000)
 
-r = call("feature.neighbors", feature="alpha/3", sae="beta")
-has(r, "neighbors", "measure", "of", "to")
+ANSWER = """neighbors measure metric of to n_rows n_allowed engine searched""".split()
+r = call("feature.neighbors", feature="alpha/3", sae="beta", k=2)
+has(r, *ANSWER)
 has(r["neighbors"][0], *"feature index sae cosine density label source".split())
+has(r["searched"][0], *"sae run n_rows n_allowed engine index recall".split())
 assert [n["index"] for n in r["neighbors"]] == [3, 4] and r["to"] == "Beta"
+assert r["engine"] == "graph" and r["n_rows"] == r["n_allowed"] == 20
 assert len(call("feature.neighbors", feature="alpha/3", sae="beta", k=1)["neighbors"]) == 1
-fails("not_found", "sae", "feature.neighbors", feature="beta/3", sae="alpha")
-fails("bad_argument", "k", "feature.neighbors", feature="alpha/3", k=33)
+near = functools.partial(call, "feature.neighbors", feature="alpha/3")
+
+
+def no_near(name, argument, **named):
+    fails(name, argument, "feature.neighbors", feature="alpha/3", **named)
+
+
+r = near(sae="beta", k=5)  # more than the graph has (and this store's graph lies)
+assert r["engine"] == "exact" and len(r["neighbors"]) == 5
+assert call("feature.neighbors", feature="beta/3", sae="alpha")["engine"] == "exact"
+r = near(k=1000)
+assert len(r["neighbors"]) == r["n_allowed"] == 39 and r["n_rows"] == 40
+assert [n["cosine"] for n in r["neighbors"]] == sorted(
+    (n["cosine"] for n in r["neighbors"]), reverse=True)
+assert 3 not in [n["index"] for n in r["neighbors"]]
+assert c.call("feature.neighbours", feature="alpha/3", n_neighbors=1000) == r
+assert near(exclude_self=False)["neighbors"][0]["index"] == 3
+both = near(saes=["Beta", "alpha"], k=1000)
+assert len(both["neighbors"]) == 59 and both["to"] is None and both["n_allowed"] == 59
+assert [s["sae"] for s in both["searched"]] == ["Beta", "alpha"]
+assert [n["feature"] for n in near(sae="all", k=1000)["neighbors"]] == [
+    n["feature"] for n in both["neighbors"]]
+mixed = near(sae=["alpha", "beta"], k=2)
+assert mixed["engine"] == "mixed" and [s["engine"] for s in mixed["searched"]] == [
+    "exact", "graph"]
+assert "ip" in near(metric="INNER_PRODUCT")["neighbors"][0]
+assert near(engine="faiss", k=7)["engine"] == "faiss"
+r = near(alive=False)
+assert sorted(n["index"] for n in r["neighbors"]) == [9, 19, 29, 39] and r["n_allowed"] == 4
+r = near(features=[1, "alpha/2", 3])
+assert sorted(n["index"] for n in r["neighbors"]) == [1, 2] and r["n_allowed"] == 2
+r = near(features=[])
+assert r["neighbors"] == [] and r["n_allowed"] == 0 and r["engine"] == "exact"
+for bad, why in (({"sae": []}, "sae"), ({"sae": 7}, "sae"), ({"sae": [""]}, "sae"),
+                 ({"sae": ["alpha", "ALPHA"]}, "sae"), ({"k": 0}, "k"), ({"k": 1001}, "k"),
+                 ({"of": "both"}, "of"), ({"metric": "l2"}, "metric"),
+                 ({"engine": "graph"}, "engine"), ({"engine": ""}, "engine"),
+                 ({"engine": "faiss", "alive": True}, "engine"),
+                 ({"engine": "approximate", "features": [1]}, "engine"),
+                 ({"engine": "faiss", "metric": "ip"}, "engine"),
+                 ({"min_density": 0.5, "max_density": 0.1}, "min_density"),
+                 ({"min_density": -1}, "min_density"), ({"alive": 1}, "alive"),
+                 ({"features": "alpha/1"}, "features"), ({"features": [None]}, "features"),
+                 ({"features": ["beta/1"]}, "features"), ({"features": ["x"]}, "features"),
+                 ({"features": [1], "sae": "all"}, "features"),
+                 ({"k": 3, "n_neighbors": 3}, "k"), ({"exclude_self": 0}, "exclude_self")):
+    no_near("bad_argument", why, **bad)
+for bad, why in (({"sae": "gamma"}, "sae"), ({"sae": ["alpha", "gamma"]}, "sae"),
+                 ({"features": [40]}, "features"), ({"features": [-1]}, "features"),
+                 ({"features": ["alpha/40"]}, "features"), ({"run": 9}, "run"),
+                 ({"engine": "approximate"}, "engine")):
+    no_near("not_found", why, **bad)
 
 r = call("feature.vector", "alpha/3")
 has(r, "vector", "d_in", "d_out", "norm", "sae")
@@ -201,6 +255,13 @@ for vector in (r["vector"], list(v)):
     assert n["engine"] == "exact" and len(n["neighbors"]) == 5
     assert n["neighbors"][0]["index"] == 3 and n["neighbors"][0]["cosine"] > 0.99999
 assert len(call("vector.neighbors", vector=list(v), sae="beta", k=1000)["neighbors"]) == 20
+n = call("vector.neighbors", vector=list(v), sae="all", k=60, run=1, min_density=0.1)
+assert n["sae"] is n["run"] is None and all(x["density"] >= 0.1 for x in n["neighbors"])
+assert n["n_allowed"] == len(n["neighbors"]) < 60 and n["engine"] == "exact"
+fails("missing_argument", "sae", "vector.neighbors", vector=list(v))
+fails("bad_argument", "exclude_self", "vector.neighbors", vector=list(v), sae="alpha",
+      exclude_self=True)
+fails("not_found", "sae", "vector.neighbors", vector=[1.0] * 7, sae="all")
 for bad in (r["vector"][:-1], r["vector"][:-4], [1.0] * 7, [1.0] * 9, [0] * 8, b"", "no",
             ["x"] * 8, [float("inf")] + [0] * 7, {"a": 1}, 7):
     fails("bad_argument", "vector", "vector.neighbors", vector=bad, sae="alpha")

@@ -108,10 +108,18 @@ static const struct {
 	{"feature.many", "[[\"alpha/3\", \"alpha/77\", \"Beta/1\"]]"},
 	{"feature.list", "[{\"sae\": \"alpha\", \"sort\": \"max\", \"limit\": 7}]"},
 	{"feature.examples", "[\"alpha/3\"]"},
-	{"feature.neighbors", "[{\"feature\": \"alpha/3\", \"sae\": \"beta\"}]"},
+	{"feature.neighbors",
+		"[{\"feature\": \"alpha/3\", \"sae\": \"beta\", \"k\": 2}]"},
+	{"feature.neighbors",
+		"[{\"feature\": \"alpha/3\", \"sae\": [\"beta\", \"alpha\"], "
+		"\"alive\": "
+		"true, \"labelled\": false, \"metric\": \"ip\"}]"},
 	{"feature.vector", "[\"alpha/3\"]"},
 	{"feature.documents", "[\"alpha/3\"]"},
 	{"vector.neighbors", "[[1, 0, 0, 0, 0, 0, 0, 0], \"alpha\", 3]"},
+	{"vector.neighbours",
+		"[{\"vector\": [1, 0, 0, 0, 0, 0, 0, 0], \"saes\": \"all\", "
+		"\"n_neighbors\": 3, \"features\": [\"Beta/3\", \"alpha/7\"]}]"},
 	{"document.list", "[{\"key\": \"lang\", \"value\": \"en\", \"limit\": 1}]"},
 	{"document.get", "[\"doc-3\"]"},
 	{"document.activations",

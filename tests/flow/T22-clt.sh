@@ -166,6 +166,18 @@ for sae in 0 1; do
 		transformer.wte.weight tiny/model
 done
 ask s plt 5 tiny/plt/layer_0.safetensors W_dec "" transformer.wte.weight tiny/model
+# "all" are the SAEs whose rows stand in the residual stream, or at the same hook.
+searched()
+{
+	saedb --store "$1" --json neighbors "$2" --sae all 2>out |
+		"$PYTHON" -c 'import json, sys
+print(*(s["sae"] for s in json.load(sys.stdin)["searched"]))'
+}
+[ "$(searched s plt/5)" = "c1 plt" ] || fail "rows in the stream: $(searched s plt/5)"
+[ "$(searched s c0/3)" = c0 ] || fail "rows of two layers: $(searched s c0/3)"
+! saedb --store s neighbors plt/5 --sae c0 >out 2>&1 || fail "rows of unlike width"
+grep -q 'rows of plt have 32 numbers and those of c0 64: they cannot be compared' out ||
+	fail "what it says of unlike widths"
 # What fires does not depend on where it goes.
 for sae in c0 plt; do
 	saedb --store s --json feature $sae/7 --brief 2>&1 |
@@ -217,6 +229,7 @@ saedb-index verify w --features 96 >out 2>&1 || fail "verify of unlike widths"
 ask w wide 3 tiny/other/wide/sae_weights.safetensors W_dec \
 	model.layers.1.self_attn.o_proj.weight model.embed_tokens.weight tiny/model
 [ "$(wc -c <raw)" = 192 ] || fail "not 48 floats"
+[ "$(searched w wide/3)" = wide ] || fail "other places: $(searched w wide/3)"
 head -c 128 raw >short
 ! saedb --store w neighbors - --sae wide <short >out 2>&1 || fail "a vector as it reads"
 grep -q 'vector must have 48 numbers for wide, not 32' out || fail "what it says"

@@ -85,8 +85,13 @@ done
 	fail "--neighbors exact and auto differ"
 [ "$(dump neighbors-none)" != "$want" ] || fail "--neighbors none has some"
 [ -z "$(ls neighbors-none/graph 2>/dev/null)" ] || fail "--neighbors none has a graph"
-! saedb --store neighbors-none neighbors sae/1 >out 2>&1 || fail "it has neighbors"
-grep -q 'no neighbors of sae in sae are stored' out || fail "it does not say why"
+for store in neighbors-none neighbors-exact; do
+	saedb --store $store neighbors sae/1 --format csv >$store.csv 2>out || fail "$store"
+	saedb --store $store --json neighbors sae/1 >$store.json
+done
+cmp neighbors-none.csv neighbors-exact.csv || fail "neighbors searched and looked up"
+grep -q '"engine":"exact"' neighbors-none.json || fail "$(cat neighbors-none.json)"
+grep -q '"engine":"graph"' neighbors-exact.json || fail "$(cat neighbors-exact.json)"
 refuses 2 'none of auto|exact|none' --store s --neighbors some
 ok "neighbors left out"
 done_testing

@@ -231,6 +231,18 @@ test_find(void **state)
 	assert_int_equal(method_find("server.pin", 10), -1);
 	assert_int_equal(method_find("server.ping ", 12), -1);
 	assert_int_equal(method_find("", 0), -1);
+	assert_int_equal(method_find("feature.neighbours", 18),
+		method_find("feature.neighbors", 17));
+	assert_true(method_find("vector.neighbours", 17) > 0);
+	assert_int_equal(method_find("neighbours", 10), -1);
+	assert_int_equal(method_find("server.neighbours", 17), -1);
+	assert_int_equal(method_find(".neighbours", 11), -1);
+	/* bytes of a request: they end where they are said to */
+	assert_int_equal(method_find("server.ping\0x.neighbours", 24), -1);
+	assert_int_equal(method_find("feature.neighboursx", 18),
+		method_find("feature.neighbors", 17));
+	assert_string_equal(method_spelling("n_neighbors", 11), "k");
+	assert_null(method_spelling("k", 1));
 	assert_string_equal(param_type_name(PARAM_ANY), "any");
 }
 

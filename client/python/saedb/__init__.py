@@ -28,6 +28,7 @@ from .extras import NotInstalled
 from .indexing import Indexed, index
 from .jsonlines import write_corpus
 from .modeldir import save_model
+from .nearest import Neighbors
 from .results import (
     Activations,
     Csr,
@@ -77,6 +78,7 @@ __all__ = [
     "LimitExceeded",
     "MissingArgument",
     "Neighbor",
+    "Neighbors",
     "NoSuchMethod",
     "NotFound",
     "Patch",

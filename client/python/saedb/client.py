@@ -25,6 +25,16 @@ from typing import (
 from . import labelfile
 from .errors import BadArgument, Error, NotFound
 from .local import LocalDaemon, join
+from .nearest import (
+    FeatureSet,
+    Neighbors,
+    Saes,
+    Vector,
+    either,
+    feature_list,
+    sae_names,
+    vector_bytes,
+)
 from .results import (
     Activations,
     Csr,
@@ -36,7 +46,6 @@ from .results import (
     FeatureRow,
     Image,
     Label,
-    Neighbor,
     TokenFeature,
     TokenFeatures,
     Window,
@@ -302,14 +311,61 @@ class Client:
 
     @rpc("feature.neighbors")
     def neighbors(
-        self, feature: str, run: Run = None, sae: Optional[str] = None, k: int = 10
-    ) -> List[Neighbor]:
-        """The k (at most 32) nearest features by cosine of decoder rows.
+        self,
+        feature: Union[str, Vector],
+        run: Run = None,
+        sae: Saes = None,
+        k: int = 10,
+        of: str = "decoder",
+        metric: str = "cosine",
+        engine: str = "auto",
+        alive: Optional[bool] = None,
+        min_density: float = 0,
+        max_density: float = 1,
+        labelled: Optional[bool] = None,
+        features: FeatureSet = None,
+        exclude_self: bool = True,
+        saes: Saes = None,
+        n_neighbors: Optional[int] = None,
+    ) -> Neighbors:
+        """The k (1 to 1000) features nearest to a feature, or to a vector (d,).
 
-        sae: look in that SAE; default the feature's own.
+        feature: an address; or a numpy array, tensor, list or float32 bytes, as wide
+        as the rows: then sae is needed. sae (or saes): a name, a list of names, or
+        "all" whose rows can be compared; default the feature's own. k is also
+        n_neighbors. of: "decoder" or "encoder" rows, on both sides. metric: "cosine",
+        or "ip" for the inner product. engine: "auto", "exact", "faiss" or
+        "approximate"; the answer's engine says which it was.
+
+        Filters hold during the search, so that k are found where k pass: alive and
+        labelled (True, or False for the others), min_density and max_density (share of
+        tokens), features (at most 100,000 indexes or addresses, or a mask (d_sae,) of
+        bool). They are of `run`, or of each SAE's newest.
+
+        BadArgument: a vector of another width, of zeros, or not finite; an SAE of
+        another width is saedb.Error "mismatch". NotFound: no such SAE or feature, a
+        feature whose row is zero, or rows or an index that the store does not have.
         """
-        r = self.call("feature.neighbors", feature=feature, run=run, sae=sae, k=k)
-        return [Neighbor.of(x) for x in r["neighbors"]]
+        asked: Dict[str, Any] = dict(
+            run=run,
+            sae=sae_names(either(sae, saes, ("sae", "saes"))),
+            k=int(either(k, n_neighbors, ("k", "n_neighbors"), 10)),
+            of=of,
+            metric=metric,
+            engine=engine,
+            alive=alive,
+            min_density=min_density,
+            max_density=max_density,
+            labelled=labelled,
+            features=feature_list(features),
+        )
+        if not isinstance(feature, str):
+            asked["vector"] = vector_bytes(feature)
+            return Neighbors.read(self.call("vector.neighbors", **asked))
+        asked.update(feature=feature, exclude_self=exclude_self)
+        return Neighbors.read(self.call("feature.neighbors", **asked))
+
+    neighbours = neighbors
 
     @rpc("feature.vector")
     def vector(self, feature: str) -> "numpy.ndarray[Any, Any]":
@@ -332,15 +388,34 @@ class Client:
     @rpc("vector.neighbors")
     def nearest(
         self,
-        vector: Union[Sequence[float], "numpy.ndarray[Any, Any]", bytes],
-        sae: str,
+        vector: Vector,
+        sae: Union[str, Sequence[str]],
         k: int = 10,
-    ) -> List[Neighbor]:
-        """The k features nearest to a vector (d_out,) by cosine of decoder rows."""
-        if hasattr(vector, "astype"):
-            vector = vector.astype("<f4").tobytes()
-        r = self.call("vector.neighbors", vector=vector, sae=sae, k=k)
-        return [Neighbor.of(x) for x in r["neighbors"]]
+        run: Run = None,
+        of: str = "decoder",
+        metric: str = "cosine",
+        engine: str = "auto",
+        alive: Optional[bool] = None,
+        min_density: float = 0,
+        max_density: float = 1,
+        labelled: Optional[bool] = None,
+        features: FeatureSet = None,
+    ) -> Neighbors:
+        """The k features nearest to a vector (d,); as neighbors()."""
+        return self.neighbors(
+            vector_bytes(vector),
+            run,
+            sae,
+            k,
+            of,
+            metric,
+            engine,
+            alive,
+            min_density,
+            max_density,
+            labelled,
+            features,
+        )
 
     # ---- documents, tokens, activations ----------------------------------------------
 

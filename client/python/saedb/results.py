@@ -69,15 +69,25 @@ class FeatureRow(Row):
 
 @dataclass(frozen=True)
 class Neighbor(Row):
-    """A feature near another. cosine: of their decoder rows."""
+    """A feature near another, or near a vector.
+
+    cosine, or ip (the inner product), of the rows that were compared; the other is
+    None. score: whichever it is. density: None where it is not known.
+    """
 
     feature: str = ""
     index: int = -1
     sae: str = ""
-    cosine: float = 0.0
+    cosine: Optional[float] = None
+    ip: Optional[float] = None
     density: Optional[float] = None
     label: Optional[str] = None
     source: Optional[str] = None
+
+    @property
+    def score(self) -> float:
+        """By the metric that was asked for."""
+        return float((self.ip if self.cosine is None else self.cosine) or 0.0)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ from saedb.client import Client  # noqa: E402
 
 MAKE_STORE = BUILD / "tests/tools/make_store"
 
+DEFAULT = ("cosine", "decoder")  # metric and rows
+
 try:
     import numpy as np
 except ImportError:
@@ -68,8 +70,8 @@ class Agreement(WithStore):
     def test_every_method(self):
         """Each has one, with the same parameters, order, defaults; and a docstring."""
         ours = {}
-        for _, function in inspect.getmembers(Client, inspect.isfunction):
-            if hasattr(function, "method"):
+        for name, function in inspect.getmembers(Client, inspect.isfunction):
+            if hasattr(function, "method") and name == function.__name__:
                 self.assertNotIn(function.method, ours)
                 ours[function.method] = function
         table = {m["name"]: m for m in self.db.methods()}
@@ -90,7 +92,8 @@ class Agreement(WithStore):
         )
         self.assertIn("return", hints)
         parameters = dict(inspect.signature(function).parameters)
-        parameters.pop("self")
+        for name in ("self", "saes", "n_neighbors"):  # and other spellings
+            parameters.pop(name, None)
         paged = any(p["name"] == "cursor" for p in row["params"])
         rows = [p for p in row["params"] if p["name"] != "cursor"]
         self.assertEqual(list(parameters), [p["name"] for p in rows])
@@ -211,6 +214,62 @@ class Answers(WithStore):
         near = self.db.neighbors("alpha/3", sae="Beta", k=2)
         self.assertEqual(near[0].sae, "Beta")
         self.assertGreaterEqual(near[0].cosine, near[1].cosine)
+        self.assertEqual((near.engine, near.metric, near.of), ("graph",) + DEFAULT)
+        self.assertIs(Client.neighbours, Client.neighbors)
+
+    @have(np)
+    def test_neighbors_everywhere(self):
+        near = self.db.neighbours("alpha/3", saes="all", n_neighbors=100)
+        self.assertEqual(len(near), 59)  # all but itself
+        self.assertEqual((near.n_rows, near.n_allowed), (60, 59))
+        self.assertEqual([x["sae"] for x in near.searched], ["alpha", "Beta"])
+        scores = near.scores
+        self.assertEqual((scores.dtype, scores.shape), (np.float32, (59,)))
+        self.assertTrue((scores[:-1] >= scores[1:]).all())
+        self.assertEqual(near.indices.dtype, np.int64)
+        self.assertTrue((near.densities >= 0).all())
+        self.assertEqual(near.features[0], near[0].feature)
+        both = self.db.neighbors("alpha/3", sae=("Beta", "alpha"), k=100)
+        self.assertEqual(sorted(both.features), sorted(near.features))
+        for bad in (
+            dict(sae="all", saes="all"),
+            dict(k=3, n_neighbors=4),
+            dict(features="alpha/1"),
+            dict(features=[1.5]),
+            dict(features=[True]),
+            dict(features=np.zeros((2, 2), bool)),
+            dict(metric="l2"),
+            dict(engine="faiss", alive=True),
+            dict(min_density=0.5, max_density=0.4),
+        ):
+            with self.assertRaises(saedb.BadArgument, msg=bad):
+                self.db.neighbors("alpha/3", **bad)
+        with self.assertRaises(saedb.NotFound):
+            self.db.neighbors("alpha/3", sae=["alpha", "gamma"])
+        with self.assertRaises(saedb.MissingArgument):
+            self.db.neighbors(np.ones(8))
+        for bad in (np.ones((1, 8)), np.ones(7), np.zeros(8), [float("nan")] * 8):
+            with self.assertRaises(saedb.BadArgument):
+                self.db.neighbors(bad, sae="alpha")
+
+    @have(np)
+    def test_neighbors_with_filters(self):
+        """By inner product, against numpy."""
+        rows = np.stack([self.db.vector(f"alpha/{i}") for i in range(40)])
+        scores = rows.astype("f8") @ rows[3]
+        mask = np.arange(40) % 3 == 0
+        for allowed in (mask, mask.nonzero()[0], [f"alpha/{i}" for i in range(0, 40, 3)]):
+            near = self.db.neighbors("alpha/3", metric="ip", features=allowed, k=50)
+            want = [i for i in np.argsort(-scores) if mask[i] and i != 3]
+            self.assertEqual(near.indices.tolist(), want)
+            np.testing.assert_allclose(near.scores, scores[want], atol=2e-6)
+            self.assertIsNone(near[0].cosine)
+            self.assertEqual(near.n_allowed, 13)
+        dead = self.db.neighbors(rows[3], sae="alpha", alive=False)
+        self.assertEqual(sorted(dead.indices.tolist()), [9, 19, 29, 39])
+        self.assertEqual(len(self.db.neighbors("alpha/3", features=[])), 0)
+        if pandas is not None:
+            self.assertIn("cosine", self.db.neighbors("alpha/3").frame().columns)
 
     @have(np)
     def test_vector(self):
