@@ -7,7 +7,7 @@
 #ifndef DAEMON_INDEXES_H
 #define DAEMON_INDEXES_H
 
-#include "store/store.h"
+#include "store/approximate.h"
 #include "util/err.h"
 
 struct indexes; /* opaque */

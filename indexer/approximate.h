@@ -9,7 +9,7 @@
 
 #include "indexer/options.h"
 #include "indexer/progress.h"
-#include "store/store.h"
+#include "store/approximate.h"
 
 struct approximate_job {
 	struct store *store;

@@ -13,7 +13,7 @@
 #include "indexer/options.h"
 #include "indexer/stop.h"
 #include "indexer/verify.h"
-#include "store/store.h"
+#include "store/approximate.h"
 #include "util/log.h"
 
 #include <stdio.h>

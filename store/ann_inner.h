@@ -8,6 +8,7 @@
 #define STORE_ANN_INNER_H
 
 #include "store/ann.h"
+#include "store/approximate.h"
 #include "store/inner.h"
 
 #define FILE_ANN_INDEX "index.faiss"
