@@ -18,6 +18,20 @@ put_saes(char *out, size_t cap, const struct saedb_value *searched)
 			str_of(saedb_at(searched, i), "sae", "?"));
 }
 
+/* Where an index answered: it may have missed some. */
+static void
+show_recall(struct cli *c, const struct saedb_value *searched)
+{
+	for (size_t i = 0; i < saedb_length(searched); i++) {
+		const struct saedb_value *x = saedb_at(searched, i);
+
+		if (saedb_type(saedb_get(x, "index")) == SAEDB_STR)
+			show_heading(c, "%s: by %s; recall@10 %.4f",
+				str_of(x, "sae", "?"), str_of(x, "index", "?"),
+				float_of(x, "recall"));
+	}
+}
+
 /* Said where it is not what one gets without options. */
 static void
 show_how(struct cli *c, const struct saedb_value *r)
@@ -39,6 +53,7 @@ show_how(struct cli *c, const struct saedb_value *r)
 		show_heading(c, "%s of %s rows, %s: among %s features of %s",
 			strcmp(metric, "ip") == 0 ? "inner product" : metric,
 			str_of(r, "of", ""), engine, fmt_count(n).s, saes);
+	show_recall(c, saedb_get(r, "searched"));
 }
 
 static void

@@ -73,6 +73,24 @@ static const struct column fact_columns[] = {
 	{NULL, false, STYLE_PLAIN},
 };
 
+static void
+show_indexes(struct table *t, const struct saedb_value *list)
+{
+	for (size_t i = 0; i < saedb_length(list); i++) {
+		const struct saedb_value *x = saedb_at(list, i);
+
+		fact(t, i == 0 ? "indexes" : "", "%s (%s) %s: %s",
+			str_of(x, "sae", "?"), str_of(x, "of", "?"),
+			str_of(x, "state", "?"),
+			str_of(x, "error", str_of(x, "index", "?")));
+		if (saedb_type(saedb_get(x, "error")) == SAEDB_NIL)
+			fact(t, "", "  recall@10 %.4f of %s queries, %s",
+				float_of(x, "recall"),
+				fmt_count(natural(x, "queries")).s,
+				fmt_bytes(natural(x, "bytes")).s);
+	}
+}
+
 void
 show_info(struct cli *c, const struct saedb_value *r)
 {
@@ -88,6 +106,13 @@ show_info(struct cli *c, const struct saedb_value *r)
 		str_of(r, "name", "saedbd"), str_of(r, "version", "?"),
 		int_of(r, "protocol"), str_of(r, "path", "?"),
 		fmt_seconds(float_of(r, "uptime_s")).s);
+	if (saedb_get(r, "memory") != NULL)
+		fact(&t, "memory", "%s own, %s of mapped files",
+			fmt_bytes(natural(saedb_get(r, "memory"), "own_bytes")).s,
+			fmt_bytes(natural(saedb_get(r, "memory"), "mapped_bytes")).s);
+	if (saedb_get(r, "faiss") != NULL)
+		fact(&t, "FAISS", "%s", str_of(r, "faiss", "?"));
+	show_indexes(&t, saedb_get(r, "indexes"));
 	fact(&t, "labels", "%s",
 		saedb_bool(saedb_get(r, "read_only"), true)
 			? "may be read on this connection"

@@ -32,6 +32,8 @@ open_daemon(struct daemon *d, const char *dir, struct err *e)
 	if (rc == 0)
 		rc = views_new(&d->views, d->store, e);
 	if (rc == 0)
+		rc = indexes_new(&d->indexes, d->store, e);
+	if (rc == 0)
 		rc = mutex_new(&d->writing, e);
 	return rc;
 }
@@ -51,6 +53,7 @@ static void
 close_daemon(struct daemon *d)
 {
 	mutex_free(d->writing);
+	indexes_free(d->indexes);
 	views_free(d->views);
 	if (d->store != NULL)
 		store_close(d->store);
@@ -87,6 +90,7 @@ serve(const struct options *o, struct err *e)
 		rc = open_listeners(o, &local, &tcp, e);
 	if (rc == 0) {
 		lock_labels(&d);
+		indexes_look(d.indexes);
 		log_put(LOG_NOTICE, "serving %s on %s%s%s", o->store, local.name,
 			tcp.fd >= 0 ? " and " : "", tcp.fd >= 0 ? tcp.name : "");
 		how.listener[0] = &local;
@@ -115,7 +119,7 @@ daemon_main(int argc, char **argv)
 		return 0;
 	}
 	if (o.version) {
-		printf("saedbd %s\n", PACKAGE_VERSION);
+		printf("saedbd %s\nFAISS %s\n", PACKAGE_VERSION, store_faiss());
 		return 0;
 	}
 	if (o.verbose)

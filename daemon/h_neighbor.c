@@ -71,12 +71,17 @@ put_searched(struct out *o, const struct nearest *x)
 	for (uint32_t i = 0; i < x->n_in; i++) {
 		const struct nearest_in *in = &x->in[i];
 
-		out_map(o, 5);
+		out_map(o, 7);
 		out_key_str(o, "sae", in->t.s->name);
 		out_key_uint(o, "run", in->t.r->number);
 		out_key_uint(o, "n_rows", in->t.s->d_sae);
 		out_key_uint(o, "n_allowed", in->n_allowed);
 		out_key_str(o, "engine", nearest_engine_name(in->engine));
+		out_key_str(o, "index", in->index);
+		if (in->index != NULL)
+			out_key_f64(o, "recall", in->recall);
+		else
+			out_key_str(o, "recall", NULL);
 		out_end(o);
 		n_rows += in->t.s->d_sae;
 		n_allowed += in->n_allowed;

@@ -4,8 +4,12 @@
 #include "config.h"
 #include "kernel/kernel.h"
 #include "schema/limits.h"
+#include "util/file.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 int
 h_server_ping(struct req *q, struct out *o, struct err *e)
@@ -57,6 +61,75 @@ put_limits(struct out *o)
 	out_end(o);
 }
 
+/* ---- memory, and what is in it ---------------------------------------------- */
+
+/* Of this process, by the kernel: a line "NAME: N kB"; 0 where it does not say. */
+static uint64_t
+status_bytes(const char *status, const char *name)
+{
+	const char *at = strstr(status, name);
+
+	return at != NULL ? strtoull(at + strlen(name), NULL, 10) << 10 : 0;
+}
+
+static void
+put_memory(struct out *o)
+{
+	struct buf b;
+	const char *status = NULL;
+
+	buf_init(&b);
+	if (file_read("/proc/self/status", 65536, &b, NULL) == 0)
+		status = buf_str(&b);
+	if (status == NULL)
+		status = "";
+	out_key(o, "memory");
+	out_map(o, 2);
+	out_key_uint(o, "own_bytes", status_bytes(status, "\nRssAnon:"));
+	out_key_uint(o, "mapped_bytes", status_bytes(status, "\nRssFile:"));
+	out_end(o);
+	buf_clear(&b);
+}
+
+static void
+put_index(struct out *o, const struct cat_sae *sae, uint32_t direction,
+	const struct store_ann *x)
+{
+	static const char *const state[] = {"waiting", "loaded", "refused"};
+
+	out_map(o, 9);
+	out_key_str(o, "sae", sae->name);
+	out_key_str(o, "of", direction == STORE_ENCODER ? "encoder" : "decoder");
+	out_key_str(o, "state", state[x->state]);
+	out_key_str(o, "index", x->text);
+	out_key_f64(o, "recall", x->recall);
+	out_key_uint(o, "queries", x->n_queries);
+	out_key_uint(o, "bytes", x->n_bytes);
+	out_key_f64(o, "build_s", x->build_s);
+	out_key_str(o, "error", x->state == STORE_ANN_REFUSED ? x->why : NULL);
+	out_end(o);
+}
+
+static void
+put_indexes(struct req *q, struct out *o)
+{
+	const struct store_catalog *c = q->cat;
+
+	out_key(o, "indexes");
+	out_array(o, c->n_anns);
+	for (uint32_t i = 0; i < c->n_anns; i++) {
+		struct err mine = ERR_INIT;
+		struct store_ann x;
+
+		if (store_ann_about(q->view, i, &x, &mine) != 0) {
+			x = (struct store_ann){.state = STORE_ANN_REFUSED};
+			snprintf(x.why, sizeof(x.why), "%.250s", mine.text);
+		}
+		put_index(o, &c->sae[c->ann[i].sae], c->ann[i].direction, &x);
+	}
+	out_end(o);
+}
+
 int
 h_server_info(struct req *q, struct out *o, struct err *e)
 {
@@ -66,7 +139,7 @@ h_server_info(struct req *q, struct out *o, struct err *e)
 	(void)e;
 	while (dir[n] != '\0')
 		n++;
-	put_head(o, q, 10);
+	put_head(o, q, 13);
 	out_key_str(o, "name", "saedbd");
 	out_key_str(o, "version", PACKAGE_VERSION);
 	out_key_int(o, "protocol", 1);
@@ -77,6 +150,9 @@ h_server_info(struct req *q, struct out *o, struct err *e)
 	out_key_f64(o, "uptime_s",
 		(double)(daemon_now_ms() - q->daemon->start_ms) / 1000);
 	out_key_str(o, "path", kernel_path_name(kernel_path()));
+	out_key_str(o, "faiss", store_faiss());
+	put_memory(o);
+	put_indexes(q, o);
 	put_counters(o, &q->daemon->counters);
 	put_limits(o);
 	out_end(o);

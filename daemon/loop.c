@@ -118,6 +118,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	l->now_ms = daemon_now_ms();
 	if (views_poll(l->daemon->views, l->now_ms, DAEMON_POLL_MS / 2, &e) < 0)
 		log_put(LOG_WARNING, "the new generation: %s", e.text);
+	indexes_look(l->daemon->indexes);
 	for (size_t i = 0; i < 2; i++)
 		if (l->accept[i] != NULL)
 			event_add(l->accept[i], NULL);

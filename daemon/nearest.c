@@ -81,6 +81,8 @@ search(struct req *q, const struct nearest *x, struct nearest_in *in,
 		return rc;
 	*n = found.n;
 	in->engine = (int)found.engine;
+	in->index = found.index;
+	in->recall = found.recall;
 	if (more)
 		leave_out(out, n, x->k, in->skip);
 	return 0;

@@ -18,6 +18,8 @@ struct nearest_in { /* one SAE that is searched */
 	uint32_t n_allowed; /* that may be found */
 	int64_t graph; /* that has the answer; -1: none */
 	int engine; /* that answered */
+	const char *index; /* by which: what it is, and its recall; NULL: by none */
+	double recall;
 };
 struct nearest_row {
 	uint32_t in, id; /* which SAE, and its feature */

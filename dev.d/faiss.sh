@@ -5,9 +5,15 @@
 # version of libfaiss-dev that is installed, into DIR. The system's list of
 # sources stays as it is: deb-src is enabled in a copy of it.
 #
-# usage: faiss.sh DIR
+# The distribution's libfaiss.a is compiled for SSE2 alone. With avx2, a copy of
+# it goes to DIR too, in which the files that have code for AVX2, and those that
+# see their types, are compiled for it. Where the CPU lacks AVX2, saedb does not
+# call FAISS. DIR/level says which it is.
+#
+# usage: faiss.sh DIR [generic|avx2]
 set -eu
 dir=$1
+level=${2:-generic}
 version=$(dpkg-query -W -f '${source:Version}' libfaiss-dev)
 source=$(dpkg-query -W -f '${source:Package}' libfaiss-dev)
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/saedb-faiss.XXXXXX")
@@ -52,8 +58,40 @@ for f in ../src/c_api/*.cpp ../src/c_api/impl/*.cpp ../src/c_api/utils/*.cpp; do
 done | xargs -P "$(nproc)" -I{} sh -c \
 	'g++ -std=c++17 -O2 -fPIC -fopenmp -w -I../src -I../src/c_api \
 		-c {} -o "$(basename {} .cpp).o"'
-ar rcs libfaiss_c.a ./*.o
+ar rcs "$tmp/libfaiss_c.a" ./*.o
+
+put()
+{
+	cp "$1" "$dir/${1##*/}.new"
+	mv "$dir/${1##*/}.new" "$dir/${1##*/}"
+}
+
 mkdir -p "$dir"
-cp libfaiss_c.a "$dir/libfaiss_c.a.new"
-mv "$dir/libfaiss_c.a.new" "$dir/libfaiss_c.a"
-echo "faiss: $dir/libfaiss_c.a"
+if [ "$level" = avx2 ]; then
+	# by their includes: simdlib.h's types differ with the level
+	knows='__AVX2__|__F16C__|utils/fp16.h|simdlib.h|simd_result_handlers.h'
+	hot=$(cd "$tmp/src/faiss" &&
+		grep -lE "$knows|LookupTableScaler.h" ./*.cpp impl/*.cpp utils/*.cpp)
+	echo "faiss: compiling for AVX2: $(echo "$hot" | wc -l) files"
+	mkdir -p "$tmp/hot"
+	cd "$tmp/hot"
+	for f in $hot; do
+		echo "../src/faiss/$f"
+	done | xargs -P "$(nproc)" -I{} sh -c \
+		'g++ -std=c++17 -O2 -fPIC -fopenmp -w -DFINTEGER=int \
+			-mavx2 -mfma -mf16c -mpopcnt -I../src \
+			-c {} -o "$(basename {}).o"'
+	cp "$(g++ -print-file-name=libfaiss.a)" "$tmp/libfaiss.a"
+	for f in ./*.o; do
+		ar t "$tmp/libfaiss.a" | grep -qx "${f#./}" || {
+			echo "faiss: libfaiss.a has no ${f#./}" >&2
+			exit 1
+		}
+	done
+	ar rs "$tmp/libfaiss.a" ./*.o
+	put "$tmp/libfaiss.a"
+fi
+echo "$level" >"$tmp/level"
+put "$tmp/level"
+put "$tmp/libfaiss_c.a"
+echo "faiss: $dir/libfaiss_c.a ($level)"

@@ -61,7 +61,24 @@ need_packages()
 	as_root apt-get -q -y --no-install-recommends install $missing
 }
 
-# Debian has the headers of FAISS' C API without its library.
+# What FAISS is compiled for: SAEDB_FAISS (generic, avx2), or what this CPU has.
+faiss_level()
+{
+	case ${SAEDB_FAISS:-auto} in
+	auto)
+		if [ "$(uname -m)" = x86_64 ] &&
+			grep -qw avx2 /proc/cpuinfo 2>/dev/null; then
+			echo avx2
+		else
+			echo generic
+		fi
+		;;
+	generic | avx2) echo "$SAEDB_FAISS" ;;
+	*) die "SAEDB_FAISS is generic or avx2, not $SAEDB_FAISS" ;;
+	esac
+}
+
+# Debian has the headers of FAISS' C API without its library, and FAISS for SSE2.
 need_faiss()
 {
 	faiss=
@@ -69,6 +86,16 @@ need_faiss()
 		return
 	fi
 	faiss=$cache/faiss-$(dpkg-query -W -f '${source:Version}' libfaiss-dev)
+	level=$(faiss_level)
+	if [ "$level" != generic ]; then
+		if [ -e "$faiss-$level/libfaiss_c.a" ] ||
+			bash dev.d/faiss.sh "$faiss-$level" "$level"; then
+			faiss=$faiss-$level
+			return
+		fi
+		[ -z "${SAEDB_FAISS:-}" ] || die "FAISS cannot be built for $level"
+		say "FAISS stays as it is packaged"
+	fi
 	[ -e "$faiss/libfaiss_c.a" ] || bash dev.d/faiss.sh "$faiss"
 }
 

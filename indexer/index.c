@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "indexer/index.h"
 
+#include "indexer/approximate.h"
 #include "indexer/cut.h"
 #include "indexer/describe.h"
 #include "indexer/directions.h"
@@ -19,6 +20,7 @@
 #include "indexer/words.h"
 #include "util/log.h"
 #include "util/mem.h"
+#include "util/paged.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -502,6 +504,27 @@ open_all(struct indexing *x, const struct options *o, struct err *e)
 	return 0;
 }
 
+/* Beside weights that are in memory still. */
+static int
+write_indexes(struct indexing *x, const struct options *o, struct err *e)
+{
+	uint64_t used = paged_in_memory();
+	struct approximate_job job = {.store = x->store,
+		.progress = &x->progress,
+		.rule = o->ann,
+		.memory_bytes =
+			x->plan.memory_bytes > used ? x->plan.memory_bytes - used : 0,
+		.n_threads = x->plan.n_threads};
+	int rc = 0;
+
+	if (x->plan.end != 0) /* as graphs are: once, for all ranges */
+		return 0;
+	pool_stage(x->pool, STAGE_NEIGHBORS);
+	for (uint32_t i = 0; i < x->plan.n_saes && rc == 0; i++)
+		rc = approximate_write(&job, x->plan.sae[i].id, e);
+	return rc;
+}
+
 int
 index_run(const struct options *o, struct err *e)
 {
@@ -519,6 +542,8 @@ index_run(const struct options *o, struct err *e)
 		rc = plan_memory_check(&x->plan, x->pool, e);
 	for (uint32_t i = 0; i < x->plan.n_groups && rc == 0; i++)
 		rc = run_group(x, i, e);
+	if (rc == 0)
+		rc = write_indexes(x, o, e);
 	progress_wipe(&x->progress);
 	if (rc == 0)
 		rc = report_end(&x->report, &x->plan, x->pool, &x->open, o->quiet, e);

@@ -2,6 +2,7 @@
 #include "indexer/indexer.h"
 
 #include "config.h"
+#include "indexer/approximate.h"
 #include "indexer/diagnose.h"
 #include "indexer/estimate.h"
 #include "indexer/formats.h"
@@ -12,6 +13,7 @@
 #include "indexer/options.h"
 #include "indexer/stop.h"
 #include "indexer/verify.h"
+#include "store/approximate.h"
 #include "util/log.h"
 
 #include <stdio.h>
@@ -29,6 +31,7 @@ static const struct {
 	{"index", index_run, true},
 	{"merge", merge_run, true},
 	{"plan", estimate_run, true},
+	{"ann", approximate_run, true},
 	{"list", manage_list, false},
 	{"rm", manage_rm, true},
 	{"rename", manage_rename, true},
@@ -90,7 +93,7 @@ indexer_main(int argc, char **argv)
 	} else if (o.help) {
 		status = print_help();
 	} else if (o.version) {
-		printf("saedb-index %s\n", PACKAGE_VERSION);
+		printf("saedb-index %s\nFAISS %s\n", PACKAGE_VERSION, store_faiss());
 	} else {
 		if (o.quiet)
 			log_set_level(LOG_WARNING);

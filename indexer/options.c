@@ -25,8 +25,9 @@ enum option_type {
 #define ON_DIAGNOSE 16u
 #define ON_FORMATS 32u
 #define ON_MERGE 64u
+#define ON_ANN 128u
 #define ON_STORE (ON_INDEX | ON_VERIFY | ON_OTHER | ON_MERGE)
-#define ON_ALL (ON_STORE | ON_INSPECT | ON_DIAGNOSE | ON_FORMATS)
+#define ON_ALL (ON_STORE | ON_ANN | ON_INSPECT | ON_DIAGNOSE | ON_FORMATS)
 #define ANY_NUMBER SIZE_MAX /* of arguments: they go to options.dir */
 
 struct option {
@@ -100,6 +101,13 @@ static const struct option table[] = {
 		NEIGHBORS_AUTO, "auto|exact|none", "RULE",
 		"each feature's nearest ones: exact, none, or auto, which leaves them "
 		"out where SAEs are so large that they take longer than minutes"},
+	{"ann", OPT_CHOICE, ON_INDEX, AT(ann), 0, 0, ANN_AUTO, "auto|none|all", "RULE",
+		"approximate indexes for searches by any vector: none, all, or auto, "
+		"of SAEs so large that going through them takes long"},
+	{"factory", OPT_STR, ON_ANN, AT(factory), 0, 0, 0, NULL, "STRING",
+		"ann: the index to build, as in FAISS; by size and memory if absent"},
+	{"direction", OPT_CHOICE, ON_ANN, AT(direction), 0, 0, 0, "decoder|encoder",
+		"ROWS", "ann: whose rows, decoder or encoder"},
 	{"seed", OPT_INT, ON_INDEX | ON_VERIFY, AT(seed), 0, MOST, 0, NULL, "N",
 		"of the random samples"},
 	{"features", OPT_RANGE, ON_INDEX, AT(range), 0, UINT32_MAX, 0, NULL,
@@ -116,10 +124,11 @@ static const struct option table[] = {
 		"name in the store; what the SAEs call it, else the directory's"},
 	{"corpus-name", OPT_STR, ON_INDEX | ON_MERGE, AT(corpus_name), 0, 0, 0, NULL,
 		"NAME", "name in the store; the first file's if absent"},
-	{"memory", OPT_SIZE, ON_INDEX | ON_MERGE, AT(memory_bytes), 0, MOST, 0, NULL,
-		"SIZE", "most memory to use, such as 4G; 0: half of the machine's"},
-	{"threads", OPT_INT, ON_INDEX | ON_DIAGNOSE | ON_VERIFY | ON_MERGE, AT(threads),
-		0, 1024, 0, NULL, "N", "0: one for each CPU"},
+	{"memory", OPT_SIZE, ON_INDEX | ON_MERGE | ON_ANN, AT(memory_bytes), 0, MOST, 0,
+		NULL, "SIZE",
+		"most memory to use, such as 4G; 0: half of the machine's"},
+	{"threads", OPT_INT, ON_INDEX | ON_DIAGNOSE | ON_VERIFY | ON_MERGE | ON_ANN,
+		AT(threads), 0, 1024, 0, NULL, "N", "0: one for each CPU"},
 	{"batch-tokens", OPT_INT, ON_INDEX, AT(batch_tokens), 1, 1u << 20, 4096, NULL,
 		"N", "tokens that go through the model at a time"},
 	{"fresh", OPT_FLAG, ON_INDEX, AT(fresh), 0, 0, 0, NULL, NULL,
@@ -132,10 +141,10 @@ static const struct option table[] = {
 	{"report", OPT_STR, ON_INDEX, AT(report), 0, 0, 0, NULL, "FILE",
 		"write what it did, and how long each stage took, as JSON; - is "
 		"standard output"},
-	{"progress-interval", OPT_INT, ON_INDEX | ON_MERGE, AT(progress_interval_s), 1,
-		86400, 10, NULL, "SECONDS",
+	{"progress-interval", OPT_INT, ON_INDEX | ON_MERGE | ON_ANN,
+		AT(progress_interval_s), 1, 86400, 10, NULL, "SECONDS",
 		"between lines, where there is no terminal"},
-	{"quiet", OPT_FLAG, ON_STORE, AT(quiet), 0, 0, 0, NULL, NULL,
+	{"quiet", OPT_FLAG, ON_STORE | ON_ANN, AT(quiet), 0, 0, 0, NULL, NULL,
 		"print no progress"},
 	{"help", OPT_FLAG, ON_ALL, AT(help), 0, 0, 0, NULL, NULL,
 		"print this and exit"},
@@ -159,6 +168,9 @@ static const struct command {
 		"plan --store DIR --model DIR --sae [NAME=]DIR ... --corpus FILE ...",
 		"what index with the same arguments would take: time by stage, memory, "
 		"disk; tried for ten seconds, nothing is stored"},
+	{"ann", ON_ANN, 1, ANY_NUMBER, "ann STORE [SAE ...]",
+		"build the approximate indexes that are missing, of all SAEs or of "
+		"these"},
 	{"list", ON_OTHER, 0, 1, "list STORE", "what the store holds"},
 	{"rm", ON_OTHER, 1, 2, "rm RUN --store DIR",
 		"remove a run; gc frees the space"},

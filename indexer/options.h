@@ -15,6 +15,7 @@
 
 enum bos_rule { BOS_AUTO, BOS_YES, BOS_NO };
 enum neighbors_rule { NEIGHBORS_AUTO, NEIGHBORS_EXACT, NEIGHBORS_NONE };
+enum ann_rule { ANN_AUTO, ANN_NONE, ANN_ALL };
 
 struct option_list {
 	const char **item; /* borrowed from argv */
@@ -25,7 +26,8 @@ struct options {
 	const char *command; /* "index" when none was named */
 	const char *arg[2]; /* what follows the sub-command's name */
 	size_t n_args;
-	struct option_list dir; /* inspect: what to look at; merge: STORE[@RUN] */
+	struct option_list dir; /* inspect: what to look at; merge: STORE[@RUN]; ann:
+				  * STORE, then SAEs */
 	const char *store, *model;
 	struct option_list sae; /* [NAME=]DIR */
 	const char *hook; /* NULL = as the SAEs say */
@@ -39,6 +41,9 @@ struct options {
 	const char *report; /* file for JSON, "-"; NULL = none */
 	uint64_t bos; /* enum bos_rule */
 	uint64_t neighbors; /* enum neighbors_rule */
+	uint64_t ann; /* enum ann_rule */
+	uint64_t direction; /* ann: 0 decoder rows, 1 encoder rows */
+	const char *factory; /* ann: NULL = by size and memory */
 	uint64_t context; /* tokens; 0 = the SAE's */
 	uint64_t max_tokens; /* 0 = all */
 	uint64_t examples, dedup_radius, interval_samples, seed;

@@ -48,6 +48,24 @@ AC_DEFUN([SAEDB_CHECK_FAISS], [
 	LIBS=$saedb_save_LIBS
 	CFLAGS=$saedb_save_CFLAGS
 	LDFLAGS=$saedb_save_LDFLAGS
+	# What it is, for --version and the records of indexes.
+	saedb_faiss_level=packaged
+	for saedb_dir in "$with_faiss" "$with_faiss/lib"; do
+		AS_IF([test -r "$saedb_dir/level"],
+			[saedb_faiss_level=`cat "$saedb_dir/level"`])
+	done
+	saedb_faiss_version=
+	for saedb_dir in "$with_faiss/include" /usr/local/include /usr/include; do
+		AS_IF([test -z "$saedb_faiss_version" &&
+			test -r "$saedb_dir/faiss/Index.h"],
+			[saedb_faiss_version=`sed -n -e \
+				's/^#define FAISS_VERSION_@<:@A-Z@:>@* \(@<:@0-9@:>@*\)$/\1/p' \
+				"$saedb_dir/faiss/Index.h" | paste -s -d. -`])
+	done
+	AC_DEFINE_UNQUOTED([FAISS_VERSION], ["${saedb_faiss_version:-unknown}"],
+		[FAISS's version.])
+	AC_DEFINE_UNQUOTED([FAISS_LEVEL], ["$saedb_faiss_level"],
+		[What FAISS is compiled for: packaged, generic or avx2.])
 	AC_SUBST([with_faiss])
 	AC_SUBST([FAISS_CFLAGS])
 	AC_SUBST([FAISS_LIBS])

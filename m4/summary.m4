@@ -17,7 +17,7 @@ saedb $PACKAGE_VERSION
   coverage           $enable_coverage
   kernels            $saedb_kernels
   BLAS               $BLAS_LIBS (safe to call from threads: $saedb_blas_threads)
-  FAISS              $FAISS_LIBS
+  FAISS              $saedb_faiss_version $saedb_faiss_level: $FAISS_LIBS
   LMDB               $LMDB_LIBS
   SQLite             $SQLITE_LIBS
   libevent           $LIBEVENT_LIBS

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 #include "store/ann.h"
 
+#include "config.h"
+#include "kernel/kernel.h"
 #include "util/mem.h"
 
+#include <faiss/c_api/AutoTune_c.h>
 #include <faiss/c_api/IndexFlat_c.h>
 #include <faiss/c_api/Index_c.h>
 #include <faiss/c_api/error_c.h>
+#include <faiss/c_api/index_factory_c.h>
+#include <faiss/c_api/index_io_c.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +21,7 @@
 void omp_set_num_threads(int n);
 
 struct ann {
-	FaissIndexFlat *index;
+	FaissIndex *index;
 	size_t n, d;
 	bool cosine;
 };
@@ -29,6 +34,16 @@ fail(const char *what, struct err *e)
 
 	return err_set(e, ERR_INTERNAL, "FAISS could not %s: %.300s", what,
 		text != NULL ? text : "no reason given");
+}
+
+int
+ann_usable(struct err *e)
+{
+	if (strcmp(FAISS_LEVEL, "avx2") != 0 || kernel_path() != KERNEL_PORTABLE)
+		return 0;
+	return err_arg(e, ERR_UNSUPPORTED, "engine",
+		"FAISS was compiled for AVX2 (SAEDB_FAISS=generic ./dev build has one "
+		"for any CPU), which this CPU lacks; exact search needs none");
 }
 
 /* out = x / |x|; zeros stay. Of inner products x as it is. */
@@ -75,10 +90,13 @@ int
 ann_new(struct ann **out, const float *rows, size_t n, size_t d, bool cosine,
 	struct err *e)
 {
-	struct ann *a = mem_new(1, sizeof(*a));
-	int rc = 0;
+	struct ann *a;
+	int rc = ann_usable(e);
 
 	*out = NULL;
+	if (rc != 0)
+		return rc;
+	a = mem_new(1, sizeof(*a));
 	if (a == NULL)
 		return err_set(e, ERR_NOMEM, "no memory for an index");
 	omp_set_num_threads(1);
@@ -151,4 +169,138 @@ out:
 	mem_free(score);
 	mem_free(id);
 	return rc;
+}
+
+/* ---- by a factory string --------------------------------------------------- */
+
+void
+ann_threads(int n)
+{
+	omp_set_num_threads(n);
+}
+
+int
+ann_make(struct ann **out, const char *factory, size_t d, struct err *e)
+{
+	struct ann *a;
+	int rc = ann_usable(e);
+
+	*out = NULL;
+	if (rc != 0)
+		return rc;
+	a = mem_new(1, sizeof(*a));
+	if (a == NULL)
+		return err_set(e, ERR_NOMEM, "no memory for an index");
+	a->d = d;
+	if (faiss_index_factory(&a->index, (int)d, factory, METRIC_INNER_PRODUCT) !=
+		0) {
+		const char *why = faiss_get_last_error();
+
+		a->index = NULL;
+		ann_free(a);
+		return err_arg(e, ERR_ARG, "factory",
+			"FAISS makes no index '%.100s' of vectors of %zu: %.300s",
+			factory, d, why != NULL ? why : "no reason given");
+	}
+	*out = a;
+	return 0;
+}
+
+int
+ann_train(struct ann *a, const float *unit, size_t n, struct err *e)
+{
+	if (faiss_Index_is_trained(a->index) ||
+		faiss_Index_train(a->index, (idx_t)n, unit) == 0)
+		return 0;
+	return fail("train an index", e);
+}
+
+int
+ann_add(struct ann *a, const float *unit, size_t n, struct err *e)
+{
+	if (faiss_Index_add(a->index, (idx_t)n, unit) != 0)
+		return fail("add rows", e);
+	a->n += n;
+	return 0;
+}
+
+int
+ann_set(struct ann *a, const char *name, uint32_t value, struct err *e)
+{
+	FaissParameterSpace *space;
+	int rc = 0;
+
+	if (faiss_ParameterSpace_new(&space) != 0)
+		return fail("set a parameter", e);
+	if (faiss_ParameterSpace_set_index_parameter(space, a->index, name, value) != 0)
+		rc = fail("set a parameter", e);
+	faiss_ParameterSpace_free(space);
+	return rc;
+}
+
+int
+ann_candidates(const struct ann *a, const float *unit, size_t n, size_t k, int64_t *id,
+	struct err *e)
+{
+	size_t most;
+	float *score;
+	int rc = 0;
+
+	_Static_assert(sizeof(idx_t) == sizeof(*id), "FAISS counts in 64 bits");
+	score = mem_mul(n, k, &most) ? mem_new(most, sizeof(*score)) : NULL;
+	if (score == NULL)
+		return err_set(e, ERR_NOMEM, "no memory for a search");
+	if (faiss_Index_search(a->index, (idx_t)n, unit, (idx_t)k, score,
+		    (idx_t *)id) != 0)
+		rc = fail("search", e);
+	mem_free(score);
+	return rc;
+}
+
+int
+ann_write(const struct ann *a, const char *path, struct err *e)
+{
+	if (faiss_write_index_fname(a->index, path) == 0)
+		return 0;
+	fail("write an index", e);
+	return err_wrap(e, "%s", path);
+}
+
+int
+ann_read(struct ann **out, const void *bytes, size_t n_bytes, size_t n, size_t d,
+	struct err *e)
+{
+	struct ann *a;
+	FILE *f = NULL;
+	int rc = ann_usable(e);
+
+	*out = NULL;
+	if (rc != 0)
+		return rc;
+	a = mem_new(1, sizeof(*a));
+	if (a != NULL) /* it is only read */
+		f = fmemopen((void *)(uintptr_t)bytes, n_bytes, "r");
+	if (f == NULL) {
+		mem_free(a);
+		return err_set(e, ERR_NOMEM, "no memory for an index");
+	}
+	a->n = n;
+	a->d = d;
+	if (faiss_read_index(f, 0, &a->index) != 0) {
+		a->index = NULL;
+		rc = fail("read an index", e);
+	} else if (faiss_Index_ntotal(a->index) != (idx_t)n ||
+		faiss_Index_d(a->index) != (int)d ||
+		faiss_Index_metric_type(a->index) != METRIC_INNER_PRODUCT)
+		rc = err_set(e, ERR_CORRUPT,
+			"an index of %lld rows of %d, where %zu of %zu are searched",
+			(long long)faiss_Index_ntotal(a->index),
+			faiss_Index_d(a->index), n, d);
+	fclose(f);
+	if (rc != 0) {
+		ann_free(a);
+		return rc;
+	}
+	*out = a;
+	return 0;
 }

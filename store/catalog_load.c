@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
+#include "store/ann_inner.h"
 #include "store/columns.h"
-#include "store/inner.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* All rows of a select into an array of the arena, by columns from first on. each
@@ -203,6 +204,48 @@ share_out(struct db *db, struct cat_run *run, uint32_t n_runs,
 	return rc;
 }
 
+static const char ann_rows[] =
+	"SELECT DISTINCT id FROM file WHERE kind='ann' ORDER BY id";
+
+/* Known by their files alone, so that a program that knows none reads the catalogue.
+ * Such a one may have removed a SAE and left its index. */
+static int
+load_anns(struct db *db, struct generation *g, struct err *e)
+{
+	enum store_direction direction;
+	struct cat_ann *x;
+	struct stmt *s;
+	uint32_t n, at = 0;
+	int rc = count_rows(db, ann_rows, &n, e);
+
+	if (rc == 0)
+		rc = db_prepare(db, &s, ann_rows, e);
+	if (rc != 0)
+		return rc;
+	x = arena_alloc(&g->arena, n, sizeof(*x));
+	if (x == NULL)
+		rc = err_set(e, ERR_NOMEM, "no memory for the catalogue");
+	while (rc == 0 && (rc = stmt_step(s, e)) == 1 && at < n) {
+		char sae[STORE_ID_CHARS] = "";
+		int64_t i = -1;
+
+		rc = 0;
+		if (ann_id_direction(row_str(s, 0), &direction)) {
+			memcpy(sae, row_str(s, 0), sizeof(sae) - 1);
+			i = cat_find_sae_id(&g->catalog, sae);
+		}
+		if (i < 0)
+			continue;
+		x[at] = (struct cat_ann){.sae = (uint32_t)i, .direction = direction};
+		snprintf(x[at++].id, sizeof(x->id), "%s", row_str(s, 0));
+	}
+	if (rc != 0)
+		stmt_reset(s);
+	g->catalog.ann = x;
+	g->catalog.n_anns = rc == 0 ? at : 0;
+	return rc;
+}
+
 static int
 load_all(struct db *db, struct generation *g, struct err *e)
 {
@@ -229,7 +272,7 @@ load_all(struct db *db, struct generation *g, struct err *e)
 	if (rc == 0)
 		rc = load(db, g, &load_graphs, &graphs, &c->n_graphs, e);
 	c->graph = rc == 0 ? graphs : NULL;
-	return rc;
+	return rc == 0 ? load_anns(db, g, e) : rc;
 }
 
 int

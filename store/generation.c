@@ -51,7 +51,9 @@ object_ref(struct store *s, enum kind kind, const char *id, struct object **out,
 		mem_free(part);
 		return rc;
 	}
-	rc = object_measure(*out, e);
+	if (kind !=
+		KIND_ANN) /* without it, all is answered: it is refused when loaded */
+		rc = object_measure(*out, e);
 	if (rc != 0) {
 		object_free(*out);
 		*out = NULL;
@@ -75,6 +77,8 @@ id_of(const struct store_catalog *c, enum kind kind, uint32_t i,
 		return c->sae[i].id;
 	case KIND_RUN:
 		return c->run[i].id;
+	case KIND_ANN:
+		return c->ann[i].id;
 	default:
 		break;
 	}
@@ -147,6 +151,7 @@ open_all(struct store *s, struct generation *g, struct err *e)
 	g->n_objects[KIND_SAE] = g->catalog.n_saes;
 	g->n_objects[KIND_RUN] = g->catalog.n_runs;
 	g->n_objects[KIND_GRAPH] = g->catalog.n_graphs;
+	g->n_objects[KIND_ANN] = g->catalog.n_anns;
 	for (int kind = 0; rc == 0 && kind < KINDS; kind++)
 		rc = open_objects(s, g, kind, e);
 	end = rc;

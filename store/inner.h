@@ -19,7 +19,7 @@
  * compared, and each value has its own checksum. */
 #define CHECK_WHOLE_BYTES ((uint64_t)256 << 20)
 
-enum kind { KIND_CUT, KIND_SAE, KIND_RUN, KIND_GRAPH, KINDS };
+enum kind { KIND_CUT, KIND_SAE, KIND_RUN, KIND_GRAPH, KIND_ANN, KINDS };
 extern const char *const kind_name[KINDS]; /* and of its directory in the store */
 
 #define OBJECT_ID_CHARS 40
@@ -47,6 +47,7 @@ struct object {
 	size_t n_parts;
 	struct mutex *lock;
 	struct ann *flat[STORE_DIRECTIONS][STORE_METRICS]; /* once asked for */
+	struct ann_loaded *loaded; /* of an index */
 	struct counts *counts; /* of a run, once a filter wants them (filter.c) */
 	unsigned n_refs; /* under the store's lock */
 	struct object *next; /* of the store */

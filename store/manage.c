@@ -102,6 +102,7 @@ static const char gc_sql[] =
 	"DELETE FROM model WHERE id NOT IN (SELECT model_id FROM run)"
 	" AND id NOT IN (SELECT model_id FROM sae);"
 	"DELETE FROM file WHERE (kind='sae' AND id NOT IN (SELECT id FROM sae))"
+	" OR (kind='ann' AND substr(id,1,16) NOT IN (SELECT id FROM sae))"
 	" OR (kind='cut' AND id NOT IN (SELECT id FROM cut))"
 	" OR (kind='run' AND id NOT IN (SELECT id FROM run))"
 	" OR (kind='graph' AND id NOT IN"
@@ -243,6 +244,9 @@ add_object(struct usages *u, const struct store *s, enum kind kind, uint32_t i,
 		snprintf(name, sizeof(name), "%s", c->sae[i].name);
 	else if (kind == KIND_RUN)
 		snprintf(name, sizeof(name), "run %u", c->run[i].number);
+	else if (kind == KIND_ANN)
+		snprintf(name, sizeof(name), "%s, %s", c->sae[c->ann[i].sae].name,
+			c->ann[i].direction == STORE_ENCODER ? "encoder" : "decoder");
 	else
 		snprintf(name, sizeof(name), "%s to %s", c->sae[c->graph[i].from].name,
 			c->sae[c->graph[i].to].name);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
-#include "store/ann.h"
+#include "store/ann_inner.h"
 #include "store/inner.h"
 #include "util/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-const char *const kind_name[KINDS] = {"cut", "sae", "run", "graph"};
+const char *const kind_name[KINDS] = {"cut", "sae", "run", "graph", "ann"};
 
 const struct kv_layout layout_window = {"window.mdb", {"window"}, 1};
 const struct kv_layout layout_image = {"image.mdb",
@@ -68,6 +68,7 @@ object_free(struct object *o)
 	}
 	for (int i = 0; i < STORE_DIRECTIONS * STORE_METRICS; i++)
 		ann_free(o->flat[i / STORE_METRICS][i % STORE_METRICS]);
+	ann_loaded_free(o->loaded);
 	counts_free(o->counts);
 	mutex_free(o->lock);
 	mem_free(o->part);

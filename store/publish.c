@@ -104,6 +104,24 @@ put_graph(struct db *db, const char *from_id, const char *to_id, uint32_t k,
 	return stmt_done(s, e);
 }
 
+/* An index of the same directions is nobody's from here on; gc removes it. */
+static int
+put_ann(struct store *s, struct db *db, const char *id, struct err *e)
+{
+	struct stmt *st;
+	int rc = bring(s, db, KIND_ANN, id, e);
+
+	if (rc == 0)
+		rc = db_prepare(db, &st,
+			"DELETE FROM file WHERE kind='ann' AND id<>?1"
+			" AND substr(id,1,24)=substr(?1,1,24)",
+			e);
+	if (rc != 0)
+		return rc;
+	stmt_str(st, 1, id);
+	return stmt_done(st, e);
+}
+
 static int
 put_shared(struct store *s, struct db *db, const struct store_publish *p, struct err *e)
 {
@@ -126,7 +144,7 @@ put_shared(struct store *s, struct db *db, const struct store_publish *p, struct
 			rc = put_graph(db, p->graph[i].from_id, p->graph[i].to_id,
 				p->graph[i].k, e);
 	}
-	return rc;
+	return rc == 0 && p->ann_id != NULL ? put_ann(s, db, p->ann_id, e) : rc;
 }
 
 static int
@@ -182,6 +200,8 @@ forget(struct store *s, const struct store_publish *p)
 		graph_id(id, p->graph[i].from_id, p->graph[i].to_id, p->graph[i].k);
 		published(s, KIND_GRAPH, id);
 	}
+	if (p->ann_id != NULL)
+		published(s, KIND_ANN, p->ann_id);
 	if (p->run_id != NULL)
 		published(s, KIND_RUN, p->run_id);
 }

@@ -3,8 +3,7 @@
  * search: the features of a SAE that are nearest to a vector.
  */
 #include "kernel/scan.h"
-#include "store/ann.h"
-#include "store/inner.h"
+#include "store/ann_inner.h"
 
 static int
 search_exact(struct store_view *v, const struct store_search *s, const float *rows,
@@ -29,8 +28,9 @@ search_exact(struct store_view *v, const struct store_search *s, const float *ro
 		rc = kernel_nearest(hit, &n_hits, &n_decided, &q, e);
 	for (size_t i = 0; i < n_hits; i++)
 		out[i] = (struct rec_scored){hit[i].row, hit[i].value};
-	*found = (struct store_nearest){(uint32_t)n_hits, STORE_EXACT,
-		(uint32_t)n_decided};
+	*found = (struct store_nearest){.n = (uint32_t)n_hits,
+		.engine = STORE_EXACT,
+		.n_decided = (uint32_t)n_decided};
 	mem_free(hit);
 	return rc;
 }
@@ -70,10 +70,9 @@ store_search(struct store_view *v, const struct store_search *s, struct rec_scor
 		return rc;
 	if (s->engine == STORE_FAISS)
 		return search_faiss(v, s, rows, d, out, found, e);
-	if (s->engine == STORE_APPROXIMATE)
-		return err_arg(e, ERR_NOTFOUND, "engine",
-			"this store has no approximate index of %s",
-			v->gen->catalog.sae[s->sae].name);
+	rc = ann_answer(v, s, rows, d, out, found, e);
+	if (rc != 0) /* it has answered, or could not */
+		return rc < 0 ? rc : 0;
 	return search_exact(v, s, rows, v->gen->catalog.sae[s->sae].d_sae, d, out,
 		found, e);
 }

@@ -195,7 +195,7 @@ dir_is_empty(const struct store *s, const char *name)
 static int
 make_rest(const struct store *s, struct err *e)
 {
-	static const char *const dirs[] = {"tmp", "cut", "sae", "run", "graph"};
+	static const char *const dirs[] = {"tmp", "cut", "sae", "run", "graph", "ann"};
 	char path[PATH_BYTES];
 	int rc = 0;
 

@@ -99,6 +99,11 @@ struct cat_graph { /* neighbors of the features of one SAE among another's */
 	uint32_t from, to; /* indexes in store_catalog.sae; may be equal */
 	uint32_t k;
 };
+struct cat_ann { /* an approximate index of the directions of a SAE */
+	uint32_t sae; /* index in store_catalog.sae */
+	uint32_t direction; /* enum store_direction */
+	char id[40]; /* of the object */
+};
 struct store_catalog {
 	uint64_t generation;
 	const struct cat_model *model;
@@ -106,7 +111,8 @@ struct store_catalog {
 	const struct cat_sae *sae;
 	const struct cat_run *run; /* ascending number */
 	const struct cat_graph *graph;
-	uint32_t n_models, n_cuts, n_saes, n_runs, n_graphs;
+	const struct cat_ann *ann;
+	uint32_t n_models, n_cuts, n_saes, n_runs, n_graphs, n_anns;
 };
 
 /* ======================= reading ======================================== */
@@ -211,6 +217,10 @@ struct store_search {
 struct store_nearest {
 	uint32_t n; /* at most k, and what there is */
 	enum store_engine engine; /* that answered */
+	/* STORE_APPROXIMATE: what the index is, borrowed until the view ends, and the
+	 * share of the ten nearest that it found when it was built; NULL and 0 else. */
+	const char *index;
+	double recall;
 	uint32_t n_decided; /* exact: rows that bounds did not exclude */
 };
 /* Rows of a direction, mapped, and their width; borrowed until the view ends.
@@ -503,6 +513,7 @@ struct store_publish {
 		uint32_t k;
 	} * graph;
 	uint32_t n_graphs;
+	const char *ann_id; /* a pending index; one of the same directions gives way */
 	const char *run_id, *run_cut_id, *provenance;
 	const char *const *run_sae_id; /* (n_run_saes) by slot */
 	const struct cat_run_sae *run_sae; /* (n_run_saes) .sae is ignored */
@@ -518,7 +529,7 @@ int store_rename_sae(struct store *s, const char *from, const char *to, struct e
  * left pending, resumable or not. *freed_bytes by blocks. */
 int store_gc(struct store *s, uint64_t *freed_bytes, struct err *e);
 struct store_usage {
-	/* "cut", "sae", "run", "graph", "labels", "catalog", "tmp", and "resumable" of
+	/* "cut", "sae", "run", "graph", "ann", "labels", "catalog", "tmp", and "resumable" of
 	 * what an interrupted index left, its kind being the name */
 	char what[16];
 	char id[40];

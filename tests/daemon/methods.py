@@ -188,7 +188,7 @@ ANSWER = """neighbors measure metric of to n_rows n_allowed engine searched""".s
 r = call("feature.neighbors", feature="alpha/3", sae="beta", k=2)
 has(r, *ANSWER)
 has(r["neighbors"][0], *"feature index sae cosine density label source".split())
-has(r["searched"][0], *"sae run n_rows n_allowed engine".split())
+has(r["searched"][0], *"sae run n_rows n_allowed engine index recall".split())
 assert [n["index"] for n in r["neighbors"]] == [3, 4] and r["to"] == "Beta"
 assert r["engine"] == "graph" and r["n_rows"] == r["n_allowed"] == 20
 assert len(call("feature.neighbors", feature="alpha/3", sae="beta", k=1)["neighbors"]) == 1
