@@ -100,6 +100,10 @@ static const struct option table[] = {
 		NEIGHBORS_AUTO, "auto|exact|none", "RULE",
 		"each feature's nearest ones: exact, none, or auto, which leaves them "
 		"out where SAEs are so large that they take longer than minutes"},
+	{"cooccurrence", OPT_CHOICE, ON_INDEX | ON_MERGE, AT(cooccurrence), 0, 0,
+		COOCCUR_AUTO, "auto|none", "RULE",
+		"the features that fire most on the same tokens as each: none, or "
+		"auto, which leaves them out where counting takes too long"},
 	{"seed", OPT_INT, ON_INDEX | ON_VERIFY, AT(seed), 0, MOST, 0, NULL, "N",
 		"of the random samples"},
 	{"features", OPT_RANGE, ON_INDEX, AT(range), 0, UINT32_MAX, 0, NULL,

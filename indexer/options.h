@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 enum bos_rule { BOS_AUTO, BOS_YES, BOS_NO };
+enum cooccur_rule { COOCCUR_AUTO, COOCCUR_NONE };
 enum neighbors_rule { NEIGHBORS_AUTO, NEIGHBORS_EXACT, NEIGHBORS_NONE };
 
 struct option_list {
@@ -39,6 +40,7 @@ struct options {
 	const char *report; /* file for JSON, "-"; NULL = none */
 	uint64_t bos; /* enum bos_rule */
 	uint64_t neighbors; /* enum neighbors_rule */
+	uint64_t cooccurrence; /* enum cooccur_rule */
 	uint64_t context; /* tokens; 0 = the SAE's */
 	uint64_t max_tokens; /* 0 = all */
 	uint64_t examples, dedup_radius, interval_samples, seed;

@@ -30,6 +30,7 @@ from .jsonlines import write_corpus
 from .modeldir import save_model
 from .results import (
     Activations,
+    Cooccurrence,
     Csr,
     Document,
     Example,
@@ -58,6 +59,7 @@ __all__ = [
     "Busy",
     "Captured",
     "Client",
+    "Cooccurrence",
     "ConnectionLost",
     "Corrupt",
     "Csr",
