@@ -14,8 +14,13 @@ overlap_jaccard(uint64_t n_both, uint64_t n_a, uint64_t n_b)
 double
 overlap_pmi(uint64_t n_both, uint64_t n_a, uint64_t n_b, uint64_t n)
 {
+	long double p, q, x;
+
 	if (n_both == 0)
 		return -INFINITY;
-	return log((double)n_both) + log((double)n) - log((double)n_a) -
-		log((double)n_b);
+	p = (long double)n_both * (long double)n;
+	q = (long double)n_a * (long double)n_b;
+	x = (p - q) /
+		q; /* near independence no digit is lost in a difference of logs */
+	return x > -0.5L && x < 1 ? (double)log1pl(x) : (double)logl(p / q);
 }

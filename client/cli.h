@@ -120,6 +120,7 @@ void show_run(struct cli *c, const struct saedb_value *result);
 void show_features(struct cli *c, const struct saedb_value *result);
 void show_feature(struct cli *c, const struct saedb_value *result);
 void show_neighbors(struct cli *c, const struct saedb_value *result);
+void show_cooccurrence(struct cli *c, const struct saedb_value *result);
 void show_examples(struct cli *c, const struct saedb_value *result);
 void show_example_list(struct cli *c, const struct saedb_value *result, bool intervals);
 void show_tokens(struct cli *c, const struct saedb_value *result);

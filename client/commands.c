@@ -90,6 +90,17 @@ static const struct option of_neighbors[] = {
 	{END},
 };
 
+static const struct option of_cooccurrence[] = {
+	{SAE("those of that SAE, or of all over the same corpus (default: its own)")},
+	{"k", 'k', OPTION_INT, "N", "k", NULL, "so many (default: 10)"},
+	{"sort", 0, OPTION_TEXT, "KEY", "sort", "jaccard|pmi|count",
+		"jaccard (default), pmi or count"},
+	{"min-count", 0, OPTION_INT, "N", "min_count", NULL,
+		"both fire on at least so many tokens (default: 5)"},
+	{RUN},
+	{END},
+};
+
 static const struct option of_examples[] = {
 	{"interval", 'i', OPTION_INT, "I", "interval", NULL,
 		"a sample of tenth I (0 to 9) of (0, max] in place of the best"},
@@ -279,6 +290,19 @@ const struct command command_table[] = {
 		"little-endian float32, and --sae is needed. Filters hold "
 		"during the search: the N nearest of those that pass are "
 		"found. Densities are of the run."},
+	{.name = "cooccurrence",
+		.args = "ADDRESS",
+		.summary = "the features that fire on the same tokens",
+		.method = "feature.cooccurrence",
+		.word = {"feature"},
+		.min_words = 1,
+		.max_words = 1,
+		.option = of_cooccurrence,
+		.run = run_once,
+		.show = show_cooccurrence,
+		.more = FEATURE_WORDS
+		" Jaccard: tokens on which both fire, of those on which either does. "
+		"PMI: log(P(both) / (P(one) P(other))), in nats."},
 	{.name = "examples",
 		.args = "ADDRESS",
 		.summary = "where a feature fires",

@@ -77,6 +77,43 @@ show_features(struct cli *c, const struct saedb_value *r)
 }
 
 void
+show_cooccurrence(struct cli *c, const struct saedb_value *r)
+{
+	static const struct column columns[] = {
+		{"feature", false, STYLE_ADDR},
+		{"both", true, STYLE_PLAIN},
+		{"jaccard", true, STYLE_PLAIN},
+		{"pmi", true, STYLE_PLAIN},
+		{"density", true, STYLE_PLAIN},
+		{"label", false, STYLE_LABEL},
+		{NULL, false, STYLE_PLAIN},
+	};
+	const struct saedb_value *list = saedb_get(r, "neighbors");
+	struct saedb_feature f;
+	struct table t;
+
+	if (saedb_length(list) == 0) {
+		show_heading(c, "no features fire on the same tokens");
+		return;
+	}
+	show_heading(c, "%s fires on %s tokens", str_of(r, "feature", "?"),
+		fmt_count((uint64_t)int_of(r, "count")).s);
+	table_init(&t, columns, c->term.utf8);
+	for (size_t i = 0; i < saedb_length(list); i++) {
+		const struct saedb_value *row = saedb_at(list, i);
+
+		saedb_read_feature(row, &f);
+		table_text(&t, f.address);
+		table_put(&t, fmt_count((uint64_t)int_of(row, "n_both")).s);
+		table_printf(&t, "%.3f", float_of(row, "jaccard"));
+		table_printf(&t, "%+.2f", float_of(row, "pmi"));
+		table_put(&t, fmt_percent(f.density).s);
+		put_label(&t, &f);
+	}
+	show_table(c, &t);
+}
+
+void
 show_token(struct cli *c, const struct saedb_value *r)
 {
 	static const struct column columns[] = {

@@ -41,6 +41,7 @@ struct daemon {
 	struct mutex *writing; /* owned: one label write at a time */
 	bool labels; /* this process may write labels */
 	atomic_uint_fast64_t label_epoch; /* how often it did, from 1 */
+	atomic_bool giving_up; /* what still runs ends with ERR_CANCELLED */
 	int64_t start_ms; /* monotonic */
 	struct counters counters;
 };

@@ -81,6 +81,8 @@ check_stopped(struct loop *l)
 {
 	if (!l->stopping)
 		return;
+	if (l->now_ms - l->stop_ms > DAEMON_STOP_S * 1000)
+		atomic_store(&l->daemon->giving_up, true);
 	if ((l->n_conns == 0 && l->n_jobs == 0) ||
 		l->now_ms - l->stop_ms > DAEMON_STOP_S * 1000)
 		event_base_loopbreak(l->base);

@@ -165,7 +165,8 @@ compare_references()
 		"$python" tests/reference/releases.py || return
 	"$python" tests/reference/models.py "$build/release/tests/tools/list_models" ||
 		return
-	"$python" tests/reference/reference.py "$@"
+	"$python" tests/reference/reference.py "$@" || return
+	"$python" tests/reference/cooccurrence.py
 }
 
 reference()

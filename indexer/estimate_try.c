@@ -3,6 +3,7 @@
  * Small parts of an index, done as the index does them.
  */
 #include "indexer/collect.h"
+#include "indexer/cooccur.h"
 #include "indexer/cut.h"
 #include "indexer/estimate_int.h"
 #include "indexer/finish.h"
@@ -195,6 +196,7 @@ const char *const estimate_file_name[ESTIMATE_FILES] = {
 	[FILE_ACTS] = "acts.mdb",
 	[FILE_FEATURE] = "feature.mdb",
 	[FILE_FEATURE_DB] = "feature.db",
+	[FILE_COOCCURRENCE] = "cooccurrence.mdb",
 	[FILE_SUMS] = "sums",
 	[FILE_DECODER] = "decoder.f32",
 	[FILE_ENCODER] = "encoder.f32",
@@ -324,6 +326,27 @@ try_pass(struct trial *t, struct err *e)
 }
 
 static int
+try_pairs(struct trial *t, struct err *e)
+{
+	struct cooccur_job job = {.pool = t->x->pool,
+		.windows = &t->windows,
+		.writer = t->writer,
+		.progress = &t->x->progress,
+		.pass = t->result,
+		.n_slots = t->g->n_saes,
+		.rule = t->x->plan.options->cooccurrence,
+		.memory_bytes = t->memory.finish_bytes};
+	int rc;
+
+	if (t->x->plan.end != 0)
+		return 0;
+	pool_stage(t->x->pool, STAGE_COOCCUR);
+	rc = cooccur_write(&job, e);
+	pool_stage(t->x->pool, STAGE_FEATURES);
+	return rc;
+}
+
+static int
 try_finish(struct trial *t, struct err *e)
 {
 	const struct options *o = t->x->plan.options;
@@ -347,6 +370,8 @@ try_finish(struct trial *t, struct err *e)
 		if (finish_sae(&job, e) < 0)
 			return e->code;
 	}
+	if (try_pairs(t, e) < 0)
+		return e->code;
 	return run_writer_finish(t->writer, e);
 }
 

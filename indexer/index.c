@@ -2,6 +2,7 @@
 #include "indexer/index.h"
 
 #include "indexer/approximate.h"
+#include "indexer/cooccur.h"
 #include "indexer/cut.h"
 #include "indexer/describe.h"
 #include "indexer/directions.h"
@@ -307,6 +308,28 @@ run_pass(struct run *r, struct err *e)
 	return rc == 0 ? run_writer_acts_done(r->writer, e) : rc;
 }
 
+/* Of a range of features merge counts it, once for all. */
+static int
+count_pairs(struct run *r, struct err *e)
+{
+	struct cooccur_job job = {.pool = r->pool,
+		.windows = &r->windows,
+		.writer = r->writer,
+		.progress = r->progress,
+		.pass = r->result,
+		.n_slots = r->group->n_saes,
+		.rule = r->plan->options->cooccurrence,
+		.memory_bytes = r->memory.finish_bytes};
+	int rc;
+
+	if (r->plan->end != 0)
+		return 0;
+	pool_stage(r->pool, STAGE_COOCCUR);
+	rc = cooccur_write(&job, e);
+	pool_stage(r->pool, STAGE_FEATURES);
+	return rc;
+}
+
 static int
 finish(struct run *r, struct err *e)
 {
@@ -333,6 +356,8 @@ finish(struct run *r, struct err *e)
 		if (finish_sae(&job, e) < 0)
 			return e->code;
 	}
+	if (count_pairs(r, e) < 0)
+		return e->code;
 	return run_writer_finish(r->writer, e);
 }
 

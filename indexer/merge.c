@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "indexer/merge.h"
 
+#include "indexer/cooccur.h"
 #include "indexer/finish.h"
 #include "indexer/machine.h"
 #include "indexer/merge_features.h"
@@ -190,6 +191,21 @@ count(struct making *x, struct err *e)
 }
 
 static int
+count_pairs(const struct making *x, struct err *e)
+{
+	struct cooccur_job job = {.pool = x->g->m->pool,
+		.windows = &x->windows,
+		.writer = x->writer,
+		.progress = &x->g->m->progress,
+		.pass = x->result,
+		.n_slots = x->cat->n_saes,
+		.rule = x->g->m->options->cooccurrence,
+		.memory_bytes = (size_t)x->free_bytes};
+
+	return cooccur_write(&job, e);
+}
+
+static int
 finish(struct making *x, struct err *e)
 {
 	struct finish_job job = {.pool = x->g->m->pool,
@@ -210,6 +226,8 @@ finish(struct making *x, struct err *e)
 		if (finish_sae(&job, e) < 0)
 			return e->code;
 	}
+	if (count_pairs(x, e) < 0)
+		return e->code;
 	return run_writer_finish(x->writer, e);
 }
 

@@ -108,6 +108,10 @@ static const struct option table[] = {
 		"ann: the index to build, as in FAISS; by size and memory if absent"},
 	{"direction", OPT_CHOICE, ON_ANN, AT(direction), 0, 0, 0, "decoder|encoder",
 		"ROWS", "ann: whose rows, decoder or encoder"},
+	{"cooccurrence", OPT_CHOICE, ON_INDEX | ON_MERGE, AT(cooccurrence), 0, 0,
+		COOCCUR_AUTO, "auto|none", "RULE",
+		"the features that fire most on the same tokens as each: none, or "
+		"auto, which leaves them out where counting takes too long"},
 	{"seed", OPT_INT, ON_INDEX | ON_VERIFY, AT(seed), 0, MOST, 0, NULL, "N",
 		"of the random samples"},
 	{"features", OPT_RANGE, ON_INDEX, AT(range), 0, UINT32_MAX, 0, NULL,

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 enum bos_rule { BOS_AUTO, BOS_YES, BOS_NO };
+enum cooccur_rule { COOCCUR_AUTO, COOCCUR_NONE };
 enum neighbors_rule { NEIGHBORS_AUTO, NEIGHBORS_EXACT, NEIGHBORS_NONE };
 enum ann_rule { ANN_AUTO, ANN_NONE, ANN_ALL };
 
@@ -44,6 +45,7 @@ struct options {
 	uint64_t ann; /* enum ann_rule */
 	uint64_t direction; /* ann: 0 decoder rows, 1 encoder rows */
 	const char *factory; /* ann: NULL = by size and memory */
+	uint64_t cooccurrence; /* enum cooccur_rule */
 	uint64_t context; /* tokens; 0 = the SAE's */
 	uint64_t max_tokens; /* 0 = all */
 	uint64_t examples, dedup_radius, interval_samples, seed;

@@ -17,6 +17,7 @@ static const char *const names[STAGES] = {
 	[STAGE_WRITE] = "write",
 	[STAGE_CHECKPOINT] = "checkpoint",
 	[STAGE_FEATURES] = "features",
+	[STAGE_COOCCUR] = "cooccur",
 	[STAGE_PUBLISH] = "publish",
 };
 _Static_assert(STAGES <= STOPWATCH_STAGES, "more stages than stopwatches have");

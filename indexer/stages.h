@@ -25,6 +25,7 @@ enum stage {
 	STAGE_WRITE, /* the run's activations, beside STAGE_COUNT */
 	STAGE_CHECKPOINT,
 	STAGE_FEATURES, /* examples, intervals, postings, keywords, tokens */
+	STAGE_COOCCUR, /* which features fire on the same tokens */
 	STAGE_PUBLISH,
 	STAGES
 };

@@ -106,6 +106,14 @@ static const struct param feature_neighbors[] = {
 	FILTERS,
 	BOOL("exclude_self", "true", "the feature itself is no neighbor"),
 };
+static const struct param feature_cooccurrence[] = {
+	FEATURE_,
+	RUN,
+	ANY("sae", "an SAE, a list of them, or \"all\" of its corpus; default its own"),
+	INT("k", 1, LIMIT_PAGE, "10", "neighbors at most"),
+	STR("sort", 1, 16, "\"jaccard\"", "jaccard, pmi or count"),
+	INT("min_count", 1, WHOLE, "5", "tokens on which both fire, at least"),
+};
 static const struct param feature_vector[] = {FEATURE_};
 static const struct param feature_documents[] = {
 	FEATURE_,
@@ -223,6 +231,8 @@ const struct method method_table[] = {
 		NEED_STORE | NEED_SLOW, ROW(feature_examples)},
 	{"feature.neighbors", "the features nearest to a feature",
 		NEED_STORE | NEED_TRY, ROW(feature_neighbors)},
+	{"feature.cooccurrence", "the features that fire on the same tokens",
+		NEED_STORE | NEED_SLOW, ROW(feature_cooccurrence)},
 	{"feature.vector", "a feature's decoder row", NEED_STORE, ROW(feature_vector)},
 	{"feature.documents", "the documents where a feature fires",
 		NEED_STORE | NEED_SLOW, ROW(feature_documents)},

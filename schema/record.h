@@ -160,6 +160,19 @@ void rec_token_pack(struct buf *b, const struct rec_token *x);
 int rec_token_unpack(struct rec_token *x, const void *p, size_t n_bytes,
 	struct arena *a, struct err *e);
 
+struct rec_pair { /* a feature that fires on the same tokens as another */
+	uint32_t slot, feature;
+	uint64_t n_both; /* tokens on which both fire, excluded ones left out */
+};
+struct rec_pairs { /* those of one feature */
+	const struct rec_pair *pair; /* by Jaccard index, largest first */
+	uint32_t n_pairs;
+	uint32_t n_pairs_all; /* before the list was cut to LIMIT_COOCCURRENCE */
+};
+void rec_pairs_pack(struct buf *b, const struct rec_pairs *x);
+int rec_pairs_unpack(struct rec_pairs *x, const void *p, size_t n_bytes,
+	struct arena *a, struct err *e);
+
 /* ---- images whose patches are tokens --------------------------------------- */
 
 struct rec_image { /* an image file of a cut, without its bytes */

@@ -54,7 +54,7 @@ struct object {
 };
 
 /* The tables of the kv files, in the order of their numbers. */
-enum { KV_WINDOW = 0, KV_LOGITS = 0, KV_NEIGHBORS = 0, KV_ACTS = 0 };
+enum { KV_WINDOW = 0, KV_LOGITS = 0, KV_NEIGHBORS = 0, KV_ACTS = 0, KV_PAIRS = 0 };
 enum { KV_IMAGE, KV_BYTES, KV_HASH, KV_PATCHES, KV_IMAGE_TABLES };
 enum { KV_FEATURE, KV_EXAMPLES, KV_POSTINGS, KV_TOKEN, KV_FEATURE_TABLES };
 struct kv_layout {
@@ -63,7 +63,7 @@ struct kv_layout {
 	size_t n_tables;
 };
 extern const struct kv_layout layout_window, layout_image, layout_logits,
-	layout_neighbors, layout_acts, layout_feature;
+	layout_neighbors, layout_acts, layout_feature, layout_pairs;
 #define FILE_CUT_DB "cut.db"
 #define FILE_DECODER "decoder.f32"
 #define FILE_ENCODER "encoder.f32" /* SAEs of before, or of no weights, have none */

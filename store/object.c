@@ -14,6 +14,7 @@ const struct kv_layout layout_image = {"image.mdb",
 const struct kv_layout layout_logits = {"logits.mdb", {"logits"}, 1};
 const struct kv_layout layout_neighbors = {"neighbors.mdb", {"neighbors"}, 1};
 const struct kv_layout layout_acts = {"acts.mdb", {"acts"}, 1};
+const struct kv_layout layout_pairs = {"cooccurrence.mdb", {"cooccurrence"}, 1};
 const struct kv_layout layout_feature = {"feature.mdb",
 	{"feature", "examples", "postings", "token"}, KV_FEATURE_TABLES};
 

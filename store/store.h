@@ -151,6 +151,7 @@ enum store_table {
 	TABLE_EXAMPLES, /* of (run, slot): feature -> rec_examples */
 	TABLE_POSTINGS, /* of (run, slot): feature -> rec_postings */
 	TABLE_TOKEN, /* of (run, slot): token id -> rec_token */
+	TABLE_PAIRS, /* of (run, slot): feature -> rec_pairs; perhaps none: store_has() */
 	TABLE_NEIGHBORS, /* of a graph: feature -> rec_neighbors */
 };
 struct store_place { /* whose table */
@@ -165,6 +166,8 @@ struct store_value {
 			  examples, postings) */
 	size_t n_bytes;
 };
+/* Whether there is that table: runs have TABLE_PAIRS or not, and all others have theirs. */
+int store_has(struct store_view *v, struct store_place place, bool *has, struct err *e);
 /* The records of ids[0..n), in any order given; quickest ascending. A value that
  * fails its check is ERR_CORRUPT naming file and key. Values longer than a
  * chunk are put together in arena. */
@@ -493,6 +496,9 @@ int run_writer_postings(struct run_writer *w, uint32_t slot, uint32_t feature,
 	const struct rec_posting *x, size_t n, struct err *e);
 int run_writer_token(struct run_writer *w, uint32_t slot, uint32_t token,
 	const struct rec_token *r, struct err *e);
+/* Of every feature that fires, or of none. */
+int run_writer_pairs(struct run_writer *w, uint32_t slot, uint32_t feature,
+	const struct rec_pairs *x, struct err *e);
 int run_writer_keywords(struct run_writer *w, uint32_t slot, uint32_t feature,
 	const char *text, double score, struct err *e);
 /* What the indexer puts a slot together from again; perhaps none. */

@@ -258,6 +258,7 @@ static const struct {
 	[TABLE_EXAMPLES] = {KIND_RUN, &layout_feature, KV_EXAMPLES, SOME},
 	[TABLE_POSTINGS] = {KIND_RUN, &layout_feature, KV_POSTINGS, SOME},
 	[TABLE_TOKEN] = {KIND_RUN, &layout_feature, KV_TOKEN, SOME},
+	[TABLE_PAIRS] = {KIND_RUN, &layout_pairs, KV_PAIRS, SOME},
 	[TABLE_NEIGHBORS] = {KIND_GRAPH, &layout_neighbors, KV_NEIGHBORS, SOME},
 };
 
@@ -300,6 +301,27 @@ is_lost(struct store_view *v, struct store_place place, struct kv_view *kv, uint
 		return id < bound;
 	return kv_get(kv, tables[place.table].table, id > 0 ? 0 : bound - 1, &x, arena,
 		e);
+}
+
+int
+store_has(struct store_view *v, struct store_place place, bool *has, struct err *e)
+{
+	const struct object *o;
+	char name[PART_NAME_CHARS];
+	int rc = check_place(v, place, e);
+
+	*has = false;
+	if (rc != 0)
+		return rc;
+	o = v->gen->object[tables[place.table].kind][place.a];
+	if (tables[place.table].kind == KIND_RUN)
+		snprintf(name, sizeof(name), "%02u/%s", place.b,
+			tables[place.table].layout->file);
+	else
+		snprintf(name, sizeof(name), "%s", tables[place.table].layout->file);
+	for (size_t i = 0; i < o->n_parts; i++)
+		*has |= strcmp(o->part[i].name, name) == 0;
+	return 0;
 }
 
 int

@@ -29,6 +29,7 @@ struct slot {
 	uint32_t d_sae;
 	struct kv *acts; /* written, then (acts_done) read */
 	struct kv *feature;
+	struct kv *pairs; /* NULL: there are none yet */
 	struct db *db;
 	struct buf packed;
 };
@@ -130,6 +131,7 @@ run_writer_free(struct run_writer *w)
 	for (uint32_t i = 0; i < w->n_slots; i++) {
 		kv_close(w->slot[i].acts);
 		kv_close(w->slot[i].feature);
+		kv_close(w->slot[i].pairs);
 		db_close(w->slot[i].db);
 		buf_clear(&w->slot[i].packed);
 	}
@@ -463,6 +465,28 @@ run_writer_token(struct run_writer *w, uint32_t slot, uint32_t token,
 }
 
 int
+run_writer_pairs(struct run_writer *w, uint32_t slot, uint32_t feature,
+	const struct rec_pairs *r, struct err *e)
+{
+	char sub[8], dir[PATH_BYTES];
+	struct slot *x = NULL;
+	int rc = find_slot(w, slot, feature, &x, e);
+
+	if (rc == 0 && x->pairs == NULL) {
+		rc = slot_dir(dir, sub, w, slot, e);
+		if (rc == 0)
+			rc = pending_kv(&x->pairs, w->pending, sub, &layout_pairs, e);
+	}
+	if (rc != 0)
+		return rc;
+	rec_pairs_pack(&x->packed, r);
+	if (x->packed.failed)
+		return err_set(e, ERR_NOMEM, "no memory for a record");
+	return kv_put(x->pairs, KV_PAIRS, feature, x->packed.data, x->packed.n_bytes,
+		e);
+}
+
+int
 run_writer_keywords(struct run_writer *w, uint32_t slot, uint32_t feature,
 	const char *text, double score, struct err *e)
 {
@@ -500,12 +524,15 @@ slot_finish(struct slot *x, struct err *e)
 {
 	int rc = kv_finish(x->feature, e);
 
+	if (rc == 0 && x->pairs != NULL)
+		rc = kv_finish(x->pairs, e);
 	if (rc == 0)
 		rc = pending_db_finish(x->db, feature_finish, e);
 	kv_close(x->feature);
+	kv_close(x->pairs);
 	kv_close(x->acts);
 	db_close(x->db);
-	x->feature = x->acts = NULL;
+	x->feature = x->pairs = x->acts = NULL;
 	x->db = NULL;
 	return rc;
 }

@@ -253,6 +253,27 @@ for bad, why in (({"sae": "gamma"}, "sae"), ({"sae": ["alpha", "gamma"]}, "sae")
                  ({"engine": "approximate"}, "engine")):
     no_near("not_found", why, **bad)
 
+# --- what fires together
+r = call("feature.cooccurrence", feature="alpha/3", sae="all", min_count=1)
+has(r, "feature", "count", "n_tokens", "sort", "engine", "neighbors")
+has(r["neighbors"][0], *"""feature index sae run n_both jaccard pmi count density label
+source""".split())
+assert all(n["feature"] != "alpha/3" for n in r["neighbors"])
+assert r["engine"] in ("stored", "counted")
+both = call("feature.cooccurrence", feature="alpha/3", sae=["alpha", "beta"], min_count=1)
+assert both["neighbors"] == r["neighbors"]
+assert call("feature.cooccurrence", feature="alpha/3", k=1, min_count=1)["neighbors"][0]["sae"] == "alpha"
+assert call("feature.cooccurrence", feature="alpha/9", sae="all")["neighbors"] == []  # dead
+fails("not_found", "sae", "feature.cooccurrence", feature="alpha/3", sae="gamma")
+fails("not_found", "sae", "feature.cooccurrence", feature="alpha/3", sae=["beta", "gamma"])
+fails("bad_argument", "sae", "feature.cooccurrence", feature="alpha/3", sae=[])
+fails("bad_argument", "sae", "feature.cooccurrence", feature="alpha/3", sae=3)
+fails("bad_argument", "sae", "feature.cooccurrence", feature="alpha/3", sae=["alpha", 3])
+fails("bad_argument", "sort", "feature.cooccurrence", feature="alpha/3", sort="cosine")
+fails("bad_argument", "k", "feature.cooccurrence", feature="alpha/3", k=0)
+fails("bad_argument", "min_count", "feature.cooccurrence", feature="alpha/3", min_count=0)
+fails("not_found", "feature", "feature.cooccurrence", feature="alpha/40")
+
 r = call("feature.vector", "alpha/3")
 has(r, "vector", "d_in", "d_out", "norm", "sae")
 assert r["d_out"] == r["d_in"] == 8

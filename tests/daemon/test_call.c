@@ -114,6 +114,7 @@ static const struct {
 		"[{\"feature\": \"alpha/3\", \"sae\": [\"beta\", \"alpha\"], "
 		"\"alive\": "
 		"true, \"labelled\": false, \"metric\": \"ip\"}]"},
+	{"feature.cooccurrence", "[{\"feature\": \"alpha/3\", \"sae\": \"all\"}]"},
 	{"feature.vector", "[\"alpha/3\"]"},
 	{"feature.documents", "[\"alpha/3\"]"},
 	{"vector.neighbors", "[[1, 0, 0, 0, 0, 0, 0, 0], \"alpha\", 3]"},

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 # A store as the first saedb wrote it (data/store-1.tar.gz: tiny/sae/topk on the first
-# 14 lines of tiny/b.jsonl) opens, holds what is written today, and takes more.
+# 14 lines of tiny/b.jsonl) opens, holds what is written today but for what fires
+# together, and takes more.
 set -eu
 . "$srcdir/tests/indexer/lib.sh"
 gzip -dc "$srcdir/tests/flow/data/store-1.tar.gz" | tar xf - || fail "tar"
@@ -8,7 +9,7 @@ head -n 14 tiny/b.jsonl >few.jsonl
 old=$(dump store)
 saedb-index list store >out || fail "list"
 grep -q '^run 1 .*tiny on few: 818 tokens in 41 windows' out || fail "its run"
-index today --sae tiny/sae/topk --corpus few.jsonl || fail "index"
+index today --sae tiny/sae/topk --corpus few.jsonl --cooccurrence none || fail "index"
 # but for encoders, which it did not keep
 dump today >out
 grep -q '^encoder ' today.dump || fail "no encoder is kept"
@@ -25,6 +26,8 @@ ok "an old store takes more"
 saedb --store store --json feature topk/3 --brief >out 2>&1 || fail "feature"
 grep -q '"feature":"topk/3"' out || fail "not the feature"
 saedb --store store neighbors topk/3 --k 2 >out 2>&1 || fail "neighbors"
+saedb --store store --json cooccurrence topk/3 >out 2>&1 || fail "cooccurrence"
+grep -q '"engine":"counted"' out || fail "it has no lists of what fires together"
 saedb --store store label topk/3 'kept' --author me >out 2>&1 || fail "label"
 saedb --store store search kept 2>&1 | grep -q 'topk/3' || fail "search"
 ok "an old store is asked"

@@ -211,6 +211,29 @@ dump_token(uint32_t run, uint32_t slot, uint32_t id)
 	printf("\n");
 }
 
+/* Nothing where the run has none. */
+static void
+dump_pairs(uint32_t run, uint32_t slot, uint32_t id)
+{
+	struct store_place place = {TABLE_PAIRS, run, slot};
+	struct store_value v;
+	struct rec_pairs x;
+	bool has;
+
+	must(store_has(view, place, &has, &e), "has");
+	if (!has)
+		return;
+	v = get(TABLE_PAIRS, run, slot, id);
+	if (v.p == NULL) /* it never fires */
+		return;
+	must(rec_pairs_unpack(&x, v.p, v.n_bytes, &arena, &e), "pairs");
+	printf("pairs %u %u", id, x.n_pairs_all);
+	for (uint32_t i = 0; i < x.n_pairs; i++)
+		printf(" %u/%u:%" PRIu64, x.pair[i].slot, x.pair[i].feature,
+			x.pair[i].n_both);
+	printf("\n");
+}
+
 static void
 dump_acts(uint32_t run, uint32_t slot, uint32_t window)
 {
@@ -249,6 +272,7 @@ dump_run(uint32_t run)
 		for (uint32_t i = 0; i < sae->d_sae; i++) {
 			dump_feature(run, s, i);
 			dump_lists(run, s, i);
+			dump_pairs(run, s, i);
 			dump_label(run, s, i);
 		}
 		for (uint32_t i = 0; i < cat->model[r->model].n_vocab; i++)

@@ -31,6 +31,7 @@ from .modeldir import save_model
 from .nearest import Neighbors
 from .results import (
     Activations,
+    Cooccurrence,
     Csr,
     Document,
     Example,
@@ -59,6 +60,7 @@ __all__ = [
     "Busy",
     "Captured",
     "Client",
+    "Cooccurrence",
     "ConnectionLost",
     "Corrupt",
     "Csr",

@@ -37,6 +37,7 @@ from .nearest import (
 )
 from .results import (
     Activations,
+    Cooccurrence,
     Csr,
     Document,
     Example,
@@ -366,6 +367,35 @@ class Client:
         return Neighbors.read(self.call("feature.neighbors", **asked))
 
     neighbours = neighbors
+
+    @rpc("feature.cooccurrence")
+    def cooccurrence(
+        self,
+        feature: str,
+        run: Run = None,
+        sae: Union[str, Sequence[str], None] = None,
+        k: int = 10,
+        sort: str = "jaccard",
+        min_count: int = 5,
+    ) -> List[Cooccurrence]:
+        """The k (at most 1000) features that fire most on the same tokens, exactly.
+
+        sae: features of that SAE, of several, or "all" of those that ran over the same
+        corpus; default its own. sort: jaccard, pmi or count. min_count: tokens on which
+        both fire, at least. NotFound where no run has an SAE over that corpus.
+        """
+        if sae is not None and not isinstance(sae, str):
+            sae = list(sae)
+        r = self.call(
+            "feature.cooccurrence",
+            feature=feature,
+            run=run,
+            sae=sae,
+            k=k,
+            sort=sort,
+            min_count=min_count,
+        )
+        return [Cooccurrence.of(x) for x in r["neighbors"]]
 
     @rpc("feature.vector")
     def vector(self, feature: str) -> "numpy.ndarray[Any, Any]":

@@ -91,6 +91,27 @@ class Neighbor(Row):
 
 
 @dataclass(frozen=True)
+class Cooccurrence(Row):
+    """A feature that fires on the same tokens as another.
+
+    n_both: tokens on which both fire; jaccard: of those on which either does; pmi:
+    log(P(both) / (P(one) P(other))), in nats; count, density: of this feature.
+    """
+
+    feature: str = ""
+    index: int = -1
+    sae: str = ""
+    run: int = 0
+    n_both: int = 0
+    jaccard: float = 0.0
+    pmi: float = 0.0
+    count: int = 0
+    density: float = 0.0
+    label: Optional[str] = None
+    source: Optional[str] = None
+
+
+@dataclass(frozen=True)
 class TokenFeature(Row):
     """A feature on a token. share: n_fired / occurrences of the token."""
 

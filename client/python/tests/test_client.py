@@ -271,6 +271,16 @@ class Answers(WithStore):
         if pandas is not None:
             self.assertIn("cosine", self.db.neighbors("alpha/3").frame().columns)
 
+    def test_cooccurrence(self):
+        near = self.db.cooccurrence("alpha/3", sae=("alpha", "Beta"), min_count=1)
+        self.assertNotIn("alpha/3", [n.feature for n in near])
+        self.assertGreaterEqual(near[0].jaccard, near[1].jaccard)
+        self.assertLessEqual(near[0].n_both, near[0].count)
+        by = self.db.cooccurrence("alpha/3", sae="all", sort="count", k=2, min_count=1)
+        self.assertGreaterEqual(by[0].n_both, by[1].n_both)
+        with self.assertRaises(saedb.BadArgument):
+            self.db.cooccurrence("alpha/3", sort="cosine")
+
     @have(np)
     def test_vector(self):
         v = self.db.vector("alpha/3")
