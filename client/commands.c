@@ -67,6 +67,15 @@ static const struct option of_feature[] = {
 static const struct option of_neighbors[] = {
 	{SAE("neighbors in that SAE (default: its own)")},
 	{"k", 'k', OPTION_INT, "N", "k", NULL, "so many (default: 10)"},
+	{"text", 't', OPTION_TEXT, "WORDS", NULL, NULL,
+		"of the features for these words, found by labels, examples and the "
+		"model"},
+	{"via", 0, OPTION_TEXT, "WAY", NULL, "auto|labels|examples|model",
+		"... by all ways at hand (default: auto), or by one"},
+	{"neighbors", 'N', OPTION_INT, "N", NULL, NULL,
+		"... and so many neighbors in each SAE (default: 5)"},
+	{"top", 0, OPTION_INT, "N", NULL, NULL,
+		"... of the first N of them (default: 3)"},
 	{RUN},
 	{END},
 };
@@ -246,18 +255,19 @@ const struct command command_table[] = {
 		.show = show_feature,
 		.more = FEATURE_WORDS},
 	{.name = "neighbors",
-		.args = "ADDRESS",
+		.args = "[ADDRESS|-]",
 		.summary = "the nearest features",
 		.method = "feature.neighbors",
 		.word = {"feature"},
-		.min_words = 1,
 		.max_words = 1,
 		.option = of_neighbors,
 		.run = run_neighbors,
 		.show = show_neighbors,
 		.more = FEATURE_WORDS
 		" With - the vector is read from standard input, as "
-		"little-endian float32, and --sae is needed."},
+		"little-endian float32, and --sae is needed. With --text there is no "
+		"ADDRESS: "
+		"features are found for words, and the nearest of these are shown."},
 	{.name = "examples",
 		.args = "ADDRESS",
 		.summary = "where a feature fires",

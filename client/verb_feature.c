@@ -123,6 +123,12 @@ run_vector_neighbors(struct cli *c)
 int
 run_neighbors(struct cli *c)
 {
+	if (cli_flag(c, "text"))
+		return run_concept(c);
+	if (cli_flag(c, "via") || cli_flag(c, "neighbors") || cli_flag(c, "top"))
+		return cli_usage(c, "--via, --neighbors and --top go with --text");
+	if (c->n_words == 0)
+		return cli_usage(c, "usage: saedb neighbors ADDRESS|- | --text WORDS");
 	return strcmp(c->word[0], "-") == 0 ? run_vector_neighbors(c) : run_once(c);
 }
 

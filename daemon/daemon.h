@@ -7,6 +7,7 @@
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
 
+#include "daemon/live.h"
 #include "daemon/views.h"
 #include "util/err.h"
 #include "util/pool.h"
@@ -36,6 +37,7 @@ struct counters { /* since the start */
 struct daemon {
 	struct store *store; /* owned */
 	struct views *views; /* owned */
+	struct live *live; /* owned: the model, for texts */
 	struct mutex *writing; /* owned: one label write at a time */
 	bool labels; /* this process may write labels */
 	atomic_uint_fast64_t label_epoch; /* how often it did, from 1 */

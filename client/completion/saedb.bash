@@ -18,6 +18,7 @@ _saedb()
 	done
 	case "$cmd $prev" in
 	"features --sort") words="index count density max mean" ;;
+	"neighbors --via") words="auto labels examples model" ;;
 	"token --sort") words="share mean" ;;
 	"labels export --format") words="csv jsonl" ;;
 	"labels import --format") words="csv jsonl" ;;
@@ -37,7 +38,7 @@ _saedb()
 		"run") words=" --store --connect --json --color --timeout --help --version" ;;
 		"features") words=" --sort --descending --min-density --max-density --min-max --max-max --min-count --max-count --dead --alive --labelled --unlabelled --run --limit --all --store --connect --json --color --timeout --help --version" ;;
 		"feature") words=" --run --brief --store --connect --json --color --timeout --help --version" ;;
-		"neighbors") words=" --sae --k --run --store --connect --json --color --timeout --help --version" ;;
+		"neighbors") words=" --sae --k --text --via --neighbors --top --run --store --connect --json --color --timeout --help --version" ;;
 		"examples") words=" --interval --intervals --limit --context --run --store --connect --json --color --timeout --help --version" ;;
 		"tokens") words=" --sae --top --first --n --run --store --connect --json --color --timeout --help --version" ;;
 		"documents") words=" --key --value --feature --run --limit --all --store --connect --json --color --timeout --help --version" ;;
@@ -53,7 +54,7 @@ _saedb()
 		"export examples") words=" --format --run --limit --context --store --connect --json --color --timeout --help --version" ;;
 		"export activations") words=" --format --run --store --connect --json --color --timeout --help --version" ;;
 		"methods") words=" --store --connect --json --color --timeout --help --version" ;;
-		"call") words=" --store --connect --json --color --timeout --help --version server.ping server.info server.methods model.list sae.list run.list run.get feature.get feature.many feature.list feature.examples feature.neighbors feature.vector feature.documents vector.neighbors document.list document.get document.activations window.activations image.get feature.activations token.features label.get label.set label.delete label.import label.export label.search text.search" ;;
+		"call") words=" --store --connect --json --color --timeout --help --version server.ping server.info server.methods model.list sae.list run.list run.get feature.get feature.many feature.list feature.examples feature.neighbors feature.vector feature.documents vector.neighbors concept.neighbors document.list document.get document.activations window.activations image.get feature.activations token.features label.get label.set label.delete label.import label.export label.search text.search" ;;
 		"help") words=" --store --connect --json --color --timeout --help --version info models saes runs run features feature neighbors examples tokens documents document search token label labels image vector export methods call help completion" ;;
 		"completion") words=" --store --connect --json --color --timeout --help --version bash" ;;
 		labels) words=" export import" ;;

@@ -112,6 +112,7 @@ static const struct {
 	{"feature.vector", "[\"alpha/3\"]"},
 	{"feature.documents", "[\"alpha/3\"]"},
 	{"vector.neighbors", "[[1, 0, 0, 0, 0, 0, 0, 0], \"alpha\", 3]"},
+	{"concept.neighbors", "[{\"text\": \"gate bridge\", \"top\": 2}]"},
 	{"document.list", "[{\"key\": \"lang\", \"value\": \"en\", \"limit\": 1}]"},
 	{"document.get", "[\"doc-3\"]"},
 	{"document.activations",

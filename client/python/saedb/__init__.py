@@ -30,6 +30,8 @@ from .jsonlines import write_corpus
 from .modeldir import save_model
 from .results import (
     Activations,
+    Concept,
+    ConceptFeature,
     Csr,
     Document,
     Example,
@@ -58,6 +60,8 @@ __all__ = [
     "Busy",
     "Captured",
     "Client",
+    "Concept",
+    "ConceptFeature",
     "ConnectionLost",
     "Corrupt",
     "Csr",
