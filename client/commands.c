@@ -68,6 +68,15 @@ static const struct option of_neighbors[] = {
 	{"sae", 's', OPTION_TEXT, "SAE,...", NULL, NULL,
 		"in that SAE, in several, or in all (default: its own)"},
 	{"k", 'k', OPTION_INT, "N", "k", NULL, "so many (default: 10)"},
+	{"text", 't', OPTION_TEXT, "WORDS", NULL, NULL,
+		"of the features for these words, found by labels, examples and the "
+		"model"},
+	{"via", 0, OPTION_TEXT, "WAY", NULL, "auto|labels|examples|model",
+		"... by all ways at hand (default: auto), or by one"},
+	{"neighbors", 'N', OPTION_INT, "N", NULL, NULL,
+		"... and so many neighbors in each SAE (default: 5)"},
+	{"top", 0, OPTION_INT, "N", NULL, NULL,
+		"... of the first N of them (default: 3)"},
 	{"of", 0, OPTION_TEXT, "ROWS", "of", "decoder|encoder",
 		"decoder (default) or encoder"},
 	{"metric", 0, OPTION_TEXT, "METRIC", "metric", "cosine|ip|inner_product|dot",
@@ -276,11 +285,10 @@ const struct command command_table[] = {
 		.show = show_feature,
 		.more = FEATURE_WORDS},
 	{.name = "neighbors",
-		.args = "ADDRESS|-",
+		.args = "[ADDRESS|-]",
 		.summary = "the nearest features",
 		.method = "feature.neighbors",
 		.word = {"feature"},
-		.min_words = 1,
 		.max_words = 1,
 		.option = of_neighbors,
 		.run = run_neighbors,
@@ -289,7 +297,9 @@ const struct command command_table[] = {
 		" With - the vector is read from standard input, as "
 		"little-endian float32, and --sae is needed. Filters hold "
 		"during the search: the N nearest of those that pass are "
-		"found. Densities are of the run."},
+		"found. Densities are of the run. With --text there is no "
+		"ADDRESS: features are found for words, and the nearest of "
+		"these are shown."},
 	{.name = "cooccurrence",
 		.args = "ADDRESS",
 		.summary = "the features that fire on the same tokens",

@@ -167,8 +167,8 @@ put_rows(struct cli *c, const struct saedb_value *r)
 	return 0;
 }
 
-int
-run_neighbors(struct cli *c)
+static int
+run_nearest(struct cli *c)
 {
 	bool is_vector = strcmp(c->word[0], "-") == 0;
 	struct saedb_args *a = NULL;
@@ -186,4 +186,16 @@ run_neighbors(struct cli *c)
 	saedb_reply_free(r);
 	saedb_args_free(a);
 	return rc;
+}
+
+int
+run_neighbors(struct cli *c)
+{
+	if (cli_flag(c, "text"))
+		return run_concept(c);
+	if (cli_flag(c, "via") || cli_flag(c, "neighbors") || cli_flag(c, "top"))
+		return cli_usage(c, "--via, --neighbors and --top go with --text");
+	if (c->n_words == 0)
+		return cli_usage(c, "usage: saedb neighbors ADDRESS|- | --text WORDS");
+	return run_nearest(c);
 }

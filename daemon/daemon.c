@@ -23,18 +23,26 @@ daemon_now_ms(void)
 }
 
 static int
-open_daemon(struct daemon *d, const char *dir, struct err *e)
+open_daemon(struct daemon *d, const struct options *o, size_t n_workers, struct err *e)
 {
+	const struct live_options live = {
+		.model = o->model,
+		.off = o->no_model,
+		.most_bytes = (size_t)o->model_mib << 20,
+		.n_workers = n_workers,
+	};
 	int rc;
 
 	*d = (struct daemon){.start_ms = daemon_now_ms(), .label_epoch = 1};
-	rc = store_open(&d->store, dir, STORE_READ, e);
+	rc = store_open(&d->store, o->store, STORE_READ, e);
 	if (rc == 0)
 		rc = views_new(&d->views, d->store, e);
 	if (rc == 0)
 		rc = indexes_new(&d->indexes, d->store, e);
 	if (rc == 0)
 		rc = mutex_new(&d->writing, e);
+	if (rc == 0)
+		rc = live_new(&d->live, &live, e);
 	return rc;
 }
 
@@ -52,6 +60,7 @@ lock_labels(struct daemon *d)
 static void
 close_daemon(struct daemon *d)
 {
+	live_free(d->live);
 	mutex_free(d->writing);
 	indexes_free(d->indexes);
 	views_free(d->views);
@@ -84,7 +93,7 @@ serve(const struct options *o, struct err *e)
 		.n_workers = o->n_workers > 0 ? (size_t)o->n_workers : pool_cpus(),
 	};
 	struct daemon d;
-	int rc = open_daemon(&d, o->store, e);
+	int rc = open_daemon(&d, o, how.n_workers, e);
 
 	if (rc == 0)
 		rc = open_listeners(o, &local, &tcp, e);

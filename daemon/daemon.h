@@ -8,6 +8,7 @@
 #define DAEMON_DAEMON_H
 
 #include "daemon/indexes.h"
+#include "daemon/live.h"
 #include "daemon/views.h"
 #include "util/err.h"
 #include "util/pool.h"
@@ -38,6 +39,7 @@ struct daemon {
 	struct store *store; /* owned */
 	struct views *views; /* owned */
 	struct indexes *indexes; /* owned */
+	struct live *live; /* owned: the model, for texts */
 	struct mutex *writing; /* owned: one label write at a time */
 	bool labels; /* this process may write labels */
 	atomic_uint_fast64_t label_epoch; /* how often it did, from 1 */

@@ -130,6 +130,21 @@ put_indexes(struct req *q, struct out *o)
 	out_end(o);
 }
 
+static void
+put_model(struct out *o, struct live *l)
+{
+	struct live_state s;
+
+	live_state(l, &s);
+	out_key(o, "model");
+	out_map(o, 4);
+	out_key_str(o, "state", s.is);
+	out_key_uint(o, "n_bytes", s.n_bytes);
+	out_key_uint(o, "n_saes", s.n_saes);
+	out_key_str(o, "why", s.why[0] != '\0' ? s.why : NULL);
+	out_end(o);
+}
+
 int
 h_server_info(struct req *q, struct out *o, struct err *e)
 {
@@ -139,7 +154,7 @@ h_server_info(struct req *q, struct out *o, struct err *e)
 	(void)e;
 	while (dir[n] != '\0')
 		n++;
-	put_head(o, q, 13);
+	put_head(o, q, 14);
 	out_key_str(o, "name", "saedbd");
 	out_key_str(o, "version", PACKAGE_VERSION);
 	out_key_int(o, "protocol", 1);
@@ -155,6 +170,7 @@ h_server_info(struct req *q, struct out *o, struct err *e)
 	put_indexes(q, o);
 	put_counters(o, &q->daemon->counters);
 	put_limits(o);
+	put_model(o, q->daemon->live);
 	out_end(o);
 	return 0;
 }

@@ -29,6 +29,7 @@ static const struct {
 	ROW("feature.vector", h_feature_vector),
 	ROW("feature.documents", h_feature_documents),
 	ROW("vector.neighbors", h_vector_neighbors),
+	ROW("concept.neighbors", h_concept_neighbors),
 	ROW("document.list", h_document_list),
 	ROW("document.get", h_document_get),
 	ROW("document.activations", h_document_activations),

@@ -97,6 +97,7 @@ stop(struct loop *l, const char *why)
 	l->stopping = true;
 	l->stop_ms = l->now_ms = daemon_now_ms();
 	close_listeners(l);
+	live_stop(l->daemon->live);
 	conn_tick_all(l);
 	check_stopped(l);
 }

@@ -28,6 +28,11 @@ static const struct row rows[] = {
 		"end when nobody was connected for so long"},
 	{"workers", KIND_NUMBER, AT(n_workers), 1, 256, "N",
 		"threads for slow requests (one per CPU)"},
+	{"model", KIND_TEXT, AT(model), 0, 0, "DIR",
+		"the indexed model, for texts (where the run says)"},
+	{"no-model", KIND_FLAG, AT(no_model), 0, 0, NULL, "open no model"},
+	{"model-memory", KIND_NUMBER, AT(model_mib), 1, 1L << 30, "MIB",
+		"for the model's and SAEs' weights (half of it)"},
 	{"verbose", KIND_FLAG, AT(verbose), 0, 0, NULL, "say more on standard error"},
 	{"help", KIND_FLAG, AT(help), 0, 0, NULL, "print this"},
 	{"version", KIND_FLAG, AT(version), 0, 0, NULL, "print the version"},
@@ -114,6 +119,8 @@ options_read(struct options *o, int argc, char **argv, struct err *e)
 		if (rc < 0)
 			return rc;
 	}
+	if (o->model != NULL && o->no_model)
+		return err_set(e, ERR_ARG, "--model or --no-model, not both");
 	if (o->store == NULL && !o->help && !o->version)
 		return err_set(e, ERR_MISSING, "--store DIR is missing; see --help");
 	return 0;

@@ -16,6 +16,9 @@ struct options {
 	const char *socket; /* NULL = STORE/saedbd.sock */
 	long idle_exit_s; /* 0 = never */
 	long n_workers; /* 0 = as many as CPUs */
+	const char *model; /* NULL = where the run says */
+	long model_mib; /* weights in memory at most; 0 = half of it */
+	bool no_model;
 	bool verbose, help, version;
 };
 

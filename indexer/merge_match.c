@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "indexer/merge_int.h"
 
-#include "indexer/recorded.h"
+#include "analysis/recorded.h"
 #include "util/mem.h"
 
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "indexer/merge_model.h"
 
-#include "indexer/recorded.h"
+#include "analysis/recorded.h"
 #include "util/log.h"
 
 #include <string.h>
@@ -66,20 +66,21 @@ static int
 open_all(struct merge_model *m, const struct options *o, const struct store_catalog *c,
 	const struct cat_run *run, const struct value *provenance, struct err *e)
 {
+	const struct recorded_sha256 catalog = {c->model[run->model].weights_sha256,
+		c->cut[run->cut].tokenizer_sha256};
 	const struct value *saes = value_get(provenance, "saes");
 	char path[PATH_BYTES];
 
 	if (saes == NULL || saes->type != VALUE_ARRAY || saes->n != run->n_saes)
 		return recorded_lacks("saes", e);
-	if (recorded_model(&m->lm, &m->tok, provenance, o->model, &c->model[run->model],
-		    &c->cut[run->cut], e) < 0)
+	if (recorded_model(&m->lm, &m->tok, provenance, o->model, &catalog, e) < 0)
 		return e->code;
 	for (uint32_t i = 0; i < run->n_saes; i++) {
 		const struct cat_sae *sae = &c->sae[run->sae[i].sae];
 
 		m->n_saes = i + 1;
 		if (recorded_sae(&m->sae[i], &saes->v[i],
-			    named(o, sae->name, run->n_saes), sae, path, e) < 0)
+			    named(o, sae->name, run->n_saes), sae->hash, path, e) < 0)
 			return e->code;
 	}
 	m->n_vocab = lm_info(m->lm)->n_vocab;

@@ -5,9 +5,9 @@
  */
 #include "indexer/merge_features.h"
 
+#include "analysis/recorded.h"
 #include "config.h"
 #include "indexer/provenance.h"
-#include "indexer/recorded.h"
 #include "schema/out.h"
 #include "util/mem.h"
 

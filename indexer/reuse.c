@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "indexer/reuse.h"
 
+#include "analysis/recorded.h"
 #include "indexer/provenance.h"
-#include "indexer/recorded.h"
 #include "indexer/stop.h"
 #include "util/hash.h"
 #include "util/log.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "indexer/verify_int.h"
 
+#include "analysis/recorded.h"
 #include "indexer/corpus.h"
-#include "indexer/recorded.h"
 #include "indexer/rows.h"
 #include "util/file.h"
 #include "util/hash.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "indexer/verify_int.h"
 
+#include "analysis/recorded.h"
 #include "indexer/plan.h"
-#include "indexer/recorded.h"
 #include "util/file.h"
 #include "util/hash.h"
 #include "util/mem.h"
@@ -13,8 +13,11 @@
 static int
 open_model(struct verify *v, struct err *e)
 {
-	return recorded_model(&v->lm, &v->tok, v->provenance, NULL,
-		&v->catalog->model[v->cat->model], v->cut, e);
+	const struct recorded_sha256 catalog =
+		{v->catalog->model[v->cat->model].weights_sha256,
+			v->cut->tokenizer_sha256};
+
+	return recorded_model(&v->lm, &v->tok, v->provenance, NULL, &catalog, e);
 }
 
 static int
@@ -104,7 +107,7 @@ open_sae(struct verify *v, uint32_t slot, const struct value *from, struct err *
 
 	s->index = v->cat->sae[slot].sae;
 	cat = &v->catalog->sae[s->index];
-	if (recorded_sae(&s->sae, from, NULL, cat, path, e) < 0 ||
+	if (recorded_sae(&s->sae, from, NULL, cat->hash, path, e) < 0 ||
 		check_rule(v, &s->sae->info, path, e) < 0 ||
 		compare_rows(v, s, STORE_DECODER, s->sae->w_dec, e) < 0)
 		return e->code;

@@ -33,7 +33,7 @@ tok_close(struct tok *t)
 	if (!t)
 		return;
 	added_clear(t);
-	vocab_clear(&t->bpe);
+	tok_vocab_clear(&t->bpe);
 	for (size_t i = 0; i < t->n_norms; i++)
 		norm_clear(&t->norm[i]);
 	for (size_t i = 0; i < t->n_stages; i++)

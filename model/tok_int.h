@@ -222,7 +222,7 @@ void vocab_merge_put(struct tok *t, uint32_t left, uint32_t right, uint32_t rank
 	uint32_t id);
 /* free_cut: once merges and options are there. */
 void vocab_settle(struct tok *t);
-void vocab_clear(struct bpe *b);
+void tok_vocab_clear(struct bpe *b);
 uint32_t vocab_find(const struct tok *t, const char *piece, size_t n_bytes);
 /* The same by what tokens stand for. */
 uint32_t vocab_find_bytes(const struct tok *t, const char *p, size_t n_bytes);

@@ -229,7 +229,7 @@ vocab_settle(struct tok *t)
 }
 
 void
-vocab_clear(struct bpe *b)
+tok_vocab_clear(struct bpe *b)
 {
 	mem_free(b->by_piece);
 	mem_free(b->by_bytes);

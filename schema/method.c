@@ -129,6 +129,18 @@ static const struct param vector_neighbors[] = {
 	SEARCH,
 	FILTERS,
 };
+static const struct param concept_neighbors[] = {
+	STR_("text", 1, TEXT_BYTES, "what is looked for, in words"),
+	ANY("sae", "name of an SAE, or a list of them; default all"),
+	RUN,
+	STR("via", 1, 16, "\"auto\"", "auto, labels, examples or model"),
+	INT("k", 1, 200, "10", "features at most"),
+	INT("neighbors", 0, LIMIT_NEIGHBORS, "5", "of each, in each SAE"),
+	INT("top", 0, 200, "3", "how many of them with neighbors"),
+	BOOL("as_is", "false",
+		"the model reads the text as a document, not inside one"),
+	INT("windows", 1, LIMIT_PAGE, "200", "windows of examples looked at, at most"),
+};
 static const struct param document_list[] = {
 	RUN,
 	STR("key", 1, 256, NULL, "only documents whose metadata has this key"),
@@ -238,6 +250,8 @@ const struct method method_table[] = {
 		NEED_STORE | NEED_SLOW, ROW(feature_documents)},
 	{"vector.neighbors", "the features nearest to a vector", NEED_STORE | NEED_SLOW,
 		ROW(vector_neighbors)},
+	{"concept.neighbors", "from words to features, and on to their neighbors",
+		NEED_STORE | NEED_SLOW, ROW(concept_neighbors)},
 	{"document.list", "documents of a corpus", NEED_STORE | NEED_SLOW,
 		ROW(document_list)},
 	{"document.get", "one document with its text", NEED_STORE | NEED_SLOW,

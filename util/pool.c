@@ -457,3 +457,53 @@ mutex_unlock(struct mutex *m)
 {
 	pthread_mutex_unlock(&m->m);
 }
+
+struct cond {
+	pthread_cond_t c;
+};
+
+int
+cond_new(struct cond **out, struct err *e)
+{
+	struct cond *c = mem_new(1, sizeof(*c));
+	pthread_condattr_t a;
+
+	*out = c;
+	if (c == NULL)
+		return err_set(e, ERR_NOMEM, "no memory for a condition");
+	pthread_condattr_init(&a);
+	pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->c, &a);
+	pthread_condattr_destroy(&a);
+	return 0;
+}
+
+void
+cond_free(struct cond *c)
+{
+	if (c == NULL)
+		return;
+	pthread_cond_destroy(&c->c);
+	mem_free(c);
+}
+
+void
+cond_wait(struct cond *c, struct mutex *m, long wait_ms)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += wait_ms / 1000;
+	t.tv_nsec += wait_ms % 1000 * 1000000;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000;
+	}
+	pthread_cond_timedwait(&c->c, &m->m, &t);
+}
+
+void
+cond_wake(struct cond *c)
+{
+	pthread_cond_broadcast(&c->c);
+}

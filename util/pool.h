@@ -55,6 +55,12 @@ int mutex_new(struct mutex **out, struct err *e);
 void mutex_free(struct mutex *m);
 void mutex_lock(struct mutex *m);
 void mutex_unlock(struct mutex *m);
+struct cond;
+int cond_new(struct cond **out, struct err *e);
+void cond_free(struct cond *c);
+/* m is locked, and is again on return: when woken, by chance, or after wait_ms. */
+void cond_wait(struct cond *c, struct mutex *m, long wait_ms);
+void cond_wake(struct cond *c); /* all that wait */
 
 /* CPUs this process may run on (affinity and cgroup), at least 1. */
 size_t pool_cpus(void);

@@ -23,6 +23,7 @@ _saedb()
 	"neighbors --engine") words="auto exact faiss approximate" ;;
 	"neighbors --format") words="csv jsonl" ;;
 	"cooccurrence --sort") words="jaccard pmi count" ;;
+	"neighbors --via") words="auto labels examples model" ;;
 	"token --sort") words="share mean" ;;
 	"labels export --format") words="csv jsonl" ;;
 	"labels import --format") words="csv jsonl" ;;
@@ -42,7 +43,7 @@ _saedb()
 		"run") words=" --store --connect --json --color --timeout --help --version" ;;
 		"features") words=" --sort --descending --min-density --max-density --min-max --max-max --min-count --max-count --dead --alive --labelled --unlabelled --run --limit --all --store --connect --json --color --timeout --help --version" ;;
 		"feature") words=" --run --brief --store --connect --json --color --timeout --help --version" ;;
-		"neighbors") words=" --sae --k --of --metric --alive --dead --min-density --max-density --labelled --unlabelled --features --self --engine --format --run --store --connect --json --color --timeout --help --version" ;;
+		"neighbors") words=" --sae --k --of --metric --alive --dead --min-density --max-density --labelled --unlabelled --features --self --engine --format --text --via --neighbors --top --run --store --connect --json --color --timeout --help --version" ;;
 		"cooccurrence") words=" --sae --k --sort --min-count --run --store --connect --json --color --timeout --help --version" ;;
 		"examples") words=" --interval --intervals --limit --context --run --store --connect --json --color --timeout --help --version" ;;
 		"tokens") words=" --sae --top --first --n --run --store --connect --json --color --timeout --help --version" ;;
@@ -59,7 +60,7 @@ _saedb()
 		"export examples") words=" --format --run --limit --context --store --connect --json --color --timeout --help --version" ;;
 		"export activations") words=" --format --run --store --connect --json --color --timeout --help --version" ;;
 		"methods") words=" --store --connect --json --color --timeout --help --version" ;;
-		"call") words=" --store --connect --json --color --timeout --help --version server.ping server.info server.methods model.list sae.list run.list run.get feature.get feature.many feature.list feature.examples feature.neighbors feature.cooccurrence feature.vector feature.documents vector.neighbors document.list document.get document.activations window.activations image.get feature.activations token.features label.get label.set label.delete label.import label.export label.search text.search" ;;
+		"call") words=" --store --connect --json --color --timeout --help --version server.ping server.info server.methods model.list sae.list run.list run.get feature.get feature.many feature.list feature.examples feature.neighbors feature.cooccurrence feature.vector feature.documents vector.neighbors concept.neighbors document.list document.get document.activations window.activations image.get feature.activations token.features label.get label.set label.delete label.import label.export label.search text.search" ;;
 		"help") words=" --store --connect --json --color --timeout --help --version info models saes runs run features feature neighbors cooccurrence examples tokens documents document search token label labels image vector export methods call help completion" ;;
 		"completion") words=" --store --connect --json --color --timeout --help --version bash" ;;
 		labels) words=" export import" ;;

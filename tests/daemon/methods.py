@@ -295,6 +295,16 @@ for bad in (r["vector"][:-1], r["vector"][:-4], [1.0] * 7, [1.0] * 9, [0] * 8, b
             ["x"] * 8, [float("inf")] + [0] * 7, {"a": 1}, 7):
     fails("bad_argument", "vector", "vector.neighbors", vector=bad, sae="alpha")
 
+r = call("concept.neighbors", text="golden gate", k=3, top=2, neighbors=2)
+has(r, *"text via ways features".split())
+has(r["features"][0], *("feature index sae run score found neighbors count density max mean "
+                        "label source".split()))
+assert [w["via"] for w in r["ways"]] == ["labels", "examples", "model"]
+assert "saedbd --model" in r["ways"][2]["missing"] and len(r["features"]) == 3
+assert r["features"][0]["neighbors"] and not r["features"][2]["neighbors"]
+fails("not_found", "via", "concept.neighbors", text="x", via="model")
+fails("bad_argument", "via", "concept.neighbors", text="x", via="words")
+
 r = call("feature.documents", "alpha/3")
 has(r, "documents", "n_documents")
 has(r["documents"][0], *"document number max n_fired n_windows".split())

@@ -121,6 +121,7 @@ static const struct {
 	{"vector.neighbours",
 		"[{\"vector\": [1, 0, 0, 0, 0, 0, 0, 0], \"saes\": \"all\", "
 		"\"n_neighbors\": 3, \"features\": [\"Beta/3\", \"alpha/7\"]}]"},
+	{"concept.neighbors", "[{\"text\": \"gate bridge\", \"top\": 2}]"},
 	{"document.list", "[{\"key\": \"lang\", \"value\": \"en\", \"limit\": 1}]"},
 	{"document.get", "[\"doc-3\"]"},
 	{"document.activations",

@@ -45,6 +45,12 @@ test_options(void **state)
 		ERR_ARG);
 	assert_int_equal(read_line(&o, &e, "--store=x", "--workers=4x", NULL), ERR_ARG);
 	assert_int_equal(read_line(&o, &e, "--store=x", "more", NULL), ERR_ARG);
+	assert_int_equal(read_line(&o, &e, "--store=x", "--model=m", NULL), 0);
+	assert_string_equal(o.model, "m");
+	assert_int_equal(read_line(&o, &e, "--store=x", "--model=m", "--no-model"),
+		ERR_ARG);
+	assert_int_equal(read_line(&o, &e, "--store=x", "--model-memory=0", NULL),
+		ERR_ARG);
 }
 
 static void

@@ -41,6 +41,7 @@ asked = {
     "feature.list": [sae, None, "max", True], "feature.examples": [feature],
     "feature.neighbors": [neighbors], "feature.vector": [feature],
     "feature.documents": [feature], "vector.neighbors": [vector, sae, 3],
+    "concept.neighbors": ["bridge"],
     "document.get": [document], "document.activations": [document, sae],
     "window.activations": [{"window": 0, "sae": sae, "labels": True}],
     "image.get": ["0" * 64],

@@ -196,6 +196,52 @@ test_mutex(void **state)
 	mutex_free(NULL);
 }
 
+struct bell {
+	struct mutex *lock;
+	struct cond *rung;
+	bool ring;
+};
+
+static void
+ring_bell(void *p)
+{
+	struct bell *b = p;
+
+	mutex_lock(b->lock);
+	b->ring = true;
+	cond_wake(b->rung);
+	mutex_unlock(b->lock);
+}
+
+/* A wait ends by its time, or earlier when it is woken. */
+static void
+test_cond(void **state)
+{
+	struct err e = ERR_INIT;
+	struct bell b = {0};
+	struct queue *q;
+	double start = stopwatch_now_s();
+
+	(void)state;
+	assert_int_equal(mutex_new(&b.lock, &e), 0);
+	assert_int_equal(cond_new(&b.rung, &e), 0);
+	mutex_lock(b.lock);
+	while (stopwatch_now_s() - start < 0.02)
+		cond_wait(b.rung, b.lock, 30);
+	assert_false(b.ring);
+	assert_int_equal(queue_new(&q, 1, 1, &e), 0);
+	assert_int_equal(queue_push(q, ring_bell, NULL, &b, &e), 0);
+	start = stopwatch_now_s();
+	while (!b.ring)
+		cond_wait(b.rung, b.lock, 1000000);
+	assert_true(stopwatch_now_s() - start < 100);
+	mutex_unlock(b.lock);
+	queue_free(q);
+	cond_free(b.rung);
+	cond_free(NULL);
+	mutex_free(b.lock);
+}
+
 static void
 test_refused(void **state)
 {
@@ -218,6 +264,7 @@ test_memory(void **state)
 	struct pool *p;
 	struct queue *q;
 	struct mutex *m;
+	struct cond *c;
 
 	(void)state;
 	for (long n = 0; rc == ERR_NOMEM; n++) {
@@ -237,6 +284,7 @@ test_memory(void **state)
 	assert_int_equal(rc, 0);
 	mem_fail_at(0);
 	assert_int_equal(mutex_new(&m, NULL), ERR_NOMEM);
+	assert_int_equal(cond_new(&c, NULL), ERR_NOMEM);
 	mem_fail_at(-1);
 }
 
@@ -250,6 +298,7 @@ main(void)
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_mutex),
+		cmocka_unit_test(test_cond),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_memory),
 	};

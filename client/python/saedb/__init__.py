@@ -32,6 +32,8 @@ from .nearest import Neighbors
 from .results import (
     Activations,
     Cooccurrence,
+    Concept,
+    ConceptFeature,
     Csr,
     Document,
     Example,
@@ -61,6 +63,8 @@ __all__ = [
     "Captured",
     "Client",
     "Cooccurrence",
+    "Concept",
+    "ConceptFeature",
     "ConnectionLost",
     "Corrupt",
     "Csr",

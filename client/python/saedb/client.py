@@ -38,6 +38,7 @@ from .nearest import (
 from .results import (
     Activations,
     Cooccurrence,
+    Concept,
     Csr,
     Document,
     Example,
@@ -396,6 +397,46 @@ class Client:
             min_count=min_count,
         )
         return [Cooccurrence.of(x) for x in r["neighbors"]]
+
+    @rpc("concept.neighbors")
+    def concept(
+        self,
+        text: str,
+        sae: Union[str, Sequence[str], None] = None,
+        run: Run = None,
+        via: str = "auto",
+        k: int = 10,
+        neighbors: int = 5,
+        top: int = 3,
+        as_is: bool = False,
+        windows: int = 200,
+    ) -> Concept:
+        """The features (at most k, 1 to 200) for a text's words, best first.
+
+        via: "labels", "examples" (places in the corpus where the words stand), "model"
+        (what fires on the text), or "auto", all that are at hand; each feature's
+        `found` says by which it was found, and the answer's `missing` what was not to
+        be had and why. sae: a name or several; default all. The first `top` features
+        have their `neighbors` nearest of each SAE. as_is: the model reads the text as
+        a document by itself, not as inside a sentence. windows: examples looked at.
+
+        NotFound: no such SAE, or no model with via="model". BadArgument: text is empty
+        or longer than 4096 bytes.
+        """
+        return Concept.read(
+            self.call(
+                "concept.neighbors",
+                text=text,
+                sae=sae if sae is None or isinstance(sae, str) else list(sae),
+                k=k,
+                neighbors=neighbors,
+                top=top,
+                via=via,
+                run=run,
+                as_is=as_is,
+                windows=windows,
+            )
+        )
 
     @rpc("feature.vector")
     def vector(self, feature: str) -> "numpy.ndarray[Any, Any]":

@@ -112,6 +112,49 @@ class Cooccurrence(Row):
 
 
 @dataclass(frozen=True)
+class ConceptFeature(Row):
+    """A feature for a text. score: of all ways together; found: by way, with the
+    feature's rank and score there; neighbors: its nearest, by SAE."""
+
+    feature: str = ""
+    index: int = -1
+    sae: str = ""
+    run: int = 0
+    count: Optional[int] = 0
+    density: Optional[float] = 0.0
+    max: Optional[float] = 0.0
+    mean: Optional[float] = 0.0
+    label: Optional[str] = None
+    source: Optional[str] = None
+    score: float = 0.0
+    found: Dict[str, Dict[str, Any]] = field(default_factory=dict)
+    neighbors: List[Neighbor] = field(default_factory=list)
+
+
+class Concept(List[ConceptFeature]):
+    """The features for a text, best first. ways: what each way found; missing: by way,
+    why it found nothing, or not all."""
+
+    text: str = ""
+    ways: List[Dict[str, Any]]
+
+    @classmethod
+    def read(cls, answer: Dict[str, Any]) -> "Concept":
+        made = cls(
+            ConceptFeature.of(
+                {**x, "neighbors": [Neighbor.of(n) for n in x["neighbors"]]}
+            )
+            for x in answer["features"]
+        )
+        made.text, made.ways = answer["text"], answer["ways"]
+        return made
+
+    @property
+    def missing(self) -> Dict[str, str]:
+        return {w["via"]: w["missing"] for w in self.ways if w["missing"]}
+
+
+@dataclass(frozen=True)
 class TokenFeature(Row):
     """A feature on a token. share: n_fired / occurrences of the token."""
 

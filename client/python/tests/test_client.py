@@ -281,6 +281,44 @@ class Answers(WithStore):
         with self.assertRaises(saedb.BadArgument):
             self.db.cooccurrence("alpha/3", sort="cosine")
 
+    def test_concept(self):
+        found = self.db.concept("Golden Gate bridge!", k=5, neighbors=2, top=1)
+        self.assertTrue(found)
+        self.assertIsInstance(found[0], saedb.ConceptFeature)
+        self.assertEqual(found.text, "Golden Gate bridge!")
+        self.assertEqual(
+            [w["via"] for w in found.ways], ["labels", "examples", "model"]
+        )
+        self.assertIn("saedbd --model", found.missing["model"])
+        for f in found:
+            score = sum(1 / (60 + way["rank"]) for way in f.found.values())
+            self.assertAlmostEqual(f.score, score, 12)
+        self.assertEqual([f.score for f in found], sorted(
+            (f.score for f in found), reverse=True))
+        self.assertIsInstance(found[0].neighbors[0], saedb.Neighbor)
+        self.assertEqual(found[1].neighbors, [])
+        self.assertEqual(found[0].sae, "alpha")
+        near = self.db.neighbors(found[0].feature, sae="Beta", k=2)
+        self.assertEqual(
+            [n for n in found[0].neighbors if n.sae == "Beta"],
+            [n for n in near],
+        )
+        if np is not None:  # no graph is stored: a scan
+            scan = self.db.nearest(self.db.vector(found[0].feature), "alpha", k=3)
+            self.assertEqual(
+                [n.feature for n in found[0].neighbors[:2]],
+                [n.feature for n in scan[1:]],
+            )
+        one = self.db.concept("bridge", sae=["alpha"], via="labels")
+        self.assertEqual({f.sae for f in one}, {"alpha"})
+        with self.assertRaises(saedb.NotFound):
+            self.db.concept("bridge", via="model")
+        for bad in ("", "x" * 4097):
+            with self.assertRaises(saedb.BadArgument):
+                self.db.concept(bad)
+        with self.assertRaises(saedb.NotFound):
+            self.db.concept("bridge", sae=["alpha", "gamma"])
+
     @have(np)
     def test_vector(self):
         v = self.db.vector("alpha/3")

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "indexer/recorded.h"
+#include "analysis/recorded.h"
 
 #include "model/lm_name.h"
 #include "util/file.h"
@@ -72,8 +72,7 @@ model_dir(char out[PATH_BYTES], const struct value *from, const char *dir,
 
 int
 recorded_model(struct lm **lm, struct tok **tok, const struct value *provenance,
-	const char *dir, const struct cat_model *model, const struct cat_cut *cut,
-	struct err *e)
+	const char *dir, const struct recorded_sha256 *catalog, struct err *e)
 {
 	const struct value *m = value_get(provenance, "model");
 	const struct value *t = value_get(provenance, "tokenizer");
@@ -84,14 +83,14 @@ recorded_model(struct lm **lm, struct tok **tok, const struct value *provenance,
 		model_dir(path, m, dir, e) < 0 || lm_open(lm, path, e) < 0 ||
 		lm_sha256(*lm, hash, e) < 0 ||
 		same_hash("the model", path, hash, recorded, e) < 0 ||
-		same_hash("the model", path, hash, model->weights_sha256, e) < 0)
+		same_hash("the model", path, hash, catalog->model, e) < 0)
 		return e->code;
 	if (recorded_str(t, "sha256", recorded, sizeof(recorded), e) < 0 ||
 		model_dir(path, t, dir, e) < 0 || tok_open(tok, path, e) < 0 ||
 		tok_sha256(*tok, hash, e) < 0 ||
 		same_hash("the tokenizer", path, hash, recorded, e) < 0)
 		return e->code;
-	return same_hash("the tokenizer", path, hash, cut->tokenizer_sha256, e);
+	return same_hash("the tokenizer", path, hash, catalog->tokenizer, e);
 }
 
 static bool
@@ -104,9 +103,9 @@ is_set(const struct value *map, const char *key)
 
 int
 recorded_sae(struct sae **out, const struct value *from, const char *dir,
-	const struct cat_sae *sae, char *path, struct err *e)
+	const uint8_t hash[32], char *path, struct err *e)
 {
-	char recorded[65], hash[65], hook[96];
+	char recorded[65], hex[65], hook[96];
 	struct sae_options options = {0};
 
 	if (recorded_str(from, "path", path, PATH_BYTES, e) < 0 ||
@@ -120,9 +119,9 @@ recorded_sae(struct sae **out, const struct value *from, const char *dir,
 	value_as_float(value_get(from, "scale_given"), &options.given.scale);
 	if (dir == NULL)
 		dir = path;
-	hash_hex(sae->hash, 32, hash);
+	hash_hex(hash, 32, hex);
 	if (sae_open_with(out, dir, &options, e) < 0 ||
 		same_hash("the SAE", dir, (*out)->hash, recorded, e) < 0)
 		return e->code;
-	return same_hash("the SAE", dir, (*out)->hash, hash, e);
+	return same_hash("the SAE", dir, (*out)->hash, hex, e);
 }
