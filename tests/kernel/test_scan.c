@@ -101,17 +101,15 @@ by_order(const void *pa, const void *pb)
 }
 
 static size_t
-naive_nearest(struct kernel_hit *out, const struct data *x, bool cosine, bool filtered)
+naive_nearest(struct kernel_hit *out, const struct data *x, const float *scores,
+	bool filtered)
 {
 	size_t n = 0;
 
-	for (size_t row = 0; row < x->n; row++) {
-		float v = score(x, row, cosine);
-
-		if (!isnan(v) &&
+	for (size_t row = 0; row < x->n; row++)
+		if (!isnan(scores[row]) &&
 			(!filtered || (x->allowed[row / 64] >> row % 64 & 1) != 0))
-			out[n++] = (struct kernel_hit){(uint32_t)row, 0, v};
-	}
+			out[n++] = (struct kernel_hit){(uint32_t)row, 0, scores[row]};
 	qsort(out, n, sizeof(*out), by_order);
 	return n;
 }
@@ -146,15 +144,20 @@ static void
 check(struct data *x)
 {
 	struct kernel_hit *want = mem_new(x->n + 1, sizeof(*want));
-	const size_t ks[] = {1, 10, x->n / 2 + 1, x->n + 7};
+	float *scores = mem_new(2 * x->n, sizeof(*scores)); /* products, then cosines */
+	const size_t ks[4] = {1, 10, x->n / 2 + 1, x->n + 7};
 
-	assert_non_null(want);
+	assert_true(want != NULL && scores != NULL);
 	fill_codes(x);
 	for (int form = 0; form < 4; form++) {
 		bool cosine = form & 1, filtered = form & 2;
-		size_t n = naive_nearest(want, x, cosine, filtered);
+		size_t n;
 
-		for (size_t i = 0; i < sizeof(ks) / sizeof(*ks); i++) {
+		for (size_t row = 0; !filtered && row < x->n; row++)
+			scores[form * x->n + row] = score(x, row, cosine);
+		n = naive_nearest(want, x, scores + cosine * x->n, filtered);
+
+		for (size_t i = 0; i < (x->n > 1000 ? 2 : 4); i++) {
 			struct kernel_nearest q = {x->rows, x->codes, x->n, x->d,
 				x->query, cosine, filtered ? x->allowed : NULL, ks[i],
 				NULL};
@@ -167,6 +170,7 @@ check(struct data *x)
 		}
 	}
 	mem_free(want);
+	mem_free(scores);
 }
 
 static void
@@ -247,7 +251,7 @@ odd_rows(void)
 	const size_t n_odd = sizeof(odd) / sizeof(*odd);
 	struct data x;
 
-	data_new(&x, 500, 70);
+	data_new(&x, 250, 70);
 	for (size_t i = 0; i < x.n; i += 2) {
 		float v = odd[i / 2 % n_odd];
 
@@ -283,7 +287,7 @@ outliers(void)
 	for (int form = 0; form < 6; form++) {
 		struct data x;
 
-		data_new(&x, 600, 130);
+		data_new(&x, 250, 130);
 		for (size_t i = 0; i < x.n; i++)
 			for (size_t j = 0; j < 3; j++)
 				if (form < 2 || i % 5 == (size_t)form)
@@ -326,7 +330,7 @@ ascending(void)
 {
 	struct data x;
 
-	data_new(&x, 9000, 8);
+	data_new(&x, 5000, 8);
 	for (size_t i = 0; i < x.n; i++)
 		for (size_t j = 0; j < x.d; j++)
 			x.rows[i * x.d + j] = x.query[j] * (1 + (float)i);
@@ -353,7 +357,7 @@ rest_decides(void)
 	for (size_t d = 32; d <= 128; d *= 2) {
 		struct data x;
 
-		data_new(&x, 3000, d);
+		data_new(&x, 2000, d);
 		for (size_t j = 0; j < d; j += 2) {
 			float g = step * (float)((int)naive_below(7) - 3);
 			float e = step * ((float)naive_below(1000) / 2100.0f - 0.238f);

@@ -5,6 +5,7 @@
  * what they should be.
  */
 #include "kernel/scan.h"
+#include "store/inner.h"
 #include "tests/store/small.h"
 
 enum { N = 700, D = 24, K = 40 };
@@ -306,6 +307,32 @@ test_files(void **state)
 	buf_clear(&own);
 }
 
+/* Of a file that is too large to be hashed at first use rows in bytes are, nonetheless. */
+static void
+test_large(void **state)
+{
+	struct part *part = mem_new(1, sizeof(*part));
+	const struct map *map;
+	struct object *o;
+
+	(void)state;
+	assert_non_null(part);
+	OK(file_write_atomic(at("large"), "rows", 4, e));
+	strcpy(part->name, "large");
+	part->n_bytes = 4;
+	part->hash = hash64("rows", 4, 0) ^ 1;
+	part->checked = true; /* as it is when the length was all that was looked at */
+	OK(object_new(&o, KIND_SAE, "id", scratch, part, 1, e));
+	OK(object_map(o, 0, &map, e));
+	FAILS(ERR_CORRUPT, object_map_whole(o, 0, &map, e));
+	FAILS(ERR_CORRUPT, object_map_whole(o, 0, &map, e));
+	part->hash ^= 1;
+	OK(object_map_whole(o, 0, &map, e));
+	part->hash ^= 1; /* it was looked at once */
+	OK(object_map_whole(o, 0, &map, e));
+	object_free(o);
+}
+
 /* Files that the catalogue takes for right: what they say of themselves is read too. */
 static void
 test_heads(void **state)
@@ -384,6 +411,7 @@ main(void)
 		cmocka_unit_test(test_searches),
 		cmocka_unit_test(test_what_is_not_there),
 		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_heads),
 	};
 
