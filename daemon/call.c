@@ -133,6 +133,7 @@ run(struct daemon *d, const struct rpc *r, bool read_only, bool may_wait,
 
 	if (rc == REQ_SLOW) {
 		reply->n_bytes = start;
+		reply->failed = false;
 		return false;
 	}
 	atomic_fetch_add(&d->counters.requests, 1);

@@ -264,6 +264,52 @@ test_notification(void **state)
 	assert_int_equal(reply.n_bytes, 0);
 }
 
+/* Whether it is answered where it may not wait; else nothing was done. */
+static bool
+tried(const char *method, const char *params)
+{
+	struct value name = {.type = VALUE_STR,
+		.n = (uint32_t)strlen(method),
+		.str = method};
+	struct rpc r = {.type = RPC_REQUEST, .id = 7, .method = &name};
+	uint64_t requests = d.counters.requests;
+	struct err e = ERR_INIT;
+	bool done;
+
+	arena_clear(&arena);
+	buf_reset(&reply);
+	buf_puts(&reply, "before");
+	assert_int_equal(value_parse_json(&r.params, params, strlen(params), &arena,
+				 &e),
+		0);
+	done = call_try(&d, &r, false, &arena, &reply);
+	assert_int_equal(reply.n_bytes > 6, done);
+	assert_int_equal(d.counters.requests, requests + done);
+	return done;
+}
+
+/* Neighbors are looked up on the event loop, and searched on the pool. */
+static void
+test_try(void **state)
+{
+	(void)state;
+	assert_true(tried("feature.get", "[\"alpha/3\"]"));
+	assert_true(tried("no.such", "[]"));
+	assert_false(
+		tried("vector.neighbors", "[[1, 0, 0, 0, 0, 0, 0, 0], \"alpha\"]"));
+	assert_true(tried("feature.neighbors",
+		"[{\"feature\": \"alpha/3\", \"sae\": \"beta\", \"k\": 2}]"));
+	assert_false(tried("feature.neighbors", "[\"alpha/3\"]")); /* no such graph */
+	assert_false(tried("feature.neighbors",
+		"[{\"feature\": \"alpha/3\", \"sae\": \"beta\", \"k\": 2, \"alive\": "
+		"true}]"));
+	assert_false(tried("feature.neighbors",
+		"[{\"feature\": \"alpha/3\", \"sae\": \"beta\", \"k\": 2, \"engine\": "
+		"\"exact\"}]"));
+	assert_true(tried("feature.neighbors",
+		"[{\"feature\": \"alpha/3\", \"sae\": \"none\"}]")); /* an error */
+}
+
 static uint64_t
 generation(void)
 {
@@ -325,6 +371,7 @@ main(void)
 		cmocka_unit_test(test_read_only),
 		cmocka_unit_test(test_labels_are_fresh),
 		cmocka_unit_test(test_notification),
+		cmocka_unit_test(test_try),
 		cmocka_unit_test(test_out_of_memory),
 		cmocka_unit_test(test_publish),
 	};

@@ -327,6 +327,7 @@ class Client:
         labelled: Optional[bool] = None,
         features: FeatureSet = None,
         exclude_self: bool = True,
+        *,
         saes: Saes = None,
         n_neighbors: Optional[int] = None,
     ) -> Neighbors:
@@ -473,6 +474,8 @@ class Client:
         features: FeatureSet = None,
     ) -> Neighbors:
         """The k features nearest to a vector (d,); as neighbors()."""
+        if isinstance(vector, str):
+            raise BadArgument("vector: an address; neighbors() takes it", "vector")
         return self.neighbors(
             vector_bytes(vector),
             run,

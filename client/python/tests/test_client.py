@@ -248,6 +248,8 @@ class Answers(WithStore):
             self.db.neighbors("alpha/3", sae=["alpha", "gamma"])
         with self.assertRaises(saedb.MissingArgument):
             self.db.neighbors(np.ones(8))
+        with self.assertRaises(saedb.BadArgument):
+            self.db.nearest("alpha/3", "alpha")
         for bad in (np.ones((1, 8)), np.ones(7), np.zeros(8), [float("nan")] * 8):
             with self.assertRaises(saedb.BadArgument):
                 self.db.neighbors(bad, sae="alpha")
