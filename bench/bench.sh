@@ -2,8 +2,9 @@
 #
 # ./dev bench [NAME]: every comparison on one line: what, both figures, their
 # ratio, the machine's load. Sides alternate; the median of ROUNDS is shown.
-# Names: encode, index, size, scaling, lookup, neighbors; none means all. scaling goes up
-# to a million tokens, with LONG=1 to ten millions.
+# Names: encode, index, size, scaling, lookup, neighbors, graph; none means all. scaling
+# goes up to a million tokens, with LONG=1 to ten millions; graph takes a part of the
+# larger shapes, with LONG=1 all rows.
 set -euo pipefail
 root=$SAEDB_ROOT
 # Debian's OpenBLAS does not know newer processors, and falls back to SSE there.
@@ -303,17 +304,66 @@ bench_neighbors()
 		"$(ratio "$peer" "$searched")"
 }
 
-make -C "$build" --no-print-directory bench/bench_encode bench/encode_pass bench/load \
+# graph_at N D: the k-nearest graph of N unit rows beside the BLAS' SGEMM, that has the
+# products alone, on as many threads.
+graph_at()
+{
+	"$python" "$root/bench/unit_rows.py" "$1" "$2" "$work/rows"
+	read -r wall _ rate sgemm <<-_EOF
+		$("$build/bench/bench_graph" "$work/rows" "$1" "$2" 32 "$threads")
+	_EOF
+	blas=$(awk -v r="$sgemm" -v t="$threads" 'BEGIN {print r * t}')
+	line "graph: $1 x $2, k = 32, $wall s / SGEMM of the BLAS alone" "$rate" "$blas" \
+		GFLOP/s "$(ratio "$rate" "$blas")"
+}
+
+# What FAISS's search takes, with 1 thread and 2, and how these wait.
+graph_peer()
+{
+	for how in "1 PASSIVE" "2 PASSIVE" "2 ACTIVE"; do
+		set -- $how
+		env -u OPENBLAS_CORETYPE OMP_WAIT_POLICY="$2" "$python" \
+			"$root/bench/graph_faiss.py" "$work/rows" 768 32 "$1" \
+			>>"$work/faiss.$1.$2"
+	done
+}
+
+bench_graph()
+{
+	"$python" "$root/bench/unit_rows.py" 24576 768 "$work/rows"
+	for _ in $(seq "$rounds"); do
+		"$build/bench/bench_graph" "$work/rows" 24576 768 32 "$threads" \
+			"$work/lists" >>"$work/graph"
+		graph_peer
+	done
+	"$python" "$root/bench/graph_faiss.py" "$work/rows" 768 32 1 "$work/lists" 64
+	ours=$(cut -d' ' -f1 "$work/graph" | median)
+	for how in "1 PASSIVE" "2 PASSIVE" "2 ACTIVE"; do
+		set -- $how
+		theirs=$(median <"$work/faiss.$1.$2")
+		line "graph: 24576 x 768, k = 32 / IndexFlatIP, threads $1 $2" "$ours" \
+			"$theirs" s "$(ratio "$theirs" "$ours")"
+	done
+	if [ "${LONG:-0}" = 0 ]; then
+		graph_at 16384 2304
+		graph_at 65536 512
+	else
+		graph_at 131072 2304
+		graph_at 1000000 512
+	fi
+}
+
+make -C "$build" --no-print-directory bench/bench_encode bench/bench_graph bench/encode_pass bench/load \
 	bench/rate >"$work/make.log" 2>&1 || {
 	cat "$work/make.log" >&2
 	exit 1
 }
-for name in ${1:-encode index size scaling lookup neighbors}; do
+for name in ${1:-encode index size scaling lookup neighbors graph}; do
 	case $name in
-	encode | index | size | scaling | lookup | neighbors) "bench_$name" ;;
+	encode | index | size | scaling | lookup | neighbors | graph) "bench_$name" ;;
 	*)
 		echo "bench: no benchmark '$name'; there are encode, index, size, scaling," \
-			"lookup, neighbors" >&2
+			"lookup, neighbors, graph" >&2
 		exit 2
 		;;
 	esac
