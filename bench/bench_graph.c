@@ -2,7 +2,7 @@
 /*
  * bench_graph: the k nearest of all rows of a file of floats, by cosine, both ways in
  * one pass. Prints seconds and seconds of CPU for all threads, where they are; then
- * the rate as if each product had been done, in GFLOP/s, and the BLAS' on one thread.
+ * the rate as if each product had been done, in GFLOP per second of CPU, and the BLAS'.
  *
  *	bench_graph FILE N D K THREADS [OUT]
  *
@@ -71,7 +71,7 @@ graph(struct nearest_side *s, size_t threads, const char *out, struct err *e)
 		return e->code;
 	wall = stopwatch_now_s() - wall;
 	cpu = process_cpu_s() - cpu;
-	printf("%.3f %.3f %.1f %.1f\n", wall, cpu, flop / wall / 1e9,
+	printf("%.3f %.3f %.1f %.1f\n", wall, cpu, flop / cpu / 1e9,
 		kernel_sgemm_rate(512, 2048, s->d, false) / 1e9);
 	if (out != NULL)
 		write_lists(s, out);
