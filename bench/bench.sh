@@ -2,8 +2,9 @@
 #
 # ./dev bench [NAME]: every comparison on one line: what, both figures, their
 # ratio, the machine's load. Sides alternate; the median of ROUNDS is shown.
-# Names: encode, index, size, scaling, lookup, neighbors; none means all. scaling goes up
-# to a million tokens, with LONG=1 to ten millions.
+# Names: encode, index, size, scaling, lookup, neighbors, graph; none means all. scaling
+# goes up to a million tokens, with LONG=1 to ten millions; graph takes a part of the
+# larger shapes, with LONG=1 all rows.
 set -euo pipefail
 root=$SAEDB_ROOT
 # Debian's OpenBLAS does not know newer processors, and falls back to SSE there.
@@ -308,17 +309,76 @@ bench_neighbors()
 	done
 }
 
+# graph_at N D: the k-nearest graph of N unit rows beside the BLAS' SGEMM, that has the
+# products alone, each by the seconds of CPU that it takes.
+graph_at()
+{
+	"$python" "$root/bench/unit_rows.py" "$1" "$2" "$work/rows"
+	read -r wall cpu rate sgemm <<-_EOF
+		$("$build/bench/bench_graph" "$work/rows" "$1" "$2" 32 "$threads")
+	_EOF
+	line "graph: $1 x $2 in $wall s, $cpu s of CPU / SGEMM of the BLAS" "$rate" \
+		"$sgemm" GFLOP/s "$(ratio "$rate" "$sgemm")"
+}
+
+# What FAISS's search takes, with 1 thread and 2, and how these wait.
+graph_peer()
+{
+	for how in "1 PASSIVE" "2 PASSIVE" "2 ACTIVE"; do
+		set -- $how
+		env -u OPENBLAS_CORETYPE OMP_WAIT_POLICY="$2" "$python" \
+			"$root/bench/graph_faiss.py" "$work/rows" 768 32 "$1" \
+			>>"$work/faiss.$1.$2"
+	done
+}
+
+bench_graph()
+{
+	make -C "$build" --no-print-directory bench/bench_graph >"$work/make.log" 2>&1 || {
+		cat "$work/make.log" >&2
+		exit 1
+	}
+	"$python" "$root/bench/unit_rows.py" 24576 768 "$work/rows"
+	for _ in $(seq "$rounds"); do
+		"$build/bench/bench_graph" "$work/rows" 24576 768 32 "$threads" \
+			"$work/lists" >>"$work/graph"
+		graph_peer
+	done
+	"$python" "$root/bench/graph_faiss.py" "$work/rows" 768 32 1 "$work/lists" 64
+	for side in graph faiss.1.PASSIVE; do
+		cut -d' ' -f2 "$work/$side" | median >"$work/$side.cpu"
+	done
+	read -r theirs <"$work/faiss.1.PASSIVE.cpu"
+	read -r ours <"$work/graph.cpu"
+	line "graph: 24576 x 768, k = 32, CPU / IndexFlatIP, 1 thread" "$ours" "$theirs" s \
+		"$(ratio "$theirs" "$ours")"
+	ours=$(cut -d' ' -f1 "$work/graph" | median)
+	for how in "1 PASSIVE" "2 PASSIVE" "2 ACTIVE"; do
+		set -- $how
+		theirs=$(cut -d' ' -f1 "$work/faiss.$1.$2" | median)
+		line "graph: 24576 x 768, k = 32 / IndexFlatIP, threads $1 $2" "$ours" \
+			"$theirs" s "$(ratio "$theirs" "$ours")"
+	done
+	if [ "${LONG:-0}" = 0 ]; then
+		graph_at 16384 2304
+		graph_at 65536 512
+	else
+		graph_at 131072 2304
+		graph_at 1000000 512
+	fi
+}
+
 make -C "$build" --no-print-directory bench/bench_encode bench/bench_neighbors \
 	bench/encode_pass bench/load bench/rate tests/tools/make_sae_store >"$work/make.log" 2>&1 || {
 	cat "$work/make.log" >&2
 	exit 1
 }
-for name in ${1:-encode index size scaling lookup neighbors}; do
+for name in ${1:-encode index size scaling lookup neighbors graph}; do
 	case $name in
-	encode | index | size | scaling | lookup | neighbors) "bench_$name" ;;
+	encode | index | size | scaling | lookup | neighbors | graph) "bench_$name" ;;
 	*)
 		echo "bench: no benchmark '$name'; there are encode, index, size, scaling," \
-			"lookup, neighbors" >&2
+			"lookup, neighbors, graph" >&2
 		exit 2
 		;;
 	esac

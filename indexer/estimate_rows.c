@@ -50,6 +50,9 @@ end(const struct since *s, double factor, struct estimate_part *out)
 	sum->cpu_s += factor * span.of[s->stage].cpu_s;
 }
 
+/* What one direction takes when both are found in one pass, of what it takes alone. */
+#define BOTH_WAYS 0.6
+
 /* How many of n rows to try where each is multiplied with all of n_others. */
 static uint32_t
 rows_of(uint32_t n, double n_others, double d)
@@ -154,7 +157,7 @@ neighbors(struct estimate *x, const struct directions *from, struct directions *
 	directions_clear(&few);
 	if (rc < 0)
 		return rc;
-	end(&since, (double)from->n / few.n, out);
+	end(&since, BOTH_WAYS * (double)from->n / few.n, out);
 	out->file_bytes[FILE_NEIGHBORS] +=
 		(double)from->n * (VALUE_BYTES + SCORED_BYTES * neighbors_k(from, to));
 	return stop_check(e);
