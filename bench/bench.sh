@@ -2,7 +2,7 @@
 #
 # ./dev bench [NAME]: every comparison on one line: what, both figures, their
 # ratio, the machine's load. Sides alternate; the median of ROUNDS is shown.
-# Names: encode, index, size, scaling, lookup, neighbors; none means all. scaling goes up
+# Names: encode, index, size, scaling, lookup, neighbors, ann; none means all. scaling goes up
 # to a million tokens, with LONG=1 to ten millions.
 set -euo pipefail
 root=$SAEDB_ROOT
@@ -303,17 +303,28 @@ bench_neighbors()
 		"$(ratio "$peer" "$searched")"
 }
 
-make -C "$build" --no-print-directory bench/bench_encode bench/encode_pass bench/load \
+# SHAPES: which, as 65536x128:0.6.
+bench_ann()
+{
+	# shellcheck disable=SC2086
+	peer env OPENBLAS_NUM_THREADS=1 "$python" "$root/bench/ann.py" "$build" "$work" \
+		${SHAPES:-} | while IFS='|' read -r what ours theirs unit; do
+		line "$what" "$ours" "$theirs" "$unit" "$(ratio "$theirs" "$ours")"
+	done
+}
+
+make -C "$build" --no-print-directory bench/bench_ann tests/tools/make_sae_store \
+	bench/bench_encode bench/encode_pass bench/load \
 	bench/rate >"$work/make.log" 2>&1 || {
 	cat "$work/make.log" >&2
 	exit 1
 }
-for name in ${1:-encode index size scaling lookup neighbors}; do
+for name in ${1:-encode index size scaling lookup neighbors ann}; do
 	case $name in
-	encode | index | size | scaling | lookup | neighbors) "bench_$name" ;;
+	encode | index | size | scaling | lookup | neighbors | ann) "bench_$name" ;;
 	*)
 		echo "bench: no benchmark '$name'; there are encode, index, size, scaling," \
-			"lookup, neighbors" >&2
+			"lookup, neighbors, ann" >&2
 		exit 2
 		;;
 	esac
