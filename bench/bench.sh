@@ -2,9 +2,9 @@
 #
 # ./dev bench [NAME]: every comparison on one line: what, both figures, their
 # ratio, the machine's load. Sides alternate; the median of ROUNDS is shown.
-# Names: encode, index, size, scaling, lookup, neighbors, graph; none means all. scaling
-# goes up to a million tokens, with LONG=1 to ten millions; graph takes a part of the
-# larger shapes, with LONG=1 all rows.
+# Names: encode, index, size, scaling, lookup, neighbors, graph, ann; none means all.
+# scaling goes up to a million tokens, with LONG=1 to ten millions; graph takes a part of
+# the larger shapes, with LONG=1 all rows.
 set -euo pipefail
 root=$SAEDB_ROOT
 # Debian's OpenBLAS does not know newer processors, and falls back to SSE there.
@@ -368,17 +368,28 @@ bench_graph()
 	fi
 }
 
-make -C "$build" --no-print-directory bench/bench_encode bench/bench_neighbors \
-	bench/encode_pass bench/load bench/rate tests/tools/make_sae_store >"$work/make.log" 2>&1 || {
+# SHAPES: which, as 65536x128:0.6.
+bench_ann()
+{
+	# shellcheck disable=SC2086
+	peer env OPENBLAS_NUM_THREADS=1 "$python" "$root/bench/ann.py" "$build" "$work" \
+		${SHAPES:-} | while IFS='|' read -r what ours theirs unit; do
+		line "$what" "$ours" "$theirs" "$unit" "$(ratio "$theirs" "$ours")"
+	done
+}
+
+make -C "$build" --no-print-directory bench/bench_ann bench/bench_encode \
+	bench/bench_neighbors bench/encode_pass bench/load bench/rate \
+	tests/tools/make_sae_store >"$work/make.log" 2>&1 || {
 	cat "$work/make.log" >&2
 	exit 1
 }
-for name in ${1:-encode index size scaling lookup neighbors graph}; do
-	case $name in
-	encode | index | size | scaling | lookup | neighbors | graph) "bench_$name" ;;
+names="encode index size scaling lookup neighbors graph ann"
+for name in ${1:-$names}; do
+	case " $names " in
+	*" $name "*) "bench_$name" ;;
 	*)
-		echo "bench: no benchmark '$name'; there are encode, index, size, scaling," \
-			"lookup, neighbors, graph" >&2
+		echo "bench: no benchmark '$name'; there are $names" >&2
 		exit 2
 		;;
 	esac
