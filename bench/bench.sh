@@ -2,7 +2,7 @@
 #
 # ./dev bench [NAME]: every comparison on one line: what, both figures, their
 # ratio, the machine's load. Sides alternate; the median of ROUNDS is shown.
-# Names: encode, index, size, scaling, lookup, neighbors; none means all. scaling goes up
+# Names: encode, index, size, scaling, lookup, umap, neighbors; none means all. scaling goes up
 # to a million tokens, with LONG=1 to ten millions.
 set -euo pipefail
 root=$SAEDB_ROOT
@@ -303,17 +303,28 @@ bench_neighbors()
 		"$(ratio "$peer" "$searched")"
 }
 
+# The demo's 8,192 features and 24,576 points; LONG=1 adds 100,000.
+bench_umap()
+{
+	make -C "$build" --no-print-directory tests/tools/umap_layout >"$work/make.log" 2>&1
+	sizes=24576
+	[ "${LONG:-0}" = 0 ] || sizes="$sizes 100000"
+	# shellcheck disable=SC2086
+	peer "$python" "$root/bench/umap_learn.py" "$build/tests/tools/umap_layout" \
+		"$root/demo/sae" "$rounds" $sizes
+}
+
 make -C "$build" --no-print-directory bench/bench_encode bench/encode_pass bench/load \
 	bench/rate >"$work/make.log" 2>&1 || {
 	cat "$work/make.log" >&2
 	exit 1
 }
-for name in ${1:-encode index size scaling lookup neighbors}; do
+for name in ${1:-encode index size scaling lookup umap neighbors}; do
 	case $name in
-	encode | index | size | scaling | lookup | neighbors) "bench_$name" ;;
+	encode | index | size | scaling | lookup | umap | neighbors) "bench_$name" ;;
 	*)
 		echo "bench: no benchmark '$name'; there are encode, index, size, scaling," \
-			"lookup, neighbors" >&2
+			"lookup, umap, neighbors" >&2
 		exit 2
 		;;
 	esac
