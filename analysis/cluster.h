@@ -2,7 +2,8 @@
 /*
  * cluster: which points of a map lie together: HDBSCAN (Campello, Moulavi, Sander
  * 2013) in the plane, as scikit-learn's with min_cluster_size = min_samples =
- * min_size, Euclidean, clusters chosen by excess of mass.
+ * min_size, Euclidean, clusters chosen by excess of mass. Where parts
+ * meet at equal lengths there are several answers, and a few points may lie otherwise.
  */
 #ifndef ANALYSIS_CLUSTER_H
 #define ANALYSIS_CLUSTER_H

@@ -7,7 +7,8 @@
  * The layout is the same for a seed whatever the number of threads, and on every CPU
  * path: a point's owner alone moves it, and an epoch goes in phases that read the
  * others' places from before the phase. Memory, beside what is given: at most
- * 32 k + 200 bytes a point, about 700 at k = 15.
+ * 40 k + 200 bytes a point (800 at k = 15), and in each thread 64 bytes for each edge
+ * of the point that has the most.
  */
 #ifndef ANALYSIS_UMAP_H
 #define ANALYSIS_UMAP_H

@@ -10,7 +10,7 @@
 #define NEAR 1e-5 /* of the sum to log2(k + 1) */
 #define LEAST_SIGMA 1e-3 /* of the mean distance */
 
-/* ---- what is given ------------------------------------------------------- */
+/* ---- what is given -------------------- */
 
 static int
 check(uint32_t n, uint32_t k, const uint32_t *neighbor, const float *distance,
@@ -36,7 +36,7 @@ check(uint32_t n, uint32_t k, const uint32_t *neighbor, const float *distance,
 	return 0;
 }
 
-/* ---- rho and sigma -------------------------------------------------------- */
+/* ---- rho and sigma -------------------- */
 
 struct smooth {
 	float *rho, *sigma;
@@ -123,7 +123,7 @@ umap_smooth(float *rho, float *sigma, uint32_t n, uint32_t k, const uint32_t *ne
 	return 0;
 }
 
-/* ---- the graph ------------------------------------------------------------ */
+/* ---- the graph -------------------- */
 
 /* Directed edges with their weights: each row in order of tail, and the same turned. */
 struct edges {

@@ -19,7 +19,7 @@ uniform(const struct umap_params *p, uint64_t i, uint64_t what)
 	return (double)(hash_mix(p->seed, i, what, 1) >> 11) * 0x1p-53;
 }
 
-/* ---- connected components --------------------------------------------------- */
+/* ---- connected components -------------------- */
 
 struct component {
 	uint32_t first; /* of its points in `points` */
@@ -99,7 +99,7 @@ components_find(struct components *c, const struct umap_graph *g, struct err *e)
 	return 0;
 }
 
-/* ---- where components go ------------------------------------------------------- */
+/* ---- where components go -------------------- */
 
 static int
 larger_first(const void *a, const void *b)
@@ -141,7 +141,7 @@ place(struct components *c, uint32_t n_points)
 		c->all[0].x = 0;
 }
 
-/* ---- each component -------------------------------------------------------------- */
+/* ---- each component -------------------- */
 
 /* new: the component's own graph. number (n): scratch. */
 static int
@@ -235,7 +235,7 @@ spectral_start(float *xy, const struct umap_graph *g, const struct umap_params *
 	return rc;
 }
 
-/* ---- the square --------------------------------------------------------------------- */
+/* ---- the square -------------------- */
 
 /* So that points which lie on one another can part: normally distributed. */
 static void

@@ -29,7 +29,7 @@ struct descent {
 	struct kernel_layout at;
 };
 
-/* ---- what is made once --------------------------------------------------- */
+/* ---- what is made once -------------------- */
 
 static void
 rates_of(struct descent *d, const struct umap_graph *g)
@@ -140,7 +140,7 @@ descent_free(struct descent *d)
 	mem_free(d->due);
 }
 
-/* ---- an epoch -------------------------------------------------------------- */
+/* ---- an epoch -------------------- */
 
 static void
 move_chunk(void *ctx, size_t i, size_t thread)

@@ -15,7 +15,7 @@
 
 typedef float row_t __attribute__((vector_size(4 * B)));
 
-/* ---- small symmetric matrices ------------------------------------------------ */
+/* ---- small symmetric matrices -------------------- */
 
 static void
 rotate(double *a, double *v, size_t n, size_t p, size_t q)
@@ -81,7 +81,7 @@ order_of(size_t *order, const double *a, size_t n)
 	}
 }
 
-/* ---- the operator -------------------------------------------------------------- */
+/* ---- the operator -------------------- */
 
 /*
  * A = D^-1/2 W D^-1/2 - trivial trivial^T, trivial = D^1/2 1 of norm 1. Vectors are
@@ -209,7 +209,7 @@ turn_block(struct spectral *s, row_t *block, const double *turn)
 	pool_run(s->pool, s->n_chunks, turn_chunk, s);
 }
 
-/* ---- rounds ----------------------------------------------------------------------- */
+/* ---- rounds -------------------- */
 
 /* x without its part along the trivial vector. */
 static void
@@ -363,7 +363,7 @@ spectral_new(struct spectral *s, const struct umap_graph *g, struct pool *pool,
 	return 0;
 }
 
-/* ---- few points --------------------------------------------------------------------- */
+/* ---- few points -------------------- */
 
 static void
 dense(const struct spectral *s, float *out)

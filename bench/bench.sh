@@ -2,7 +2,7 @@
 #
 # ./dev bench [NAME]: every comparison on one line: what, both figures, their
 # ratio, the machine's load. Sides alternate; the median of ROUNDS is shown.
-# Names: encode, index, size, scaling, lookup, neighbors, graph, ann; none means all.
+# Names: encode, index, size, scaling, lookup, neighbors, graph, ann, umap; none means all.
 # scaling goes up to a million tokens, with LONG=1 to ten millions; graph takes a part of
 # the larger shapes, with LONG=1 all rows.
 set -euo pipefail
@@ -378,13 +378,24 @@ bench_ann()
 	done
 }
 
+# The demo's 8,192 features and 24,576 points; LONG=1 adds 100,000.
+bench_umap()
+{
+	make -C "$build" --no-print-directory tests/tools/umap_layout >"$work/make.log" 2>&1
+	sizes=24576
+	[ "${LONG:-0}" = 0 ] || sizes="$sizes 100000"
+	# shellcheck disable=SC2086
+	peer "$python" "$root/bench/umap_learn.py" "$build/tests/tools/umap_layout" \
+		"$root/demo/sae" "$rounds" $sizes
+}
+
 make -C "$build" --no-print-directory bench/bench_ann bench/bench_encode \
 	bench/bench_neighbors bench/encode_pass bench/load bench/rate \
 	tests/tools/make_sae_store >"$work/make.log" 2>&1 || {
 	cat "$work/make.log" >&2
 	exit 1
 }
-names="encode index size scaling lookup neighbors graph ann"
+names="encode index size scaling lookup neighbors graph ann umap"
 for name in ${1:-$names}; do
 	case " $names " in
 	*" $name "*) "bench_$name" ;;

@@ -160,11 +160,13 @@ finish()
 compare_references()
 {
 	make -C "$build/release" --no-print-directory tests/tools/list_releases \
-		tests/tools/list_models >&2
+		tests/tools/list_models tests/tools/umap_layout >&2
 	"$build/release/tests/tools/list_releases" |
 		"$python" tests/reference/releases.py || return
 	"$python" tests/reference/models.py "$build/release/tests/tools/list_models" ||
 		return
+	"$python" tests/reference/test_umap.py "$build/release/tests/tools/umap_layout" \
+		demo/sae || return
 	"$python" tests/reference/reference.py "$@" || return
 	"$python" tests/reference/cooccurrence.py
 }

@@ -301,7 +301,7 @@ static void
 test_few(void **state)
 {
 	static const uint32_t pair[] = {1, UINT32_MAX, 0, UINT32_MAX};
-	static const float zero[4];
+	static const float zero[3 * 2];
 	uint32_t none[3 * 2], all[FEW * FEW];
 	float xy[2 * FEW], far[FEW * FEW];
 	struct err e;
