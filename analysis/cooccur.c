@@ -71,9 +71,15 @@ before(const struct cooccur_pair *x, const struct cooccur_pair *y)
 void
 cooccur_offer(struct cooccur_best *b, struct cooccur_pair pair)
 {
+	pair.score = score(b, &pair);
+	cooccur_place(b, pair);
+}
+
+void
+cooccur_place(struct cooccur_best *b, struct cooccur_pair pair)
+{
 	size_t lo = 0, hi = b->n;
 
-	pair.score = score(b, &pair);
 	if (b->k == 0 || (b->n == b->k && !before(&pair, &b->pair[b->n - 1])))
 		return;
 	while (lo < hi) { /* the first that is not before it */

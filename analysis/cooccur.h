@@ -40,5 +40,7 @@ struct cooccur_best {
 };
 /* Order: score, then n_both, largest first; then sae, then feature, ascending. */
 void cooccur_offer(struct cooccur_best *b, struct cooccur_pair pair);
+/* The same with the score that the pair comes with. */
+void cooccur_place(struct cooccur_best *b, struct cooccur_pair pair);
 
 #endif

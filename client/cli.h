@@ -121,6 +121,7 @@ void show_run(struct cli *c, const struct saedb_value *result);
 void show_features(struct cli *c, const struct saedb_value *result);
 void show_feature(struct cli *c, const struct saedb_value *result);
 void show_neighbors(struct cli *c, const struct saedb_value *result);
+void show_splitting(struct cli *c, const struct saedb_value *result);
 void show_cooccurrence(struct cli *c, const struct saedb_value *result);
 void show_concept(struct cli *c, const struct saedb_value *result);
 void show_examples(struct cli *c, const struct saedb_value *result);

@@ -110,6 +110,24 @@ static const struct option of_cooccurrence[] = {
 	{END},
 };
 
+static const struct option of_splitting[] = {
+	{"direction", 0, OPTION_TEXT, "WHERE", "direction", "children|parents",
+		"children in wider SAEs (default), or parents in narrower ones"},
+	{"by", 0, OPTION_TEXT, "WHAT", "by", "cosine|cooccurrence|both",
+		"cosine (default), cooccurrence or both"},
+	{"min-cosine", 0, OPTION_FLOAT, "X", "min_cosine", NULL,
+		"of decoder rows, at least (default: 0.5)"},
+	{"min-share", 0, OPTION_FLOAT, "X", "min_share", NULL,
+		"of the wider one's tokens, those of the narrower one, at least "
+		"(default: 0.5)"},
+	{"min-count", 0, OPTION_INT, "N", "min_count", NULL,
+		"both fire on at least so many tokens (default: 5)"},
+	{"k", 'k', OPTION_INT, "N", "k", NULL,
+		"so many of each feature in the next SAE (default: 8)"},
+	{RUN},
+	{END},
+};
+
 static const struct option of_examples[] = {
 	{"interval", 'i', OPTION_INT, "I", "interval", NULL,
 		"a sample of tenth I (0 to 9) of (0, max] in place of the best"},
@@ -313,6 +331,19 @@ const struct command command_table[] = {
 		.more = FEATURE_WORDS
 		" Jaccard: tokens on which both fire, of those on which either does. "
 		"PMI: log(P(both) / (P(one) P(other))), in nats."},
+	{.name = "splitting",
+		.args = "ADDRESS",
+		.summary = "how a feature appears in wider SAEs, as a tree",
+		.method = "feature.splitting",
+		.word = {"feature"},
+		.min_words = 1,
+		.max_words = 1,
+		.option = of_splitting,
+		.run = run_once,
+		.show = show_splitting,
+		.more = FEATURE_WORDS
+		" The share is that of the wider SAE's feature's tokens on which the "
+		"narrower one's fires."},
 	{.name = "examples",
 		.args = "ADDRESS",
 		.summary = "where a feature fires",

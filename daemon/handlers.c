@@ -26,6 +26,7 @@ static const struct {
 	ROW("feature.examples", h_feature_examples),
 	ROW("feature.neighbors", h_feature_neighbors),
 	ROW("feature.cooccurrence", h_feature_cooccurrence),
+	ROW("feature.splitting", h_feature_splitting),
 	ROW("feature.vector", h_feature_vector),
 	ROW("feature.documents", h_feature_documents),
 	ROW("vector.neighbors", h_vector_neighbors),

@@ -114,6 +114,18 @@ static const struct param feature_cooccurrence[] = {
 	STR("sort", 1, 16, "\"jaccard\"", "jaccard, pmi or count"),
 	INT("min_count", 1, WHOLE, "5", "tokens on which both fire, at least"),
 };
+static const struct param feature_splitting[] = {
+	FEATURE_,
+	RUN,
+	STR("direction", 1, 16, "\"children\"",
+		"children in wider SAEs, or parents in narrower ones"),
+	STR("by", 1, 16, "\"cosine\"", "cosine, cooccurrence or both"),
+	FLOAT("min_cosine", -1, 1, "0.5", "of decoder rows, at least"),
+	FLOAT("min_share", 0, 1, "0.5",
+		"of the wider one's tokens, those on which the narrower one fires"),
+	INT("min_count", 1, WHOLE, "5", "tokens on which both fire, at least"),
+	INT("k", 1, LIMIT_NEIGHBORS, "8", "of each feature in the next SAE, at most"),
+};
 static const struct param feature_vector[] = {FEATURE_};
 static const struct param feature_documents[] = {
 	FEATURE_,
@@ -245,6 +257,8 @@ const struct method method_table[] = {
 		NEED_STORE | NEED_TRY, ROW(feature_neighbors)},
 	{"feature.cooccurrence", "the features that fire on the same tokens",
 		NEED_STORE | NEED_SLOW, ROW(feature_cooccurrence)},
+	{"feature.splitting", "how a feature appears in wider or narrower SAEs",
+		NEED_STORE | NEED_SLOW, ROW(feature_splitting)},
 	{"feature.vector", "a feature's decoder row", NEED_STORE, ROW(feature_vector)},
 	{"feature.documents", "the documents where a feature fires",
 		NEED_STORE | NEED_SLOW, ROW(feature_documents)},

@@ -24,6 +24,8 @@ _saedb()
 	"neighbors --format") words="csv jsonl" ;;
 	"cooccurrence --sort") words="jaccard pmi count" ;;
 	"neighbors --via") words="auto labels examples model" ;;
+	"splitting --direction") words="children parents" ;;
+	"splitting --by") words="cosine cooccurrence both" ;;
 	"token --sort") words="share mean" ;;
 	"labels export --format") words="csv jsonl" ;;
 	"labels import --format") words="csv jsonl" ;;
@@ -35,7 +37,7 @@ _saedb()
 	*" --color") words="auto always never" ;;
 	*)
 		case $cmd in
-		'') words=" info models saes runs run features feature neighbors cooccurrence examples tokens documents document search token label labels image vector export methods call help completion --store --connect --json --color --timeout --help --version" ;;
+		'') words=" info models saes runs run features feature neighbors cooccurrence splitting examples tokens documents document search token label labels image vector export methods call help completion --store --connect --json --color --timeout --help --version" ;;
 		"info") words=" --store --connect --json --color --timeout --help --version" ;;
 		"models") words=" --store --connect --json --color --timeout --help --version" ;;
 		"saes") words=" --model --store --connect --json --color --timeout --help --version" ;;
@@ -45,6 +47,7 @@ _saedb()
 		"feature") words=" --run --brief --store --connect --json --color --timeout --help --version" ;;
 		"neighbors") words=" --sae --k --of --metric --alive --dead --min-density --max-density --labelled --unlabelled --features --self --engine --format --text --via --neighbors --top --run --store --connect --json --color --timeout --help --version" ;;
 		"cooccurrence") words=" --sae --k --sort --min-count --run --store --connect --json --color --timeout --help --version" ;;
+		"splitting") words=" --direction --by --min-cosine --min-share --min-count --k --run --store --connect --json --color --timeout --help --version" ;;
 		"examples") words=" --interval --intervals --limit --context --run --store --connect --json --color --timeout --help --version" ;;
 		"tokens") words=" --sae --top --first --n --run --store --connect --json --color --timeout --help --version" ;;
 		"documents") words=" --key --value --feature --run --limit --all --store --connect --json --color --timeout --help --version" ;;
@@ -62,6 +65,8 @@ _saedb()
 		"methods") words=" --store --connect --json --color --timeout --help --version" ;;
 		"call") words=" --store --connect --json --color --timeout --help --version server.ping server.info server.methods model.list sae.list run.list run.get feature.get feature.many feature.list feature.examples feature.neighbors feature.cooccurrence feature.vector feature.documents vector.neighbors concept.neighbors document.list document.get document.activations window.activations image.get feature.activations token.features label.get label.set label.delete label.import label.export label.search text.search" ;;
 		"help") words=" --store --connect --json --color --timeout --help --version info models saes runs run features feature neighbors cooccurrence examples tokens documents document search token label labels image vector export methods call help completion" ;;
+		"call") words=" --store --connect --json --color --timeout --help --version server.ping server.info server.methods model.list sae.list run.list run.get feature.get feature.many feature.list feature.examples feature.neighbors feature.cooccurrence feature.splitting feature.vector feature.documents vector.neighbors document.list document.get document.activations window.activations image.get feature.activations token.features label.get label.set label.delete label.import label.export label.search text.search" ;;
+		"help") words=" --store --connect --json --color --timeout --help --version info models saes runs run features feature neighbors cooccurrence splitting examples tokens documents document search token label labels image vector export methods call help completion" ;;
 		"completion") words=" --store --connect --json --color --timeout --help --version bash" ;;
 		labels) words=" export import" ;;
 		export) words=" features examples activations" ;;

@@ -274,6 +274,16 @@ fails("bad_argument", "k", "feature.cooccurrence", feature="alpha/3", k=0)
 fails("bad_argument", "min_count", "feature.cooccurrence", feature="alpha/3", min_count=0)
 fails("not_found", "feature", "feature.cooccurrence", feature="alpha/40")
 
+r = call("feature.splitting", feature="beta/3", min_cosine=-1, k=2)
+has(r, "direction", "by", "min_cosine", "min_share", "min_count", "saes", "nodes")
+assert all(n["depth"] == 1 for n in r["nodes"][1:]) and r["nodes"][0]["parent"] is None
+has(r["nodes"][0], *"""feature index sae depth parent cosine n_both share jaccard count
+density label source""".split())
+fails("bad_argument", "by", "feature.splitting", feature="beta/3", by="name")
+fails("bad_argument", "direction", "feature.splitting", feature="beta/3", direction="up")
+fails("bad_argument", "k", "feature.splitting", feature="beta/3", k=33)
+fails("bad_argument", "min_cosine", "feature.splitting", feature="beta/3", min_cosine=2)
+
 r = call("feature.vector", "alpha/3")
 has(r, "vector", "d_in", "d_out", "norm", "sae")
 assert r["d_out"] == r["d_in"] == 8

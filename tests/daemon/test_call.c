@@ -115,6 +115,8 @@ static const struct {
 		"\"alive\": "
 		"true, \"labelled\": false, \"metric\": \"ip\"}]"},
 	{"feature.cooccurrence", "[{\"feature\": \"alpha/3\", \"sae\": \"all\"}]"},
+	{"feature.splitting",
+		"[{\"feature\": \"beta/3\", \"min_cosine\": -1, \"k\": 2}]"},
 	{"feature.vector", "[\"alpha/3\"]"},
 	{"feature.documents", "[\"alpha/3\"]"},
 	{"vector.neighbors", "[[1, 0, 0, 0, 0, 0, 0, 0], \"alpha\", 3]"},

@@ -47,6 +47,7 @@ shows 'dead' feature ALPHA/9 --brief
 shows 'Beta/3' neighbors alpha/3 --sae Beta
 shows 'jaccard' cooccurrence alpha/3 --sae all --min-count 1
 shows 'no features' cooccurrence alpha/9
+shows 'Beta/3' splitting Beta/3 --min-cosine -1
 shows '{' examples alpha/3
 shows 'the best' examples alpha/3 --intervals
 shows 'alpha/' tokens doc-2

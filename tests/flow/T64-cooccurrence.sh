@@ -135,3 +135,4 @@ kill $pid 2>/dev/null || :
 wait $pid || :
 grep -q 'cooccurrence.mdb' said || fail "it does not name the file: $(cat said)"
 ok "damaged lists"
+echo 1..6

@@ -48,6 +48,7 @@ from .results import (
     FeatureRow,
     Image,
     Label,
+    SplitNode,
     TokenFeature,
     TokenFeatures,
     Window,
@@ -438,6 +439,37 @@ class Client:
                 windows=windows,
             )
         )
+
+    @rpc("feature.splitting")
+    def splitting(
+        self,
+        feature: str,
+        run: Run = None,
+        direction: str = "children",
+        by: str = "cosine",
+        min_cosine: float = 0.5,
+        min_share: float = 0.5,
+        min_count: int = 5,
+        k: int = 8,
+    ) -> List[SplitNode]:
+        """The tree of a feature through the wider SAEs on its hook, the root first.
+
+        direction: children in wider SAEs, or parents in narrower ones. by: cosine of
+        decoder rows, cooccurrence (share, min_count), or both. k: of each feature in
+        the next SAE, at most 32. LimitExceeded where the tree has over 1000 features.
+        """
+        r = self.call(
+            "feature.splitting",
+            feature=feature,
+            run=run,
+            direction=direction,
+            by=by,
+            min_cosine=min_cosine,
+            min_share=min_share,
+            min_count=min_count,
+            k=k,
+        )
+        return [SplitNode.of(x) for x in r["nodes"]]
 
     @rpc("feature.vector")
     def vector(self, feature: str) -> "numpy.ndarray[Any, Any]":

@@ -155,6 +155,30 @@ class Concept(List[ConceptFeature]):
 
 
 @dataclass(frozen=True)
+class SplitNode(Row):
+    """A feature in the tree of a feature through SAEs of growing (shrinking) width.
+
+    parent: index in the list of the node above, None for the root. cosine, n_both,
+    jaccard: with that one. share: of the wider SAE's feature's tokens, those on which
+    the narrower one's fires. None where the SAEs have no run over the same corpus.
+    """
+
+    feature: str = ""
+    index: int = -1
+    sae: str = ""
+    depth: int = 0
+    parent: Optional[int] = None
+    cosine: Optional[float] = None
+    n_both: Optional[int] = None
+    share: Optional[float] = None
+    jaccard: Optional[float] = None
+    count: Optional[int] = None
+    density: Optional[float] = None
+    label: Optional[str] = None
+    source: Optional[str] = None
+
+
+@dataclass(frozen=True)
 class TokenFeature(Row):
     """A feature on a token. share: n_fired / occurrences of the token."""
 

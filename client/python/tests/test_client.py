@@ -321,6 +321,13 @@ class Answers(WithStore):
         with self.assertRaises(saedb.NotFound):
             self.db.concept("bridge", sae=["alpha", "gamma"])
 
+    def test_splitting(self):
+        tree = self.db.splitting("Beta/3", min_cosine=-1, k=2)
+        self.assertIsNone(tree[0].parent)
+        self.assertTrue(all(n.parent == 0 and n.depth == 1 for n in tree[1:]))
+        with self.assertRaises(saedb.BadArgument):
+            self.db.splitting("Beta/3", by="name")
+
     @have(np)
     def test_vector(self):
         v = self.db.vector("alpha/3")
