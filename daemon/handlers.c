@@ -25,6 +25,7 @@ static const struct {
 	ROW("feature.list", h_feature_list),
 	ROW("feature.examples", h_feature_examples),
 	ROW("feature.neighbors", h_feature_neighbors),
+	ROW("map.feature", h_map_feature),
 	ROW("feature.vector", h_feature_vector),
 	ROW("feature.documents", h_feature_documents),
 	ROW("vector.neighbors", h_vector_neighbors),

@@ -80,6 +80,14 @@ static const struct param feature_neighbors[] = {
 	STR("sae", 1, LIMIT_NAME_BYTES, NULL, "neighbors in that SAE; default its own"),
 	INT("k", 1, LIMIT_NEIGHBORS, "10", "neighbors at most"),
 };
+static const struct param map_feature[] = {
+	FEATURE_,
+	RUN,
+	STR("sae", 1, LIMIT_NAME_BYTES, NULL,
+		"with features of that SAE; default all that have neighbors"),
+	INT("points", 1, LIMIT_MAP_POINTS, "100", "features at most, its own included"),
+	INT("seed", 0, WHOLE, "0", "of the layout"),
+};
 static const struct param feature_vector[] = {FEATURE_};
 static const struct param feature_documents[] = {
 	FEATURE_,
@@ -194,6 +202,8 @@ const struct method method_table[] = {
 		NEED_STORE | NEED_SLOW, ROW(feature_examples)},
 	{"feature.neighbors", "the nearest features by their decoder rows", NEED_STORE,
 		ROW(feature_neighbors)},
+	{"map.feature", "what lies around a feature, laid out in the plane",
+		NEED_STORE | NEED_SLOW, ROW(map_feature)},
 	{"feature.vector", "a feature's decoder row", NEED_STORE, ROW(feature_vector)},
 	{"feature.documents", "the documents where a feature fires",
 		NEED_STORE | NEED_SLOW, ROW(feature_documents)},

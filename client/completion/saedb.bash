@@ -18,6 +18,7 @@ _saedb()
 	done
 	case "$cmd $prev" in
 	"features --sort") words="index count density max mean" ;;
+	"map --format") words="svg json csv" ;;
 	"token --sort") words="share mean" ;;
 	"labels export --format") words="csv jsonl" ;;
 	"labels import --format") words="csv jsonl" ;;
@@ -29,7 +30,7 @@ _saedb()
 	*" --color") words="auto always never" ;;
 	*)
 		case $cmd in
-		'') words=" info models saes runs run features feature neighbors examples tokens documents document search token label labels image vector export methods call help completion --store --connect --json --color --timeout --help --version" ;;
+		'') words=" info models saes runs run features feature neighbors map examples tokens documents document search token label labels image vector export methods call help completion --store --connect --json --color --timeout --help --version" ;;
 		"info") words=" --store --connect --json --color --timeout --help --version" ;;
 		"models") words=" --store --connect --json --color --timeout --help --version" ;;
 		"saes") words=" --model --store --connect --json --color --timeout --help --version" ;;
@@ -38,6 +39,7 @@ _saedb()
 		"features") words=" --sort --descending --min-density --max-density --min-max --max-max --min-count --max-count --dead --alive --labelled --unlabelled --run --limit --all --store --connect --json --color --timeout --help --version" ;;
 		"feature") words=" --run --brief --store --connect --json --color --timeout --help --version" ;;
 		"neighbors") words=" --sae --k --run --store --connect --json --color --timeout --help --version" ;;
+		"map") words=" --output --format --points --seed --sae --run --store --connect --json --color --timeout --help --version" ;;
 		"examples") words=" --interval --intervals --limit --context --run --store --connect --json --color --timeout --help --version" ;;
 		"tokens") words=" --sae --top --first --n --run --store --connect --json --color --timeout --help --version" ;;
 		"documents") words=" --key --value --feature --run --limit --all --store --connect --json --color --timeout --help --version" ;;
@@ -53,8 +55,8 @@ _saedb()
 		"export examples") words=" --format --run --limit --context --store --connect --json --color --timeout --help --version" ;;
 		"export activations") words=" --format --run --store --connect --json --color --timeout --help --version" ;;
 		"methods") words=" --store --connect --json --color --timeout --help --version" ;;
-		"call") words=" --store --connect --json --color --timeout --help --version server.ping server.info server.methods model.list sae.list run.list run.get feature.get feature.many feature.list feature.examples feature.neighbors feature.vector feature.documents vector.neighbors document.list document.get document.activations window.activations image.get feature.activations token.features label.get label.set label.delete label.import label.export label.search text.search" ;;
-		"help") words=" --store --connect --json --color --timeout --help --version info models saes runs run features feature neighbors examples tokens documents document search token label labels image vector export methods call help completion" ;;
+		"call") words=" --store --connect --json --color --timeout --help --version server.ping server.info server.methods model.list sae.list run.list run.get feature.get feature.many feature.list feature.examples feature.neighbors map.feature feature.vector feature.documents vector.neighbors document.list document.get document.activations window.activations image.get feature.activations token.features label.get label.set label.delete label.import label.export label.search text.search" ;;
+		"help") words=" --store --connect --json --color --timeout --help --version info models saes runs run features feature neighbors map examples tokens documents document search token label labels image vector export methods call help completion" ;;
 		"completion") words=" --store --connect --json --color --timeout --help --version bash" ;;
 		labels) words=" export import" ;;
 		export) words=" features examples activations" ;;

@@ -109,6 +109,7 @@ static const struct {
 	{"feature.list", "[{\"sae\": \"alpha\", \"sort\": \"max\", \"limit\": 7}]"},
 	{"feature.examples", "[\"alpha/3\"]"},
 	{"feature.neighbors", "[{\"feature\": \"alpha/3\", \"sae\": \"beta\"}]"},
+	{"map.feature", "[{\"feature\": \"alpha/3\", \"points\": 12}]"},
 	{"feature.vector", "[\"alpha/3\"]"},
 	{"feature.documents", "[\"alpha/3\"]"},
 	{"vector.neighbors", "[[1, 0, 0, 0, 0, 0, 0, 0], \"alpha\", 3]"},
