@@ -165,7 +165,9 @@ compare_references()
 		"$python" tests/reference/releases.py || return
 	"$python" tests/reference/models.py "$build/release/tests/tools/list_models" ||
 		return
-	"$python" tests/reference/reference.py "$@"
+	"$python" tests/reference/reference.py "$@" || return
+	[ $# -gt 0 ] || # its store is of the demo
+		"$python" tests/reference/kin.py "$build/release/reference-store"
 }
 
 reference()
