@@ -97,6 +97,7 @@ int run_features(struct cli *c);
 int run_feature(struct cli *c);
 int run_neighbors(struct cli *c);
 int run_concept(struct cli *c);
+int run_map(struct cli *c);
 int run_tokens(struct cli *c);
 int run_token(struct cli *c);
 int run_documents(struct cli *c);

@@ -128,6 +128,20 @@ static const struct option of_splitting[] = {
 	{END},
 };
 
+static const struct option of_map[] = {
+	{"output", 'o', OPTION_TEXT, "FILE", NULL, NULL,
+		"to that file: a picture (.svg), or .json or .csv; - is standard "
+		"output"},
+	{"format", 'f', OPTION_TEXT, "FORMAT", NULL, "svg|json|csv",
+		"svg, json or csv (default: by the file's name)"},
+	{"points", 'n', OPTION_INT, "N", "points", NULL,
+		"so many features, its own included (default: 100)"},
+	{"seed", 0, OPTION_INT, "N", "seed", NULL, "of the layout (default: 0)"},
+	{SAE("with features of that SAE (default: all that have neighbors)")},
+	{RUN},
+	{END},
+};
+
 static const struct option of_examples[] = {
 	{"interval", 'i', OPTION_INT, "I", "interval", NULL,
 		"a sample of tenth I (0 to 9) of (0, max] in place of the best"},
@@ -344,6 +358,19 @@ const struct command command_table[] = {
 		.more = FEATURE_WORDS
 		" The share is that of the wider SAE's feature's tokens on which the "
 		"narrower one's fires."},
+	{.name = "map",
+		.args = "ADDRESS",
+		.summary = "what lies around a feature, as a picture",
+		.method = "map.feature",
+		.word = {"feature"},
+		.min_words = 1,
+		.max_words = 1,
+		.option = of_map,
+		.run = run_map,
+		.more = FEATURE_WORDS
+		" The nearest features of all SAEs that read at the same place are "
+		"laid "
+		"out in the plane by UMAP; without -o they are listed."},
 	{.name = "examples",
 		.args = "ADDRESS",
 		.summary = "where a feature fires",

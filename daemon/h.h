@@ -12,6 +12,7 @@ handler_fn h_model_list, h_sae_list, h_run_list, h_run_get;
 handler_fn h_feature_get, h_feature_many, h_feature_list, h_feature_examples,
 	h_feature_neighbors, h_feature_cooccurrence, h_feature_splitting,
 	h_feature_vector, h_feature_documents, h_feature_activations;
+handler_fn h_map_feature;
 handler_fn h_vector_neighbors;
 handler_fn h_concept_neighbors;
 handler_fn h_document_list, h_document_get, h_document_activations,

@@ -27,6 +27,7 @@ static const struct {
 	ROW("feature.neighbors", h_feature_neighbors),
 	ROW("feature.cooccurrence", h_feature_cooccurrence),
 	ROW("feature.splitting", h_feature_splitting),
+	ROW("map.feature", h_map_feature),
 	ROW("feature.vector", h_feature_vector),
 	ROW("feature.documents", h_feature_documents),
 	ROW("vector.neighbors", h_vector_neighbors),

@@ -168,7 +168,9 @@ compare_references()
 	"$python" tests/reference/test_umap.py "$build/release/tests/tools/umap_layout" \
 		demo/sae || return
 	"$python" tests/reference/reference.py "$@" || return
-	"$python" tests/reference/cooccurrence.py
+	"$python" tests/reference/cooccurrence.py || return
+	[ $# -gt 0 ] || # its store is of the demo
+		"$python" tests/reference/kin.py "$build/release/reference-store"
 }
 
 reference()

@@ -24,6 +24,7 @@
 #define LIMIT_INTERVAL_SAMPLES 5 /* sampled per interval */
 #define LIMIT_NEIGHBORS 32 /* in a stored neighbor list */
 #define LIMIT_COOCCURRENCE 32 /* in a stored list of what fires together */
+#define LIMIT_MAP_POINTS 500 /* in the map around a feature */
 #define LIMIT_LOGITS 10 /* promoted, and suppressed, tokens kept */
 #define LIMIT_TOKEN_FEATURES 256 /* kept per token id */
 #define LIMIT_SAES 64 /* in one run */

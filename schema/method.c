@@ -126,6 +126,14 @@ static const struct param feature_splitting[] = {
 	INT("min_count", 1, WHOLE, "5", "tokens on which both fire, at least"),
 	INT("k", 1, LIMIT_NEIGHBORS, "8", "of each feature in the next SAE, at most"),
 };
+static const struct param map_feature[] = {
+	FEATURE_,
+	RUN,
+	STR("sae", 1, LIMIT_NAME_BYTES, NULL,
+		"with features of that SAE; default all that have neighbors"),
+	INT("points", 1, LIMIT_MAP_POINTS, "100", "features at most, its own included"),
+	INT("seed", 0, WHOLE, "0", "of the layout"),
+};
 static const struct param feature_vector[] = {FEATURE_};
 static const struct param feature_documents[] = {
 	FEATURE_,
@@ -259,6 +267,8 @@ const struct method method_table[] = {
 		NEED_STORE | NEED_SLOW, ROW(feature_cooccurrence)},
 	{"feature.splitting", "how a feature appears in wider or narrower SAEs",
 		NEED_STORE | NEED_SLOW, ROW(feature_splitting)},
+	{"map.feature", "what lies around a feature, laid out in the plane",
+		NEED_STORE | NEED_SLOW, ROW(map_feature)},
 	{"feature.vector", "a feature's decoder row", NEED_STORE, ROW(feature_vector)},
 	{"feature.documents", "the documents where a feature fires",
 		NEED_STORE | NEED_SLOW, ROW(feature_documents)},

@@ -18,14 +18,15 @@ _saedb()
 	done
 	case "$cmd $prev" in
 	"features --sort") words="index count density max mean" ;;
+	"neighbors --via") words="auto labels examples model" ;;
 	"neighbors --of") words="decoder encoder" ;;
 	"neighbors --metric") words="cosine ip inner_product dot" ;;
 	"neighbors --engine") words="auto exact faiss approximate" ;;
 	"neighbors --format") words="csv jsonl" ;;
 	"cooccurrence --sort") words="jaccard pmi count" ;;
-	"neighbors --via") words="auto labels examples model" ;;
 	"splitting --direction") words="children parents" ;;
 	"splitting --by") words="cosine cooccurrence both" ;;
+	"map --format") words="svg json csv" ;;
 	"token --sort") words="share mean" ;;
 	"labels export --format") words="csv jsonl" ;;
 	"labels import --format") words="csv jsonl" ;;
@@ -37,7 +38,7 @@ _saedb()
 	*" --color") words="auto always never" ;;
 	*)
 		case $cmd in
-		'') words=" info models saes runs run features feature neighbors cooccurrence splitting examples tokens documents document search token label labels image vector export methods call help completion --store --connect --json --color --timeout --help --version" ;;
+		'') words=" info models saes runs run features feature neighbors cooccurrence splitting map examples tokens documents document search token label labels image vector export methods call help completion --store --connect --json --color --timeout --help --version" ;;
 		"info") words=" --store --connect --json --color --timeout --help --version" ;;
 		"models") words=" --store --connect --json --color --timeout --help --version" ;;
 		"saes") words=" --model --store --connect --json --color --timeout --help --version" ;;
@@ -45,9 +46,10 @@ _saedb()
 		"run") words=" --store --connect --json --color --timeout --help --version" ;;
 		"features") words=" --sort --descending --min-density --max-density --min-max --max-max --min-count --max-count --dead --alive --labelled --unlabelled --run --limit --all --store --connect --json --color --timeout --help --version" ;;
 		"feature") words=" --run --brief --store --connect --json --color --timeout --help --version" ;;
-		"neighbors") words=" --sae --k --of --metric --alive --dead --min-density --max-density --labelled --unlabelled --features --self --engine --format --text --via --neighbors --top --run --store --connect --json --color --timeout --help --version" ;;
+		"neighbors") words=" --sae --k --text --via --neighbors --top --of --metric --alive --dead --min-density --max-density --labelled --unlabelled --features --self --engine --format --run --store --connect --json --color --timeout --help --version" ;;
 		"cooccurrence") words=" --sae --k --sort --min-count --run --store --connect --json --color --timeout --help --version" ;;
 		"splitting") words=" --direction --by --min-cosine --min-share --min-count --k --run --store --connect --json --color --timeout --help --version" ;;
+		"map") words=" --output --format --points --seed --sae --run --store --connect --json --color --timeout --help --version" ;;
 		"examples") words=" --interval --intervals --limit --context --run --store --connect --json --color --timeout --help --version" ;;
 		"tokens") words=" --sae --top --first --n --run --store --connect --json --color --timeout --help --version" ;;
 		"documents") words=" --key --value --feature --run --limit --all --store --connect --json --color --timeout --help --version" ;;
@@ -63,10 +65,8 @@ _saedb()
 		"export examples") words=" --format --run --limit --context --store --connect --json --color --timeout --help --version" ;;
 		"export activations") words=" --format --run --store --connect --json --color --timeout --help --version" ;;
 		"methods") words=" --store --connect --json --color --timeout --help --version" ;;
-		"call") words=" --store --connect --json --color --timeout --help --version server.ping server.info server.methods model.list sae.list run.list run.get feature.get feature.many feature.list feature.examples feature.neighbors feature.cooccurrence feature.vector feature.documents vector.neighbors concept.neighbors document.list document.get document.activations window.activations image.get feature.activations token.features label.get label.set label.delete label.import label.export label.search text.search" ;;
-		"help") words=" --store --connect --json --color --timeout --help --version info models saes runs run features feature neighbors cooccurrence examples tokens documents document search token label labels image vector export methods call help completion" ;;
-		"call") words=" --store --connect --json --color --timeout --help --version server.ping server.info server.methods model.list sae.list run.list run.get feature.get feature.many feature.list feature.examples feature.neighbors feature.cooccurrence feature.splitting feature.vector feature.documents vector.neighbors document.list document.get document.activations window.activations image.get feature.activations token.features label.get label.set label.delete label.import label.export label.search text.search" ;;
-		"help") words=" --store --connect --json --color --timeout --help --version info models saes runs run features feature neighbors cooccurrence splitting examples tokens documents document search token label labels image vector export methods call help completion" ;;
+		"call") words=" --store --connect --json --color --timeout --help --version server.ping server.info server.methods model.list sae.list run.list run.get feature.get feature.many feature.list feature.examples feature.neighbors feature.cooccurrence feature.splitting map.feature feature.vector feature.documents vector.neighbors concept.neighbors document.list document.get document.activations window.activations image.get feature.activations token.features label.get label.set label.delete label.import label.export label.search text.search" ;;
+		"help") words=" --store --connect --json --color --timeout --help --version info models saes runs run features feature neighbors cooccurrence splitting map examples tokens documents document search token label labels image vector export methods call help completion" ;;
 		"completion") words=" --store --connect --json --color --timeout --help --version bash" ;;
 		labels) words=" export import" ;;
 		export) words=" features examples activations" ;;

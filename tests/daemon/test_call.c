@@ -117,6 +117,7 @@ static const struct {
 	{"feature.cooccurrence", "[{\"feature\": \"alpha/3\", \"sae\": \"all\"}]"},
 	{"feature.splitting",
 		"[{\"feature\": \"beta/3\", \"min_cosine\": -1, \"k\": 2}]"},
+	{"map.feature", "[{\"feature\": \"alpha/3\", \"points\": 12}]"},
 	{"feature.vector", "[\"alpha/3\"]"},
 	{"feature.documents", "[\"alpha/3\"]"},
 	{"vector.neighbors", "[[1, 0, 0, 0, 0, 0, 0, 0], \"alpha\", 3]"},

@@ -39,7 +39,8 @@ for x in s.request("sae.list")["saes"]:
 asked = {
     "run.get": [run], "feature.get": [feature], "feature.many": [[feature, "no/1"]],
     "feature.list": [sae, None, "max", True], "feature.examples": [feature],
-    "feature.neighbors": [neighbors], "feature.vector": [feature],
+    "feature.neighbors": [neighbors], "map.feature": [{"feature": feature}],
+    "feature.vector": [feature],
     "feature.documents": [feature], "vector.neighbors": [vector, sae, 3],
     "concept.neighbors": ["bridge"],
     "document.get": [document], "document.activations": [document, sae],

@@ -27,6 +27,7 @@ from .errors import (
 from .extras import NotInstalled
 from .indexing import Indexed, index
 from .jsonlines import write_corpus
+from .maps import Map, MapCluster, MapPoint
 from .modeldir import save_model
 from .nearest import Neighbors
 from .results import (
@@ -83,6 +84,9 @@ __all__ = [
     "InternalError",
     "Label",
     "LimitExceeded",
+    "Map",
+    "MapCluster",
+    "MapPoint",
     "MissingArgument",
     "Neighbor",
     "Neighbors",

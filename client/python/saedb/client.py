@@ -25,6 +25,7 @@ from typing import (
 from . import labelfile
 from .errors import BadArgument, Error, NotFound
 from .local import LocalDaemon, join
+from .maps import Map
 from .nearest import (
     FeatureSet,
     Neighbors,
@@ -470,6 +471,26 @@ class Client:
             k=k,
         )
         return [SplitNode.of(x) for x in r["nodes"]]
+
+    @rpc("map.feature")
+    def map(
+        self,
+        feature: str,
+        run: Run = None,
+        sae: Optional[str] = None,
+        points: int = 100,
+        seed: int = 0,
+    ) -> Map:
+        """What lies around a feature: its neighbors and theirs, laid out by UMAP.
+
+        sae: with features of that SAE beside its own; default all whose neighbors are
+        stored. points: at most so many (500), the nearest by cosine of decoder rows.
+        The same seed gives the same layout. NotFound where no neighbors are stored.
+        """
+        r = self.call(
+            "map.feature", feature=feature, run=run, sae=sae, points=points, seed=seed
+        )
+        return Map.of(r)
 
     @rpc("feature.vector")
     def vector(self, feature: str) -> "numpy.ndarray[Any, Any]":

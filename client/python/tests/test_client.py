@@ -18,6 +18,7 @@ import tempfile
 import threading
 import typing
 import unittest
+from xml.etree import ElementTree
 
 ROOT = pathlib.Path(os.environ.get("SAEDB_ROOT", pathlib.Path(__file__).parents[3]))
 BUILD = pathlib.Path(os.environ.get("SAEDB_BUILD", ROOT / "build/release"))
@@ -436,6 +437,29 @@ class Labels(WithStore):
         bad.write_text('{"text": "a", "index": 1}\n{\n')
         with self.assertRaisesRegex(saedb.BadFormat, "line 2"):
             db.load_labels(bad)
+
+
+class Maps(WithStore):
+    """What lies around a feature."""
+
+    def test_map(self):
+        m = self.db.map("alpha/3", points=12)
+        self.assertEqual((m.feature, m.points[0].feature), ("alpha/3", "alpha/3"))
+        self.assertAlmostEqual(m.points[0].cosine, 1, 6)
+        cosines = [p.cosine for p in m.points]
+        self.assertEqual(cosines, sorted(cosines, reverse=True))
+        self.assertEqual(m, self.db.map("alpha/3", points=12))
+        ends = {i for a, b, _ in m.edges for i in (a, b)}
+        self.assertLess(max(ends), len(m.points))
+        if np:
+            self.assertEqual(m.xy.shape, (len(m.points), 2))
+        picture = ElementTree.fromstring(m._repr_svg_())
+        circles = list(picture.iter("{http://www.w3.org/2000/svg}circle"))
+        self.assertEqual(len(circles), len(m.points))
+        with self.assertRaises(saedb.NotFound):
+            self.db.map("beta/3")
+        with self.assertRaises(saedb.BadArgument):
+            self.db.map("alpha/3", points=501)
 
 
 class Connections(WithStore):
