@@ -100,7 +100,8 @@ def peers(rows, queries, truth):
         start = time.perf_counter()
         index = faiss.index_factory(d, factory, faiss.METRIC_INNER_PRODUCT)
         sample = min(len(rows), lists * 40)
-        index.train(np.array(rows[:: max(1, len(rows) // sample)][:sample]))
+        picks = np.random.default_rng(2).choice(len(rows), sample, replace=False)
+        index.train(np.array(rows[np.sort(picks)]))
         for at in range(0, len(rows), BLOCK):
             index.add(np.array(rows[at:at + BLOCK]))
         seconds = time.perf_counter() - start

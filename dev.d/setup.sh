@@ -88,9 +88,9 @@ need_faiss()
 	faiss=$cache/faiss-$(dpkg-query -W -f '${source:Version}' libfaiss-dev)
 	level=$(faiss_level)
 	if [ "$level" != generic ]; then
-		if [ -e "$faiss-$level/libfaiss_c.a" ] ||
-			bash dev.d/faiss.sh "$faiss-$level" "$level"; then
-			faiss=$faiss-$level
+		if [ -e "$faiss-$level-1/libfaiss_c.a" ] ||
+			bash dev.d/faiss.sh "$faiss-$level-1" "$level"; then
+			faiss=$faiss-$level-1
 			return
 		fi
 		[ -z "${SAEDB_FAISS:-}" ] || die "FAISS cannot be built for $level"

@@ -12,6 +12,7 @@
 #include <faiss/c_api/index_factory_c.h>
 #include <faiss/c_api/index_io_c.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,11 +37,36 @@ fail(const char *what, struct err *e)
 		text != NULL ? text : "no reason given");
 }
 
+/* What C++ does before main in FAISS's files that were compiled for AVX2
+ * (dev.d/faiss.sh); none where it is as packaged. */
+typedef void ctor_fn(void);
+extern ctor_fn *const __start_faiss_ctors[] __attribute__((weak, visibility("hidden")));
+extern ctor_fn *const __stop_faiss_ctors[] __attribute__((weak, visibility("hidden")));
+
+/* Once; whoever comes meanwhile waits. */
+static void
+construct(void)
+{
+	static atomic_int state; /* 1: somebody is at it, 2: done */
+	int none = 0;
+
+	if (atomic_compare_exchange_strong(&state, &none, 1)) {
+		for (ctor_fn *const *f = __start_faiss_ctors; f != __stop_faiss_ctors;
+			f++)
+			(*f)();
+		atomic_store(&state, 2);
+	}
+	while (atomic_load(&state) != 2)
+		;
+}
+
 int
 ann_usable(struct err *e)
 {
-	if (strcmp(FAISS_LEVEL, "avx2") != 0 || kernel_path() != KERNEL_PORTABLE)
+	if (strcmp(FAISS_LEVEL, "avx2") != 0 || kernel_path() != KERNEL_PORTABLE) {
+		construct();
 		return 0;
+	}
 	return err_arg(e, ERR_UNSUPPORTED, "engine",
 		"FAISS was compiled for AVX2 (SAEDB_FAISS=generic ./dev build has one "
 		"for any CPU), which this CPU lacks; exact search needs none");

@@ -2,7 +2,7 @@
 /*
  * approximate: indexes that find most of the nearest features without going through
  * all: built once, measured, and loaded beside everything else. What they answer,
- * store_search() asks for. Never told by a file that does not match the catalogue.
+ * store_search() asks for. Never reads a file that does not match the catalogue.
  */
 #ifndef STORE_APPROXIMATE_H
 #define STORE_APPROXIMATE_H
