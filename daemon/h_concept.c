@@ -390,7 +390,8 @@ put_neighbors(struct req *q, struct out *o, const struct ask *a, const struct fo
 	for (uint32_t i = 0; i < n_targets && rc == 0; i++)
 		rc = put_near(q, o, &a->c.target[(f->target + i) % n_targets], x[i],
 			n[i], e);
-	out_end(o);
+	if (rc == 0)
+		out_end(o);
 	return rc;
 }
 
@@ -420,7 +421,8 @@ put_feature(struct req *q, struct out *o, const struct ask *a, uint32_t at,
 	out_key_f64(o, "score", f->score);
 	put_found(o, a, f);
 	rc = put_neighbors(q, o, a, f, k, e);
-	out_end(o);
+	if (rc == 0)
+		out_end(o);
 	return rc;
 }
 
