@@ -284,6 +284,13 @@ fails("bad_argument", "direction", "feature.splitting", feature="beta/3", direct
 fails("bad_argument", "k", "feature.splitting", feature="beta/3", k=33)
 fails("bad_argument", "min_cosine", "feature.splitting", feature="beta/3", min_cosine=2)
 
+r = call("map.feature", feature="alpha/3", points=12)
+assert r["points"][0]["feature"] == "alpha/3" and 1 < len(r["points"]) <= 12
+assert r == call("map.feature", feature="alpha/3", points=12, seed=0)
+fails("bad_argument", "points", "map.feature", feature="alpha/3", points=501)
+fails("not_found", "feature", "map.feature", feature="alpha/40")
+fails("not_found", "sae", "map.feature", feature="alpha/3", sae="gamma")
+
 r = call("feature.vector", "alpha/3")
 has(r, "vector", "d_in", "d_out", "norm", "sae")
 assert r["d_out"] == r["d_in"] == 8

@@ -40,6 +40,7 @@ asked = {
     "run.get": [run], "feature.get": [feature], "feature.many": [[feature, "no/1"]],
     "feature.list": [sae, None, "max", True], "feature.examples": [feature],
     "feature.neighbors": [neighbors], "map.feature": [{"feature": feature}],
+    "feature.cooccurrence": [feature], "feature.splitting": [feature],
     "feature.vector": [feature],
     "feature.documents": [feature], "vector.neighbors": [vector, sae, 3],
     "concept.neighbors": ["bridge"],
