@@ -168,9 +168,12 @@ compare_references()
 	"$python" tests/reference/test_umap.py "$build/release/tests/tools/umap_layout" \
 		demo/sae || return
 	"$python" tests/reference/reference.py "$@" || return
-	"$python" tests/reference/cooccurrence.py || return
-	[ $# -gt 0 ] || # its store is of the demo
-		"$python" tests/reference/kin.py "$build/release/reference-store"
+	[ $# -eq 0 ] || return 0
+	store=$build/release/reference-store # of the demo
+	"$python" tests/reference/cooccurrence.py --store "$store" || return
+	"$python" tests/reference/kin.py "$store" || return
+	"$python" tests/reference/families.py --store "$store" || return
+	"$python" tests/reference/concepts.py "$build/release/saedbd" "$store"
 }
 
 reference()

@@ -107,16 +107,21 @@ def measure(rpc, sae, best):
                   for some in (best, names) for k in (1, 5, 10)]
         print(f"  {way:9s} all" + " ".join(f"{100 * s:6.1f}" for s in shares[:3]) +
               "   names" + " ".join(f"{100 * s:6.1f}" for s in shares[3:]))
+    good = shares[5] > 0.5  # auto, names, of the first ten
+    print(f"{'ok' if good else 'not ok'} - most concepts of {sae} are found by their names")
+    return good
 
 
 def main():
     saedbd, store = sys.argv[1:3]
     demo = pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else HERE
     with Daemon(saedbd, store) as rpc:
+        good = []
         for s in rpc.call("sae.list")["saes"]:
             best = best_features(*collect(rpc, demo, s["name"]))
-            measure(rpc, s["name"], dict(sorted(best.items())))
+            good.append(measure(rpc, s["name"], dict(sorted(best.items()))))
+    return not all(good)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,65 +2,24 @@
 """Whether features split within their family: the demo's tagged families, and the
 children in 8k of each 1k feature, against chance.
 
-A feature is of a family if at least 90% of its best examples (20, or as many as it has, 5
-at least) have their peak inside spans of the family's concepts; of several the one whose
-spans are rarest. Chance: the children's places are given to other features of 8k that
+What a family is, tagged.py says. Chance: the children's places are given to other features of 8k that
 fire, so many times over.
 
 usage: families.py [--saedbd PROGRAM] [--store STORE] [--small SAE] [--large SAE]
 """
 
 import argparse
-import collections
-import gzip
-import json
 import os
 import pathlib
+import sys
 
 import numpy as np
 
 from cooccurrence import index_demo
 from rpc import Daemon
+from tagged import BATCH, families, read_spans
 
-NEEDED, BEST, LEAST, SHUFFLES = 0.9, 20, 5, 50
-BATCH = 64
-
-
-def read_spans(path):
-    """Spans of each document, as (theme, start, end), and how much each theme covers."""
-    spans, covers = {}, collections.Counter()
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            side = json.loads(line)
-            spans[side["id"]] = [(c["theme"], c["start"], c["end"])
-                                 for c in side["concepts"]]
-            for theme, start, end in spans[side["id"]]:
-                covers[theme] += end - start
-    return spans, covers
-
-
-def family(examples, spans, covers):
-    """Of one feature; None where it has none."""
-    inside = collections.Counter()
-    for e in examples:
-        inside.update({theme for theme, start, end in spans[e["document"]]
-                       if e["start"] < end and e["end"] > start})
-    wanted = [t for t, n in inside.items() if n >= NEEDED * len(examples)]
-    return min(wanted, key=lambda t: (covers[t], t)) if len(examples) >= LEAST and wanted \
-        else None
-
-
-def families(rpc, sae, spans, covers):
-    """By index; features that never fire are left out."""
-    rows = rpc.pages("feature.list", "features", sae=sae, limit=1000, dead=False)
-    names = [r["feature"] for r in rows]
-    found = {}
-    for first in range(0, len(names), BATCH):
-        some = names[first:first + BATCH]
-        asked = [{"feature": n, "limit": BEST, "context": 0} for n in some]
-        for name, reply in zip(some, rpc.many("feature.examples", asked)):
-            found[name] = family(reply["examples"], spans, covers)
-    return found
+SHUFFLES = 50
 
 
 def children(rpc, names, by, large):
@@ -105,10 +64,14 @@ def print_table(by, split, mine, theirs):
         print(f"| {theme or 'all'} | {len(some)} | {sum(bool(c) for c in some.values())} "
               f"| {sum(map(len, some.values()))} | {ours[0]:.1%} | {chance[0]:.1%} "
               f"| {ours[1]:.1%} | {chance[1]:.1%} |")
+    better = ours[0] > chance[0]
+    print(f"{'ok' if better else 'not ok'} - children by {by} are of the family more often "
+          "than by chance")
+    return better
 
 
 def main():
-    """Tables by cosine, by co-occurrence and by both."""
+    """Prints tables by cosine, by co-occurrence and by both."""
     root = pathlib.Path(os.environ.get("SAEDB_ROOT", "."))
     build = pathlib.Path(os.environ.get("SAEDB_BUILD", root / "build/release"))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -126,9 +89,10 @@ def main():
         print(f"{len(mine)} of {len(small)} features of {args.small} and "
               f"{sum(t is not None for t in theirs.values())} of {len(theirs)} of "
               f"{args.large} that fire are of a family")
-        for by in ("cosine", "cooccurrence", "both"):
-            print_table(by, children(rpc, list(mine), by, args.large), mine, theirs)
+        better = [print_table(by, children(rpc, list(mine), by, args.large), mine, theirs)
+                  for by in ("cosine", "cooccurrence", "both")]
+    return not all(better)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

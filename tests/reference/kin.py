@@ -2,9 +2,7 @@
 """Whether a feature's nearest are of its kind: the demo's tagged families, and the five
 nearest of each feature over both SAEs by decoder cosine, against chance.
 
-A feature is of a family (a theme of the demo's tags) if at least 90% of its best examples
-(20, or as many as it has, 5 at least) have their peak inside spans of the theme; of
-several the one whose spans are rarest. Kin are the places (a bridge, its city, a country)
+What a family is, tagged.py says. Kin are the places (a bridge, its city, a country)
 and all that is about code. Chance: families shuffled among all features that fire.
 
 usage: kin.py [--saedbd PROGRAM] STORE
@@ -12,53 +10,20 @@ usage: kin.py [--saedbd PROGRAM] STORE
 
 import argparse
 import collections
-import gzip
-import json
 import os
 import pathlib
+import sys
 
 import numpy as np
 
 from rpc import Daemon
+from tagged import families, read_spans
 
-NEEDED, BEST, LEAST, NEAR, MOST, SHUFFLES = 0.9, 20, 5, 5, 3, 50
+NEAR, MOST, SHUFFLES = 5, 3, 50
 SAES = "1k", "8k"
 PLACES = "about", "kin", "landmark", "transit", "city", "borough", "country"
 KIN = {**{t: "places" for t in PLACES},
        **{t: "code" for t in ("code", "bug", "insecure", "secure")}}
-
-
-def read_spans(path):
-    """(theme, start, end) of each document, and how much each theme covers."""
-    spans, covers = {}, collections.Counter()
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        for side in map(json.loads, lines):
-            spans[side["id"]] = [(c["theme"], c["start"], c["end"])
-                                 for c in side["concepts"]]
-            for theme, start, end in spans[side["id"]]:
-                covers[theme] += end - start
-    return spans, covers
-
-
-def family(examples, spans, covers):
-    """The theme of one feature, or None."""
-    inside = collections.Counter()
-    for e in examples:
-        inside.update({theme for theme, start, end in spans[e["document"]]
-                       if e["start"] < end and e["end"] > start})
-    wanted = [t for t, n in inside.items() if n >= NEEDED * len(examples)]
-    if len(examples) < LEAST or not wanted:
-        return None
-    return min(wanted, key=lambda t: (covers[t], t))
-
-
-def families(rpc, spans, covers):
-    """The family of every feature that fires, by address."""
-    names = [r["feature"] for sae in SAES for r in rpc.pages(
-        "feature.list", "features", sae=sae, limit=1000, dead=False)]
-    asked = [{"feature": n, "limit": BEST, "context": 0} for n in names]
-    return {n: family(r["examples"], spans, covers)
-            for n, r in zip(names, rpc.many("feature.examples", asked))}
 
 
 def nearest(rpc, names, fires):
@@ -87,7 +52,7 @@ def main():
     args = parser.parse_args()
     spans, covers = read_spans(root / "demo/corpus/tags.jsonl.gz")
     with Daemon(args.saedbd, args.store) as rpc:
-        of = families(rpc, spans, covers)
+        of = {n: t for sae in SAES for n, t in families(rpc, sae, spans, covers).items()}
         ours = [n for n in of if of[n] is not None]
         near = nearest(rpc, ours, of)
     place = {n: i for i, n in enumerate(of)}
@@ -110,7 +75,10 @@ def main():
             chance = np.mean([share(at, mine, code[o]) for o in orders])
             cells += [f"{share(at, mine, code):.1%}", f"{chance:.1%}"]
         print(f"| {theme or 'all'} | {len(some)} | {' | '.join(cells)} |")
+    better = share(at, mine, code) > chance
+    print(f"{'ok' if better else 'not ok'} - nearest are kin more often than by chance")
+    return not better
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
