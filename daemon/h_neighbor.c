@@ -163,6 +163,23 @@ vector_element(float *out, const struct value *v, struct err *e)
 	return 0;
 }
 
+/* The largest to about 1, where squares would be too large or too small for floats: a
+ * cosine does not change. */
+static void
+rescale(float *x, uint32_t d)
+{
+	float most = 0;
+	int exponent;
+
+	for (uint32_t i = 0; i < d; i++)
+		most = fmaxf(most, fabsf(x[i]));
+	if (most > 0x1p-20f && most < 0x1p40f)
+		return;
+	frexpf(most, &exponent);
+	for (uint32_t i = 0; i < d; i++)
+		x[i] = ldexpf(x[i], -exponent);
+}
+
 /* As many numbers as were given. */
 static int
 read_vector(struct req *q, struct nearest *to, struct err *e)
@@ -193,6 +210,8 @@ read_vector(struct req *q, struct nearest *to, struct err *e)
 		rc = err_arg(e, ERR_ARG, "vector",
 			n == 0 ? "vector is empty"
 			       : "vector is zero and has no direction");
+	if (rc == 0 && to->metric == STORE_COSINE)
+		rescale(x, to->d);
 	return rc;
 }
 

@@ -6,6 +6,7 @@
 #include "store/ann_tune.h"
 
 #include "config.h"
+#include "util/hash.h"
 #include "util/paged.h"
 
 #include <math.h>
@@ -227,9 +228,11 @@ train(struct build *b, struct err *e)
 	if (rc != 0)
 		return rc;
 	paged_touched(n);
-	for (uint32_t i = 0; i < n; i++)
-		ann_unit(b->unit + (size_t)i * b->d,
-			b->rows + (uint64_t)b->n * i / n * b->d, b->d);
+	for (uint32_t i = 0; i < n; i++) { /* one of each stretch, whatever their order */
+		uint64_t row = ((uint64_t)b->n * i + hash_mix(6, i, 0, 0) % b->n) / n;
+
+		ann_unit(b->unit + (size_t)i * b->d, b->rows + row * b->d, b->d);
+	}
 	return ann_train(b->index, b->unit, n, e);
 }
 

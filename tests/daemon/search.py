@@ -147,6 +147,10 @@ def refusals(saes):
         assert f"a/{i}" in m and "zero" in m, m
     for i in (NAN, NAN + 1):
         fails("not_found", "feature", "feature.neighbors", feature=f"bad/{i}", metric="ip")
+    v = [float(i % 7 - 3) for i in range(D)]
+    want = c.call(ask, vector=v, sae="a", k=9)["neighbors"]
+    for scale in (2.0 ** 100, 2.0 ** -100):  # whose squares no float has
+        assert c.call(ask, vector=[scale * x for x in v], sae="a", k=9)["neighbors"] == want
     r = c.call(ask, vector=v, sae="bad", k=1000)
     assert all(math.isfinite(x["cosine"]) for x in r["neighbors"])
     for engine in ("faiss", "approximate"):
