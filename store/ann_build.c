@@ -228,7 +228,8 @@ train(struct build *b, struct err *e)
 	if (rc != 0)
 		return rc;
 	paged_touched(n);
-	for (uint32_t i = 0; i < n; i++) { /* one of each stretch, whatever their order */
+	for (uint32_t i = 0; i < n;
+		i++) { /* one of each stretch, whatever their order */
 		uint64_t row = ((uint64_t)b->n * i + hash_mix(6, i, 0, 0) % b->n) / n;
 
 		ann_unit(b->unit + (size_t)i * b->d, b->rows + row * b->d, b->d);

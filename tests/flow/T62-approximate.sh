@@ -37,6 +37,8 @@ cp -r store before
 saedb-index du store | grep -q ' ann .*c, decoder' || fail "du: $(saedb-index du store)"
 saedb-index ann store c | grep -q 'there already' || fail "a second index of c"
 
+ok "indexes are built, and refused"
+
 # --- a daemon that runs sees it, and what comes after
 start_daemon s --store store
 # state SAE: of its index
@@ -66,6 +68,8 @@ wait_state d loaded
 	fail "c was loaded again: $(cat saedbd.log)"
 saedb -c s info | grep -q 'recall@10' || fail "info lacks recall"
 saedb -c s info | grep -q 'own, .* of mapped files' || fail "info lacks memory"
+
+ok "a daemon that runs sees them"
 
 # --- its answers: what both find has the same bits, and nearly all is found
 near()
@@ -104,6 +108,8 @@ near c/1 --engine approximate -k 1000 >/dev/null
 refuses 'engine' saedb -c s neighbors c/1 --engine approximate --metric ip
 refuses 'engine' saedb -c s neighbors c/1 --engine approximate --alive
 
+ok "what both engines find is the same"
+
 # --- another in its place, and none
 saedb-index ann store c --factory HNSW8 --quiet | grep -q 'HNSW8, efSearch' || fail "HNSW8"
 near c/1 >/dev/null # a query sees the new generation
@@ -119,6 +125,8 @@ saedb-index gc store >/dev/null || fail gc
 [ "$(ls store/ann | wc -l)" = 2 ] || fail "gc left $(ls store/ann)"
 saedb-index rm 1 --store store >/dev/null && saedb-index gc store >/dev/null || fail "rm c"
 [ "$(ls store/ann | wc -l)" = 1 ] || fail "without c: $(ls store/ann)"
+
+ok "one takes another's place"
 
 # --- a store of before, its index damaged: refused by name, and searches go on
 # damaged NAME TEXT: the store `broken` is served
@@ -161,6 +169,8 @@ cp -r before broken
 truncate -s 30 "$(of broken)/about"
 damaged about 'about: [0-9]* bytes where there were'
 
+ok "a damaged one is refused by name"
+
 # --- a CPU that FAISS was not compiled for
 case "$(saedbd --version)" in *avx2*)
 	cp -r before broken
@@ -171,6 +181,8 @@ case "$(saedbd --version)" in *avx2*)
 	unset SAEDB_CPU
 	;;
 esac
+
+ok "a CPU that FAISS was not compiled for"
 
 # --- interrupted: nothing is left
 "$make_sae_store" before large 64 60000 0.6 || fail "make_sae_store large"
@@ -187,8 +199,12 @@ case $rc in
 *) fail "interrupted: $rc: $(cat err)" ;;
 esac
 
+ok "interrupted, nothing is left"
+
 # --- with an index of a corpus
 saedb-index --store demo --model "$srcdir/demo/model" --sae "8k=$srcdir/demo/sae/8k" \
 	--corpus "$srcdir/demo/corpus/demo.jsonl.gz" --max-tokens 2000 --neighbors none \
 	--ann all --quiet >out || fail "index --ann all"
 grep -q '^8k, decoder: IVF' out || fail "index --ann all says: $(cat out)"
+ok "with an index of a corpus"
+echo 1..8
