@@ -152,6 +152,9 @@ write_map(struct cli *c, const char *path, enum format format,
 		rc = err_set(&c->err, ERR_NOMEM, "no memory for a map");
 	if (rc == 0)
 		rc = file_write_atomic(path, text, n, &c->err);
+	if (rc == 0)
+		term_printf(&c->term, "%s: %zu features\n", path,
+			saedb_length(saedb_get(map, "points")));
 	mem_free(text);
 	return rc;
 }

@@ -10,7 +10,7 @@ index none --neighbors none --sae J=tiny/sae/jump --corpus tiny/a.jsonl ||
 mkdir tmp
 export TMPDIR=$PWD/tmp SAEDB_STORE=store XDG_RUNTIME_DIR=/nowhere
 
-saedb map J/3 -o map.json || fail "map -o map.json"
+[[ "$(saedb map J/3 -o map.json)" =~ ^map.json:\ [0-9]+\ features$ ]] || fail "map -o map.json"
 saedb map J/3 --points 20 -o few.json || fail "map --points"
 "$PYTHON" - <<'_EOF' || fail "the map is not of its neighbors"
 import glob, json, math, struct, subprocess
