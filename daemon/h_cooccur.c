@@ -44,12 +44,7 @@ put_pair(struct req *q, struct out *o, const struct cofire *x,
 	out_key_f64(o, "pmi", overlap_pmi(p->n_both, x->count, p->count, n));
 	out_key_uint(o, "count", p->count);
 	out_key_f64(o, "density", n > 0 ? (double)p->count / (double)n : 0);
-	out_key(o, "label");
-	if (label.text != NULL)
-		out_text(o, label.text, strlen(label.text));
-	else
-		out_nil(o);
-	out_key_str(o, "source", label.text != NULL ? label.source : NULL);
+	put_best_label(o, &label);
 	out_end(o);
 	return 0;
 }

@@ -159,12 +159,7 @@ put_card(struct out *o, const struct target *t, const struct card *c)
 	for (uint32_t i = 0; i < c->n_labels; i++)
 		put_label(o, &c->label[i], t->s, false);
 	out_end(o);
-	out_key(o, "label");
-	if (best != NULL)
-		out_text(o, best->text, strlen(best->text));
-	else
-		out_nil(o);
-	out_key_str(o, "source", best != NULL ? best->source : NULL);
+	put_best_label(o, best);
 	put_effects(o, "promoted", c->logits.promoted, c->token, c->logits.n_promoted);
 	put_effects(o, "suppressed", c->logits.suppressed,
 		c->token != NULL ? c->token + c->logits.n_promoted : NULL,

@@ -363,12 +363,7 @@ put_point(struct out *o, const struct map *m, uint32_t i)
 		out_key_f64(o, "density", p->row.density);
 	else
 		out_key_str(o, "density", NULL);
-	out_key(o, "label");
-	if (l->text != NULL)
-		out_text(o, l->text, strlen(l->text));
-	else
-		out_nil(o);
-	out_key_str(o, "source", l->text != NULL ? l->source : NULL);
+	put_best_label(o, l);
 	out_key(o, "cluster");
 	if (m->group[i] != GROUP_NONE)
 		out_uint(o, m->group[i]);

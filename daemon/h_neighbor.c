@@ -50,12 +50,7 @@ put_neighbor(struct out *o, const struct nearest *x, const struct nearest_row *r
 		out_key_f64(o, "density", k->row.density);
 	else
 		out_key_str(o, "density", NULL);
-	out_key(o, "label");
-	if (l->text != NULL)
-		out_text(o, l->text, strlen(l->text));
-	else
-		out_nil(o);
-	out_key_str(o, "source", l->text != NULL ? l->source : NULL);
+	put_best_label(o, l);
 	out_end(o);
 }
 

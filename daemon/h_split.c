@@ -304,12 +304,7 @@ put_node(struct req *q, struct out *o, const struct split *x, uint32_t i, struct
 		out_f64(o, (double)n->count / (double)n->t.rs->n_tokens);
 	else
 		out_nil(o);
-	out_key(o, "label");
-	if (label.text != NULL)
-		out_text(o, label.text, strlen(label.text));
-	else
-		out_nil(o);
-	out_key_str(o, "source", label.text != NULL ? label.source : NULL);
+	put_best_label(o, &label);
 	out_end(o);
 	return 0;
 }

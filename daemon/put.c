@@ -65,6 +65,15 @@ put_words(struct out *o, const char *s)
 }
 
 void
+put_best_label(struct out *o, const struct store_label *l)
+{
+	out_key(o, "label");
+	put_words(o, l != NULL ? l->text : NULL);
+	out_key(o, "source");
+	put_words(o, l != NULL && l->text != NULL ? l->source : NULL);
+}
+
+void
 put_row(struct out *o, const struct target *t, const struct feature_row *r,
 	const struct store_label *label)
 {
@@ -83,10 +92,7 @@ put_row(struct out *o, const struct target *t, const struct feature_row *r,
 		for (size_t i = 0; i < 4; i++)
 			out_key_str(o, unknown[i], NULL);
 	}
-	out_key(o, "label");
-	put_words(o, label->text);
-	out_key(o, "source");
-	put_words(o, label->text != NULL ? label->source : NULL);
+	put_best_label(o, label);
 }
 
 void

@@ -74,6 +74,8 @@ void put_head_run(struct out *o, const struct req *q, const struct target *t,
 void put_address(struct out *o, const struct cat_sae *s, uint32_t index);
 /* Text for people, or bin of the bytes as they are. */
 void put_bytes(struct out *o, const char *p, size_t n_bytes, bool raw);
+/* `label` and `source`; nil where there is none: l is NULL or has no text. */
+void put_best_label(struct out *o, const struct store_label *l);
 /* The pairs of a feature row (PUT_ROW_PAIRS), without opening a map. */
 #define PUT_ROW_PAIRS 8
 void put_row(struct out *o, const struct target *t, const struct feature_row *r,

@@ -18,27 +18,6 @@
 #define NV (PANEL / VW < 4 ? PANEL / VW : 4) /* vectors of rows at a time */
 #define AHEAD 4096 /* bytes, on their way from memory */
 
-VEC vi
-load_ints(const int32_t *p)
-{
-	vi v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-VEC vi
-all_ints(int32_t x)
-{
-#if defined(PATH_AVX512)
-	return (vi)_mm512_set1_epi32(x);
-#elif defined(PATH_AVX2)
-	return (vi)_mm256_set1_epi32(x);
-#else
-	return (vi){x, x, x, x};
-#endif
-}
-
 /* acc + the four products of bytes of x (lifted) and of w. Without VNNI two products
  * are added in 16 bits: 2 * 127 * 127 fits. */
 VEC vi
@@ -67,16 +46,16 @@ products(vi coarse[NV], vi fine[NV], const struct kernel_codes_pass *s,
 {
 #pragma GCC unroll 4
 	for (int v = 0; v < NV; v++)
-		coarse[v] = fine[v] = load_ints(sum + v * VW) * -LIFT;
+		coarse[v] = fine[v] = v_load_ints(sum + v * VW) * -LIFT;
 #pragma GCC unroll 2
 	for (size_t i = 0; i < s->n_quads; i++, at += PANEL) {
-		vi x = all_ints(s->coarse[i]), y = all_ints(s->fine[i]);
+		vi x = v_all_ints(s->coarse[i]), y = v_all_ints(s->fine[i]);
 
 		__builtin_prefetch((const char *)at + AHEAD, 0, 3);
 		__builtin_prefetch((const char *)at + AHEAD + 64, 0, 3);
 #pragma GCC unroll 4
 		for (int v = 0; v < NV; v++) {
-			vi w = load_ints(at + v * VW);
+			vi w = v_load_ints(at + v * VW);
 
 			coarse[v] = quad(coarse[v], x, w);
 			fine[v] = quad(fine[v], y, w);

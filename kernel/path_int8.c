@@ -12,27 +12,6 @@ typedef int8_t vb __attribute__((vector_size(VW)));
 #define NO_VNNI
 #endif
 
-VEC vi
-v_load_ints(const int32_t *p)
-{
-	vi v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-VEC vi
-v_all_ints(int32_t x)
-{
-#if defined(PATH_AVX512)
-	return (vi)_mm512_set1_epi32(x);
-#elif defined(PATH_AVX2)
-	return (vi)_mm256_set1_epi32(x);
-#else
-	return (vi){x, x, x, x};
-#endif
-}
-
 /* acc + the four products of an unsigned byte of w and a signed byte of x. */
 VEC vi
 v_quad(vi acc, vi w, vi x)

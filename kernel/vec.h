@@ -143,4 +143,25 @@ v_store_some(float *p, vf v, size_t n)
 #endif
 }
 
+VEC vi
+v_load_ints(const int32_t *p)
+{
+	vi v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+VEC vi
+v_all_ints(int32_t x)
+{
+#if defined(PATH_AVX512)
+	return (vi)_mm512_set1_epi32(x);
+#elif defined(PATH_AVX2)
+	return (vi)_mm256_set1_epi32(x);
+#else
+	return (vi){x, x, x, x};
+#endif
+}
+
 #endif
