@@ -160,7 +160,8 @@ finish()
 compare_references()
 {
 	make -C "$build/release" --no-print-directory tests/tools/list_releases \
-		tests/tools/list_models tests/tools/umap_layout >&2
+		tests/tools/list_models tests/tools/umap_layout tests/tools/make_store \
+		tests/tools/dump_store tests/model/tok_dump >&2
 	"$build/release/tests/tools/list_releases" |
 		"$python" tests/reference/releases.py || return
 	"$python" tests/reference/models.py "$build/release/tests/tools/list_models" ||
