@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 # What fires together: every answer against counts by the plainest loop; the stored lists
 # are the same whatever the threads and the memory, and merged; a store without them
-# counts; what is asked wrongly, and lists that are damaged.
+# counts; what is asked wrongly, and lists that are damaged. no-tsan: T11 has its threads.
 set -eu
 . "$srcdir/tests/indexer/lib.sh"
 awk '!seen[$0]++' tiny/a.jsonl | sed 60q >a.jsonl

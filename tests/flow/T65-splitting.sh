@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: ISC
 # How features appear in wider and narrower SAEs: trees of three SAEs, every cosine and
-# count against the plainest loop; what cannot be answered.
+# count against the plainest loop; what cannot be answered. no-tsan: T40 has its threads.
 set -eu
 . "$srcdir/tests/indexer/lib.sh"
 . "$srcdir/tests/daemon/lib.sh"

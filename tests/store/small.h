@@ -70,7 +70,7 @@ small_decoder(uint32_t slot, uint32_t f, uint32_t i)
 static inline const float *
 small_encoder(uint32_t slot)
 {
-	static float rows[40 * D_IN];
+	static _Thread_local float rows[40 * D_IN];
 
 	for (uint32_t i = 0; i < 40 * D_IN; i++)
 		rows[i] = 1 - small_decoder(0, i / D_IN, i % D_IN);
