@@ -32,20 +32,10 @@ struct tree {
 		bool chosen;
 		uint32_t number;
 	} * all; /* (n) */
-	uint32_t *parent; /* (2 n): of find() */
+	uint32_t *parent; /* (2 n): of cluster_root() */
 };
 
 /* ---- the tree of merges -------------------- */
-
-static uint32_t
-find(uint32_t *parent, uint32_t i)
-{
-	while (parent[i] != i) {
-		parent[i] = parent[parent[i]];
-		i = parent[i];
-	}
-	return i;
-}
 
 static void
 merge(struct tree *t)
@@ -57,8 +47,8 @@ merge(struct tree *t)
 	for (uint32_t i = 0; i < t->n - 1; i++) {
 		struct span *s = &t->spans[i];
 
-		s->a = find(t->parent, s->a);
-		s->b = find(t->parent, s->b);
+		s->a = cluster_root(t->parent, s->a);
+		s->b = cluster_root(t->parent, s->b);
 		t->parent[s->a] = t->parent[s->b] = t->n + i;
 		t->size[t->n + i] = t->size[s->a] + t->size[s->b];
 	}

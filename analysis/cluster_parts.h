@@ -21,4 +21,15 @@ struct span {
 int cluster_span(struct span *spans, const float *xy, uint32_t n, uint32_t min_size,
 	struct err *e);
 
+/* Of the tree of merges that i is in; halves the way there. */
+static inline uint32_t
+cluster_root(uint32_t *parent, uint32_t i)
+{
+	while (parent[i] != i) {
+		parent[i] = parent[parent[i]];
+		i = parent[i];
+	}
+	return i;
+}
+
 #endif

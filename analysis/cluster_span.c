@@ -173,21 +173,11 @@ core_all(struct spanner *s)
 
 /* ---- rounds -------------------- */
 
-static uint32_t
-find(uint32_t *parent, uint32_t i)
-{
-	while (parent[i] != i) {
-		parent[i] = parent[parent[i]];
-		i = parent[i];
-	}
-	return i;
-}
-
 static void
 groups_renew(struct spanner *s)
 {
 	for (uint32_t i = 0; i < s->n; i++) {
-		s->group[i] = find(s->parent, i);
+		s->group[i] = cluster_root(s->parent, i);
 		s->best[i].length = INFINITY;
 	}
 	for (uint32_t at = s->n_nodes; at-- > 0;) {
@@ -258,8 +248,8 @@ join_groups(struct spanner *s, struct span *spans)
 			s->best[n++] = s->best[i];
 	qsort(s->best, n, sizeof(*s->best), compare_spans);
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t a = find(s->parent, s->best[i].a);
-		uint32_t b = find(s->parent, s->best[i].b);
+		uint32_t a = cluster_root(s->parent, s->best[i].a);
+		uint32_t b = cluster_root(s->parent, s->best[i].b);
 
 		if (a == b)
 			continue;

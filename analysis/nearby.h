@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* out (d): the row divided by kernel_norm(), so that the canonical dot of two is their
- * cosine; zeros stay. */
+ * cosine; zeros where that is 0 or not a number. */
 void nearby_unit(float *out, const float *row, uint32_t d);
 /* neighbor, cosine (n, k): of each of unit (n, d) the k nearest others, by cosine
  * descending, then number. k < n. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* The features that fire on the same tokens as one. */
 #include "analysis/overlap.h"
-#include "daemon/cofire.h"
 #include "daemon/h.h"
+#include "daemon/together.h"
 
 #include <string.h>
 
@@ -23,7 +23,7 @@ read_sort(struct req *q, enum cooccur_sort *out, struct err *e)
 }
 
 static int
-put_pair(struct req *q, struct out *o, const struct cofire *x,
+put_pair(struct req *q, struct out *o, const struct together *x,
 	const struct cooccur_pair *p, struct err *e)
 {
 	const struct target *to = &x->saes->to[p->sae];
@@ -50,7 +50,7 @@ put_pair(struct req *q, struct out *o, const struct cofire *x,
 }
 
 static int
-put_pairs(struct req *q, struct out *o, const struct cofire *x, struct err *e)
+put_pairs(struct req *q, struct out *o, const struct together *x, struct err *e)
 {
 	int rc = 0;
 
@@ -75,8 +75,8 @@ put_pairs(struct req *q, struct out *o, const struct cofire *x, struct err *e)
 int
 h_feature_cooccurrence(struct req *q, struct out *o, struct err *e)
 {
-	struct cofire_saes saes;
-	struct cofire x = {.saes = &saes,
+	struct together_saes saes;
+	struct together x = {.saes = &saes,
 		.min_count = (uint64_t)args_int(&q->args, "min_count"),
 		.best.k = (size_t)args_int(&q->args, "k")};
 	struct rec_feature f;
@@ -86,7 +86,7 @@ h_feature_cooccurrence(struct req *q, struct out *o, struct err *e)
 	if (rc == 0)
 		rc = read_sort(q, &x.best.sort, e);
 	if (rc == 0)
-		rc = cofire_saes(q, &t, &saes, e);
+		rc = together_saes(q, &t, &saes, e);
 	if (rc == 0)
 		rc = read_feature(q, &t, t.index, &f, e);
 	if (rc < 0)
@@ -97,6 +97,6 @@ h_feature_cooccurrence(struct req *q, struct out *o, struct err *e)
 	x.best.pair = req_alloc(q, x.best.k, sizeof(*x.best.pair), e);
 	if (x.best.pair == NULL)
 		return ERR_NOMEM;
-	rc = cofire_find(q, &x, e);
+	rc = together_find(q, &x, e);
 	return rc == 0 ? put_pairs(q, o, &x, e) : rc;
 }

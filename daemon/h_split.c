@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* How a feature of one SAE appears in wider ones, and in narrower ones. */
 #include "analysis/overlap.h"
-#include "daemon/cofire.h"
 #include "daemon/h.h"
+#include "daemon/together.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -90,19 +90,19 @@ find_levels(struct req *q, const struct target *t, struct split *x, struct err *
 static int
 count_both(struct req *q, const struct split *x, struct candidates *c, struct err *e)
 {
-	struct cofire_saes one = {&c->to, 1};
+	struct together_saes one = {&c->to, 1};
 	struct err none = ERR_INIT;
 	uint32_t **n_both;
 	struct target to;
 	int rc = ERR_NOTFOUND;
 
 	if (c->node->t.r != NULL)
-		rc = cofire_sae(q, &c->node->t, c->to.s->name, strlen(c->to.s->name),
+		rc = together_sae(q, &c->node->t, c->to.s->name, strlen(c->to.s->name),
 			"by", &to, x->by == SPLIT_BY_COSINE ? &none : e);
 	if (rc < 0) /* cosines need no common cut */
 		return x->by == SPLIT_BY_COSINE ? 0 : rc;
 	c->to = to;
-	rc = cofire_count(q, &c->node->t, &one, c->node->count, &n_both, e);
+	rc = together_count(q, &c->node->t, &one, c->node->count, &n_both, e);
 	if (rc < 0)
 		return rc;
 	c->n_both = n_both[0];

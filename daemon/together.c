@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "daemon/cofire.h"
+#include "daemon/together.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +50,7 @@ find_run_of_cut(struct req *q, const struct target *t, struct target *out)
 }
 
 int
-cofire_sae(struct req *q, const struct target *t, const char *name, size_t n_bytes,
+together_sae(struct req *q, const struct target *t, const char *name, size_t n_bytes,
 	const char *arg, struct target *out, struct err *e)
 {
 	int64_t at = cat_find_sae(q->cat, name, n_bytes);
@@ -93,14 +93,14 @@ all_saes(struct req *q, const struct target *t, struct target *to)
 
 static int
 add_named(struct req *q, const struct target *t, const struct value *v,
-	struct cofire_saes *out, struct err *e)
+	struct together_saes *out, struct err *e)
 {
 	struct target x;
 	int rc;
 
 	if (v->type != VALUE_STR)
 		return err_arg(e, ERR_ARG, "sae", "sae must be a name or names");
-	rc = cofire_sae(q, t, v->str, v->n, "sae", &x, e);
+	rc = together_sae(q, t, v->str, v->n, "sae", &x, e);
 	for (uint32_t i = 0; rc == 0 && i < out->n; i++)
 		if (out->to[i].sae == x.sae)
 			return 0; /* named twice */
@@ -121,7 +121,7 @@ by_place(const void *a, const void *b)
 }
 
 static void
-sort_saes(const struct target *t, struct cofire_saes *s)
+sort_saes(const struct target *t, struct together_saes *s)
 {
 	uint32_t n = 0;
 
@@ -137,14 +137,14 @@ sort_saes(const struct target *t, struct cofire_saes *s)
 }
 
 int
-cofire_saes(struct req *q, const struct target *t, struct cofire_saes *out,
+together_saes(struct req *q, const struct target *t, struct together_saes *out,
 	struct err *e)
 {
 	const struct value *v = args_get(&q->args, "sae");
 	uint32_t most = v != NULL && v->type == VALUE_ARRAY ? v->n : q->cat->n_saes;
 	int rc = 0;
 
-	*out = (struct cofire_saes){
+	*out = (struct together_saes){
 		.to = req_alloc(q, (size_t)most + 1, sizeof(*out->to), e)};
 	if (out->to == NULL)
 		return ERR_NOMEM;
@@ -168,7 +168,7 @@ cofire_saes(struct req *q, const struct target *t, struct cofire_saes *out,
 
 struct counting {
 	const struct target *t;
-	const struct cofire_saes *saes;
+	const struct together_saes *saes;
 	uint8_t *excluded; /* (n_vocab) by token id; NULL: all tokens count */
 	uint32_t n_vocab;
 	uint32_t **n_both; /* (saes->n, d_sae) */
@@ -299,7 +299,7 @@ count_windows(struct req *q, struct counting *c, struct err *e)
 }
 
 void
-cofire_free(uint32_t **n_both, uint32_t n)
+together_free(uint32_t **n_both, uint32_t n)
 {
 	for (uint32_t i = 0; n_both != NULL && i < n; i++)
 		mem_free(n_both[i]);
@@ -307,7 +307,7 @@ cofire_free(uint32_t **n_both, uint32_t n)
 }
 
 int
-cofire_count(struct req *q, const struct target *t, const struct cofire_saes *saes,
+together_count(struct req *q, const struct target *t, const struct together_saes *saes,
 	uint64_t count, uint32_t ***n_both, struct err *e)
 {
 	struct counting c = {.t = t, .saes = saes};
@@ -332,7 +332,7 @@ cofire_count(struct req *q, const struct target *t, const struct cofire_saes *sa
 			(unsigned long long)c.n_fired);
 	arena_clear(&c.arena);
 	if (rc < 0) {
-		cofire_free(c.n_both, saes->n);
+		together_free(c.n_both, saes->n);
 		c.n_both = NULL;
 	}
 	*n_both = c.n_both;
@@ -373,8 +373,8 @@ is_below(const struct cooccur_best *b, uint64_t n_both)
 }
 
 static int
-offer(struct req *q, struct cofire *x, uint32_t sae, uint32_t feature, uint64_t n_both,
-	struct arena *scratch, struct err *e)
+offer(struct req *q, struct together *x, uint32_t sae, uint32_t feature,
+	uint64_t n_both, struct arena *scratch, struct err *e)
 {
 	struct cooccur_pair pair = {.sae = sae, .feature = feature, .n_both = n_both};
 	const struct target *to = &x->saes->to[sae];
@@ -395,16 +395,16 @@ offer(struct req *q, struct cofire *x, uint32_t sae, uint32_t feature, uint64_t 
 }
 
 static int
-find_counted(struct req *q, struct cofire *x, struct arena *scratch, struct err *e)
+find_counted(struct req *q, struct together *x, struct arena *scratch, struct err *e)
 {
 	uint32_t **n_both;
-	int rc = cofire_count(q, x->t, x->saes, x->count, &n_both, e);
+	int rc = together_count(q, x->t, x->saes, x->count, &n_both, e);
 
 	for (uint32_t i = 0; i < x->saes->n && rc == 0; i++)
 		for (uint32_t f = 0; f < x->saes->to[i].s->d_sae && rc == 0; f++)
 			if (n_both[i][f] > 0)
 				rc = offer(q, x, i, f, n_both[i][f], scratch, e);
-	cofire_free(n_both, x->saes->n);
+	together_free(n_both, x->saes->n);
 	return rc;
 }
 
@@ -436,7 +436,7 @@ read_pairs(struct req *q, const struct target *t, struct rec_pairs *out, bool *h
 /* Sets x->stored if the list has all that is asked for: it has all that fire together,
  * or enough of the first. */
 static int
-find_stored(struct req *q, struct cofire *x, struct arena *scratch, struct err *e)
+find_stored(struct req *q, struct together *x, struct arena *scratch, struct err *e)
 {
 	struct rec_pairs pairs;
 	bool has;
@@ -461,7 +461,7 @@ find_stored(struct req *q, struct cofire *x, struct arena *scratch, struct err *
 }
 
 int
-cofire_find(struct req *q, struct cofire *x, struct err *e)
+together_find(struct req *q, struct together *x, struct err *e)
 {
 	struct arena scratch;
 	int rc;
