@@ -103,7 +103,9 @@ show_splitting(struct cli *c, const struct saedb_value *r)
 	struct table t;
 
 	if (saedb_length(saedb_get(r, "saes")) == 0) {
-		show_heading(c, "no other SAE of the store is on its hook");
+		show_heading(c, "no %s SAE of the store is on its hook",
+			strcmp(str_of(r, "direction", ""), "parents") == 0 ? "narrower"
+									   : "wider");
 		return;
 	}
 	table_init(&t, columns, c->term.utf8);

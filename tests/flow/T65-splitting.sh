@@ -87,7 +87,7 @@ timeout 60 saedb --connect s --json splitting small/2 >said 2>&1 || fail "two co
 grep -q '"feature":"wide/8".*"n_both":null' said || fail "two corpora: $(cat said)"
 refused 'no run has wide over the corpus of run 1' splitting small/2 --by cooccurrence
 timeout 60 saedb --connect s splitting wide/2 >said 2>&1 || fail "the widest"
-grep -q 'no other SAE of the store' said || fail "the widest: $(cat said)"
+grep -q 'no wider SAE of the store' said || fail "the widest: $(cat said)"
 stop_daemon
 ok "other corpora, no wider SAE, wrong words"
 echo 1..2
